@@ -1,0 +1,74 @@
+"""Function bodies as a hierarchy: which ops lie below a call, and what may be taken out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bisect_convert.graph import Graph, Model
+from bisect_convert.verdict import Frame
+
+__all__ = ["Bodies"]
+
+_LOOPS = {"While", "StatelessWhile"}
+
+
+class Bodies:
+    """Questions about the bodies of one model."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def atoms(self, graph: str, call: str) -> list[tuple[str, str]]:
+        """All ops in the bodies below the call as (graph, op), those of nested bodies last."""
+        return [(body.name, op) for body in self._model.below(graph, call) for op in body.sorted(body.atoms)]
+
+    def follow(self, graph: str, frames: Sequence[Frame]) -> tuple[str, str] | None:
+        """Return (graph, op) of the innermost frame, or None where the frames do not lead there."""
+        at, call = graph, frames[0].name
+        for frame in frames[1:]:
+            if call not in self._model.graphs[at].ops:
+                return None
+            name = frame.name
+            homes = [
+                body
+                for _, body in self._model.bodies(at, call)
+                if name in body.order and body.ops[name].type == frame.op
+            ]
+            if not homes:
+                return None
+            at, call = homes[-1].name, name
+        return at, call
+
+    def removed_but(self, graph: str, ops: Iterable[str], kept: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Return all ops below `ops` but `kept`, the calls around these, and what no cut could replace."""
+        removed: set[tuple[str, str]] = set()
+        for call in ops:
+            self._remove(self._model.graphs[graph], call, kept, removed)
+        return frozenset(removed)
+
+    def _remove(
+        self, graph: Graph, call: str, kept: frozenset[tuple[str, str]], removed: set[tuple[str, str]]
+    ) -> None:
+        loop = graph.ops[call].type in _LOOPS
+        for role, body in self._model.bodies(graph.name, call):
+            stay = {op for name, op in kept if name == body.name}
+            stay |= {op for op in body.atoms if any((b.name, o) in kept for b in self._model.below(body.name, op) for o in b.atoms)}
+            stay |= self._fixed(body, counters=loop and role == "body")
+            closed = body.close(stay) if stay else frozenset()
+            removed.update((body.name, op) for op in body.atoms - closed)
+            for op in closed:
+                self._remove(body, op, kept, removed)
+
+    @staticmethod
+    def _fixed(body: Graph, *, counters: bool) -> set[str]:
+        """What makes a result that nothing can replace: a tensor list, a resource; a loop's own counters."""
+        found: set[str] = set()
+        for index, result in enumerate(body.results):
+            op = result.rpartition(":")[0]
+            if op not in body.atoms:
+                continue
+            if counters and index < 2:
+                found |= body.upstream({op}, len(body.order))
+            elif not body.tensors[result].severable:
+                found.add(op)
+        return found

@@ -1,0 +1,78 @@
+"""From a cause to a finding: the facts of its culprits, where they sit, what happened, and what would help."""
+
+from __future__ import annotations
+
+from bisect_convert.context import context_of
+from bisect_convert.explain import explain
+from bisect_convert.graph import Graph, Tensor
+from bisect_convert.hunt import Found
+from bisect_convert.prober import Prober
+from bisect_convert.remedies import remedies
+from bisect_convert.report import Culprit, Finding, TensorFact, Witness
+
+__all__ = ["compose"]
+
+
+def compose(found: Found, prober: Prober) -> Finding:
+    """Return the finding for a cause; remedies that are options of the converter are probed."""
+    model = prober.model
+    failure = found.failure
+    culprits = tuple(_culprit(model.graphs[g], op) for g, op in found.culprits)
+    draft = Finding(
+        stage=failure.signature.stage.word,
+        pass_name=failure.signature.pass_name,
+        error_type=failure.type,
+        error_message=failure.message,
+        culprits=culprits,
+        witness=_witness(found, prober),
+        interaction=found.interaction,
+    )
+    if found.culprits:
+        draft = _with(draft, context=context_of(model, *found.culprits[-1 if found.interaction else 0]))
+    draft = _with(draft, explanation=explain(found, draft, model))
+    return _with(draft, remedies=remedies(found, draft, prober))
+
+
+def _with(finding: Finding, **changes: object) -> Finding:
+    from dataclasses import replace
+
+    return replace(finding, **changes)  # type: ignore[arg-type]
+
+
+def _culprit(graph: Graph, name: str) -> Culprit:
+    op = graph.ops[name]
+    return Culprit(
+        name,
+        op.type,
+        graph.name or None,
+        op.layer,
+        op.source,
+        tuple(_fact(graph.tensors[t]) for t in op.inputs if t in graph.tensors),
+        tuple(_fact(t) for t in op.outputs),
+    )
+
+
+def _fact(tensor: Tensor) -> TensorFact:
+    return TensorFact(tensor.name, tensor.dtype, tensor.shape)
+
+
+def _witness(found: Found, prober: Prober) -> Witness:
+    section = found.witness
+    graph = prober.model.graphs[section.graph]
+    ops = graph.sorted(section.ops)
+    inside = [
+        (body.name, op)
+        for name in ops
+        for body in prober.model.below(section.graph, name)
+        for op in body.sorted(body.atoms)
+        if section.removed and (body.name, op) not in section.removed
+    ]
+    return Witness(
+        ops=tuple([*ops, *(op for _, op in inside)]),
+        inputs=tuple(_fact(t) for t in graph.entering(section.ops)),
+        outputs=tuple(_fact(t) for t in graph.leaving(section.ops)),
+        minimal=found.minimal,
+        confirmed=found.confirmed,
+        edges=tuple((a, b) for a, b in graph.dag.subgraph(ops).edges),
+        types=tuple([graph.ops[n].type for n in ops] + [prober.model.graphs[g].ops[n].type for g, n in inside]),
+    )

@@ -1,0 +1,315 @@
+"""Carve a section out of a GraphDef as its plan says; runs in a worker.
+
+A plan is plain data made by `slicer`: which ops to keep, which tensors enter and leave, and what is taken out of the
+bodies below. Entering tensors keep the name of the op that made them, so that no op is renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert import converter
+
+__all__ = ["Carved", "carve"]
+
+v1 = tf.compat.v1
+_LOOPS = {"While", "StatelessWhile"}
+_FUNCTIONS = ("cond", "body", "then_branch", "else_branch", "f")
+
+
+@dataclass
+class Carved:
+    """A section as the converter takes it; `names`/`shapes` describe its new inputs' dimensions (see `shared_symbols`)."""
+
+    graph_def: Any
+    functions: list[Any]
+    symbols: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    shapes: dict[str, list[int | None]] = field(default_factory=dict)
+
+
+def carve(graph_def: Any, plan: dict[str, Any], weights: dict[str, Any] | None = None) -> Carved:
+    """Return the section; `weights` maps a constant's name to its node with the true values."""
+    if plan.get("whole"):
+        whole = v1.GraphDef()
+        whole.CopyFrom(graph_def)
+        _restore(whole, weights)
+        return Carved(whole, list(whole.library.function))
+    carved = Carved(v1.GraphDef(), [])
+    carved.graph_def.versions.CopyFrom(graph_def.versions)
+    functions = {f.signature.name: f for f in graph_def.library.function}
+    bodies = _Bodies(functions, plan)
+    adapters, renamed = _entries(plan["entries"], carved)
+    keep = set(plan["ops"])
+    nodes = {n.name: n for n in graph_def.node}
+    keep |= _constants_of(keep, nodes, adapters)
+    exits = _exits(plan["exits"], keep, nodes)
+    count = 0
+    for node in graph_def.node:
+        for made in adapters.pop(node.name, ()):
+            carved.graph_def.node.add().CopyFrom(made)
+        if node.name not in keep:
+            continue
+        copy = carved.graph_def.node.add()
+        copy.CopyFrom(node)
+        _rewire(copy, renamed, keep)
+        for thread in bodies.threads(copy):
+            count += 1
+            entry = {**thread, "tensor": f"cut_thread_{count}:0"}
+            made, _ = _entries([entry], carved)
+            for extra in made[f"cut_thread_{count}"]:
+                carved.graph_def.node.add().CopyFrom(extra)
+            _append_input(copy, f"cut_thread_{count}", thread)
+    for made in adapters.values():
+        carved.graph_def.node.extend(made)
+    carved.graph_def.node.extend(exits)
+    _restore(carved.graph_def, weights)
+    carved.functions = _reached(carved.graph_def.node, bodies.functions)
+    carved.graph_def.library.function.extend(carved.functions)
+    return carved
+
+
+def _restore(graph_def: Any, weights: dict[str, Any] | None) -> None:
+    for node in graph_def.node if weights else ():
+        if node.op == "Const" and node.name in weights:
+            node.CopyFrom(weights[node.name])
+
+
+def _constants_of(keep: set[str], nodes: dict[str, Any], adapters: dict[str, Any]) -> set[str]:
+    """The nodes that kept ones read, directly or not, and that no entry replaces: constants and what follows from them."""
+    found: set[str] = set()
+    todo = list(keep)
+    while todo:
+        for source in (_source(i) for i in nodes[todo.pop()].input if not i.startswith("^")):
+            if source not in keep and source not in found and source not in adapters and source in nodes:
+                found.add(source)
+                todo.append(source)
+    return found
+
+
+def _source(tensor: str) -> str:
+    return tensor.lstrip("^").split(":")[0]
+
+
+def _rewire(node: Any, renamed: dict[str, str], keep: set[str]) -> None:
+    """Point the node's inputs at the entries; drop control inputs and colocation with what is gone."""
+    inputs = [renamed.get(i if ":" in i else f"{i}:0", i) for i in node.input if not i.startswith("^")]
+    control = [i for i in node.input if i.startswith("^") and i[1:] in keep]
+    del node.input[:]
+    node.input.extend(inputs + control)
+    if "_class" in node.attr:
+        del node.attr["_class"]
+
+
+def _entries(entries: Iterable[dict[str, Any]], carved: Carved) -> tuple[dict[str, list[Any]], dict[str, str]]:
+    """For each entering tensor the nodes that stand for its op, by that op's name; and tensor -> new tensor."""
+    adapters: dict[str, list[Any]] = {}
+    renamed: dict[str, str] = {}
+    for entry in entries:
+        op, _, index = entry["tensor"].rpartition(":")
+        name = op if index == "0" else f"{op}__{index}"
+        with tf.Graph().as_default() as graph:
+            _entry(name, entry, carved)
+        adapters.setdefault(op, []).extend(graph.as_graph_def().node)
+        renamed[entry["tensor"]] = name
+    return adapters, renamed
+
+
+def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
+    """Make the tensor `name` out of inputs that Core ML takes: rank 1 to 5, no float16, no complex number."""
+    dtype, shape = tf.as_dtype(entry["dtype"]), entry["shape"]
+    names = tuple(entry.get("symbols") or ())
+    if any(n.startswith("=") for n in names):
+        shape = [int(n[1:]) if n.startswith("=") else s for n, s in zip(names, shape, strict=True)]
+        names = tuple("" if n.startswith("=") else n for n in names)
+    if dtype.is_complex:
+        part = {**entry, "dtype": "float32"}
+        for suffix in ("re", "im"):
+            _entry(f"{name}__{suffix}", part, carved)
+        graph = tf.compat.v1.get_default_graph()
+        parts = [graph.get_tensor_by_name(f"{name}__{s}:0") for s in ("re", "im")]
+        tf.complex(*parts, name=name)
+        return
+    outer = {tf.float16: tf.float32, tf.bfloat16: tf.float32}.get(dtype, dtype)
+    if not shape and dtype == tf.bool:
+        outer = tf.float32
+    fits = 0 < len(shape) <= 5
+    direct = fits and outer == dtype
+    size = shape if fits else [1] if not shape else _folded(shape)
+    x = v1.placeholder(outer, size, name=name if direct else f"{name}__in")
+    if any(names) and fits:
+        carved.symbols[x.op.name] = names
+        carved.shapes[x.op.name] = shape
+    if not shape:
+        x = tf.squeeze(x, [0], name=name if outer == dtype else f"{name}__flat")
+        if dtype == tf.bool:
+            x = tf.not_equal(x, 0.0, name=name)
+    elif not fits:
+        x = tf.reshape(x, shape, name=name if outer == dtype else f"{name}__full")
+    if outer != dtype and dtype != tf.bool:
+        tf.cast(x, dtype, name=name)
+
+
+def _folded(shape: list[int]) -> list[int]:
+    """A shape of rank 5 with as many elements: the leading dimensions in one."""
+    lead = 1
+    for size in shape[: len(shape) - 4]:
+        lead *= size
+    return [lead, *shape[len(shape) - 4 :]]
+
+
+def _exits(tensors: list[dict[str, Any]], keep: set[str], nodes: dict[str, Any]) -> list[Any]:
+    """Nodes that carry leaving tensors out where their op would not be an output by itself, or not a legal one."""
+    read = {_source(i) for name in keep for i in nodes[name].input if not i.startswith("^")}
+    made: list[Any] = []
+    for number, tensor in enumerate(tensors):
+        op, _, index = tensor["tensor"].rpartition(":")
+        dtype, shape = tf.as_dtype(tensor["dtype"]), tensor["shape"]
+        with tf.Graph().as_default() as graph:
+            name = f"cut_exit_{number}"
+            stand_in = v1.placeholder(dtype, shape, name="stand_in")
+            if dtype.is_complex:
+                tf.math.real(stand_in, name=name)
+            elif shape is not None and len(shape) > 5 and None not in shape:
+                tf.reshape(stand_in, [-1], name=name)
+            elif op in read or tensor.get("several"):
+                tf.identity(stand_in, name=name)
+            else:
+                continue
+        for node in graph.as_graph_def().node:
+            if node.op == "Placeholder":
+                continue
+            if node.op == "Const":
+                node.name = f"{name}__shape"
+            else:
+                inputs = [f"{op}:{index}" if i == "stand_in" else f"{name}__shape" for i in node.input]
+                del node.input[:]
+                node.input.extend(i.removesuffix(":0") for i in inputs)
+            made.append(node)
+    return made
+
+
+def _reached(nodes: Iterable[Any], functions: dict[str, Any]) -> list[Any]:
+    found: dict[str, Any] = {}
+    todo = list(nodes)
+    while todo:
+        node = todo.pop()
+        for name in _callees(node):
+            if name in functions and name not in found:
+                found[name] = functions[name]
+                todo += functions[name].node_def
+    return [found[n] for n in sorted(found)]
+
+
+def _callees(node: Any) -> list[str]:
+    names = [node.attr[key].func.name for key in _FUNCTIONS if key in node.attr and node.attr[key].HasField("func")]
+    if "branches" in node.attr:
+        names += [f.name for f in node.attr["branches"].list.func]
+    return names
+
+
+class _Bodies:
+    """The functions below a section, with the ops taken out that its plan names.
+
+    What a removed op made comes in from the main graph instead: as a new parameter ("thread") of its function, of every
+    function that shares the call, and of those that enclose it.
+    """
+
+    def __init__(self, functions: dict[str, Any], plan: dict[str, Any]) -> None:
+        self.functions = dict(functions)
+        self._removed: dict[str, list[str]] = plan.get("removed") or {}
+        self._facts: dict[str, dict[str, Any]] = plan.get("threads") or {}
+        self._own: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self._groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+
+    def threads(self, node: Any) -> list[dict[str, Any]]:
+        """What a call must be given besides its inputs, in order; edits its callees on the way."""
+        group = tuple(n for n in _callees(node) if n in self.functions)
+        if not group or not self._removed:
+            return []
+        if group not in self._groups:
+            if any(name in self._own for name in group):
+                raise NotImplementedError(f"function {group[0]} is called from several places")
+            for name in group:
+                self._edit(name)
+            self._groups[group] = [t for name in group for _, t in self._own[name]]
+            for number, name in enumerate(group):
+                self._complete(name, group, returns=node.op in _LOOPS and number == 1)
+        return self._groups[group]
+
+    def _edit(self, name: str) -> None:
+        function = type(self.functions[name])()
+        function.CopyFrom(self.functions[name])
+        self.functions[name] = function
+        own = _take_out(function, set(self._removed.get(name, ())), self._facts.get(name, {}))
+        for node in function.node_def:
+            for number, thread in enumerate(self.threads(node)):
+                parameter = f"{node.name.replace('/', '_')}__thread{number}"
+                own.append((parameter, thread))
+                _append_input(node, parameter, thread)
+        self._own[name] = own
+
+    def _complete(self, name: str, group: tuple[str, ...], *, returns: bool) -> None:
+        """Append the parameters of all functions of the group, in one order; a loop body hands each of them back."""
+        function = self.functions[name]
+        for sibling in group:
+            for parameter, thread in self._own[sibling]:
+                parameter = parameter if sibling == name else f"{parameter}__unused"
+                kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
+                function.signature.input_arg.add(name=parameter, type=kind)
+                if returns:
+                    function.signature.output_arg.add(name=f"{parameter}__out", type=kind)
+                    function.ret[f"{parameter}__out"] = parameter
+
+
+def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Remove the ops from the function; return the parameters that now stand for their results, not yet declared."""
+    if not ops:
+        return []
+    flat = converter.flat_names(function)
+    parameters: dict[str, str] = {}
+    threads = []
+
+    def moved(tensor: str) -> str:
+        if _source(tensor) not in ops or ":" not in tensor:
+            return tensor
+        if tensor not in parameters:
+            parameters[tensor] = f"{_source(tensor).replace('/', '_')}__cut{len(parameters)}"
+            threads.append((parameters[tensor], facts[flat[tensor]]))
+        return parameters[tensor]
+
+    kept = [n for n in function.node_def if n.name not in ops]
+    for node in kept:
+        inputs = [moved(i) for i in node.input if not i.startswith("^")]
+        control = [i for i in node.input if i.startswith("^") and i[1:] not in ops]
+        del node.input[:]
+        node.input.extend(inputs + control)
+    for key in function.ret:
+        function.ret[key] = moved(function.ret[key])
+    gone = [k for k, v in function.control_ret.items() if v in ops]
+    for key in gone:
+        del function.control_ret[key]
+    outputs = [o for o in function.signature.control_output if o not in gone]
+    del function.signature.control_output[:]
+    function.signature.control_output.extend(outputs)
+    copies = [n.SerializeToString() for n in kept]
+    del function.node_def[:]
+    for copy in copies:
+        function.node_def.add().ParseFromString(copy)
+    return threads
+
+
+def _append_input(node: Any, tensor: str, thread: dict[str, Any]) -> None:
+    data = [i for i in node.input if not i.startswith("^")]
+    control = [i for i in node.input if i.startswith("^")]
+    del node.input[:]
+    node.input.extend([*data, tensor, *control])
+    kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
+    node.attr["T" if node.op in _LOOPS else "Tin"].list.type.append(kind)
+    if node.op in _LOOPS and len(node.attr["output_shapes"].list.shape):
+        node.attr["output_shapes"].list.shape.add().CopyFrom(tf.TensorShape(thread["shape"]).as_proto())
+    if "_output_shapes" in node.attr:
+        del node.attr["_output_shapes"]

@@ -1,0 +1,74 @@
+"""Read the facts that a worker wrote about a model (see `loading`) into a `Model`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bisect_convert.graph import Graph, Model, Op, Tensor
+from bisect_convert.verdict import Outcome
+
+__all__ = ["Loaded", "read_facts"]
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model ready to be probed: its facts, the folder that workers read, and the failure if it never froze."""
+
+    model: Model
+    folder: Path
+    files: dict[str, str]
+    failure: Outcome | None
+    convertible: frozenset[str]
+    inputs: tuple[dict[str, Any], ...]
+    slim: bool
+
+
+def read_facts(folder: Path) -> Loaded:
+    """Return what `loading` wrote into the folder."""
+    facts = json.loads((folder / "model.json").read_text())
+    graphs = {name: _graph(name, data) for name, data in facts["graphs"].items()}
+    model = Model(
+        facts["path"],
+        facts["signature"],
+        graphs,
+        facts["digest"],
+        signatures=tuple(facts["signatures"]),
+    )
+    return Loaded(
+        model,
+        folder,
+        {name: data.get("file", "graph.pb") for name, data in facts["graphs"].items()},
+        Outcome.from_json(facts["failure"]) if facts["failure"] else None,
+        frozenset(facts["convertible"]),
+        tuple(facts["inputs"]),
+        bool(facts["slim"]),
+    )
+
+
+def _graph(name: str, data: dict[str, Any]) -> Graph:
+    ops = {row["name"]: _op(row) for row in data["ops"]}
+    caller = tuple(data["caller"]) if data["caller"] else None
+    return Graph(name, ops, tuple(data["results"]), caller)  # type: ignore[arg-type]
+
+
+def _op(row: dict[str, Any]) -> Op:
+    outputs = tuple(
+        Tensor(name, dtype, None if shape is None else tuple(shape), tuple(symbols))
+        for name, dtype, shape, symbols in row["outputs"]
+    )
+    functions = tuple((role, function) for role, function in row["functions"])
+    return Op(
+        row["name"],
+        row["type"],
+        tuple(row["inputs"]),
+        outputs,
+        functions,
+        row["constant"],
+        row["layer"],
+        row["source"],
+        row["attributes"],
+    )

@@ -1,0 +1,141 @@
+"""The report as GitHub-flavoured Markdown, to be pasted into an issue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from bisect_convert.render import words
+from bisect_convert.render.drawing import lines
+from bisect_convert.render.names import Code, Sentence, harmless, parse, spell
+from bisect_convert.render.picture import of_witness
+from bisect_convert.report import Culprit, Finding, Remedy, Report, TensorFact
+
+__all__ = ["cell", "code", "escaped", "fenced", "markdown"]
+
+_LISTED = 20
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+
+
+def markdown(report: Report) -> str:
+    """Return the report as Markdown in which nothing that comes from the model is markup, a link or a mention."""
+    blocks = [f"## {code(report.path)} {escaped(words.summary(report))}", _facts(report)]
+    blocks += [f"> **Note:** {_sentence(parse(note))}" for note in report.notes]
+    if len(report.findings) > 1:
+        blocks.append(_overview(report.findings))
+    for number, finding in enumerate(report.findings, 1):
+        blocks += _finding(finding, number)
+    if report.verdict not in ("converts", "fails"):
+        blocks.append("\n".join(f"- {escaped(row)}" for row in words.known(report)))
+    blocks.append("\n".join(f"*{escaped(row)}*  " for row in words.totals(report)))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is."""
+    text = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", text).replace("@", "@&#8203;")
+
+
+def code(text: str) -> str:
+    """Return the text as a code span, whatever backticks it holds; for use outside tables."""
+    text = harmless(text) or " "
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    pad = " " if text[0] in "` " or text[-1] in "` " else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def cell(text: str) -> str:
+    """Return the text as a code span for a cell of a table, where a bar would end the cell."""
+    return code(text).replace("|", "\\|")
+
+
+def fenced(rows: Iterable[str], language: str = "") -> str:
+    """Return the rows as a code block that none of them can end."""
+    body = [harmless(row) for row in rows]
+    fence = "`" * max(3, 1 + max((len(run) for row in body for run in re.findall("`+", row)), default=0))
+    return "\n".join([fence + language, *body, fence])
+
+
+def _sentence(sentence: Sentence) -> str:
+    return "".join(code(p.name) if isinstance(p, Code) else escaped(p) for p in sentence)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    titles = list(head)
+    body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}", *body]) if body else ""
+
+
+def _facts(report: Report) -> str:
+    rows = [["ops", str(report.ops)], ["functions", str(report.functions)]]
+    rows += [["signature", cell(report.signature)]] if report.signature is not None else []
+    rows += [["coremltools", cell(report.coremltools)], ["tensorflow", cell(report.tensorflow)]]
+    rows += [["options", cell(options)]] if (options := words.options(report)) else []
+    return _table(["model", ""], rows)
+
+
+def _overview(findings: Iterable[Finding]) -> str:
+    rows = []
+    for number, finding in enumerate(findings, 1):
+        first = cell(finding.culprits[0].name) if finding.culprits else "-"
+        rows.append([str(number), cell(words.stage(finding)), escaped(words.headline(finding)), first,
+                     escaped(words.where_short(finding))])  # fmt: skip
+    return _table(["", "stage", "what", "first op", "where"], rows)
+
+
+def _finding(finding: Finding, number: int) -> list[str]:
+    blocks = [f"### {number}. {code(f'error[{words.stage(finding)}]')} {escaped(words.headline(finding))}"]
+    blocks += [_culprit(culprit) for culprit in words.facts_shown(finding)]
+    if finding.culprits:
+        blocks.append("\n".join(f"- {_sentence(s)}" for s in words.place(finding.context)))
+    if finding.explanation:
+        blocks.append(f"**Why:** {_sentence(parse(finding.explanation))}")
+    blocks.append(_error(finding))
+    if finding.witness.ops:
+        holding = [call.name for call in finding.context.enclosing]
+        picture = of_witness(finding.witness, finding.culprits, limit=20, holding=holding)
+        blocks += [f"**Smallest failing section:** {escaped(words.evidence(finding.witness))}", fenced(lines(picture))]
+    blocks += _others(finding)
+    blocks += [block for remedy in finding.remedies for block in _remedy(remedy)]
+    return [*blocks, f"**Next:** {_sentence((words.next_step(finding),))}"] if finding.repro else blocks
+
+
+def _culprit(culprit: Culprit) -> str:
+    rows = [["op", cell(culprit.op)], ["name", cell(culprit.name)]]
+    for label, fact in (("function", culprit.function), ("layer", culprit.layer), ("source", culprit.source)):
+        rows += [[label, cell(fact)]] if fact is not None else []
+    rows += _tensors("reads", culprit.inputs) + _tensors("makes", culprit.outputs)
+    return _table(["culprit", ""], rows)
+
+
+def _tensors(label: str, tensors: Iterable[TensorFact]) -> list[list[str]]:
+    return [[label, f"{cell(spell(t))} {cell(t.tensor)}"] for t in tensors]
+
+
+def _error(finding: Finding) -> str:
+    shown, _ = words.first_lines(finding.error_message, 1)
+    first = f"{finding.error_type}: {' '.join(shown)}".strip()
+    whole = fenced(f"{finding.error_type}: {finding.error_message}".splitlines())
+    head = first if len(first) <= 160 else first[:157] + "..."
+    return f"<details><summary>The converter's error: {_html_code(head)}</summary>\n\n{whole}\n\n</details>"
+
+
+def _html_code(text: str) -> str:
+    text = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"<code>{_SPECIAL.sub(lambda m: f'&#{ord(m[1])};', text).replace('@', '&#64;')}</code>"
+
+
+def _others(finding: Finding) -> list[str]:
+    further = words.others(finding)
+    if not further:
+        return []
+    rows = [f"- {code(c.name)}{f' in {code(c.function)}' if c.function is not None else ''}" for c in further[:_LISTED]]
+    rows += [f"- and {len(further) - _LISTED} more"] if len(further) > _LISTED else []
+    return [f"**The same at {len(further)} more place{'s' * (len(further) != 1)}:**", "\n".join(rows)]
+
+
+def _remedy(remedy: Remedy) -> list[str]:
+    proof = "verified: a probe converted with it" if remedy.verified else "not tried"
+    blocks = [f"**Help** ({proof}): {_sentence(parse(remedy.summary))}"]
+    return [*blocks, fenced(remedy.code.strip("\n").splitlines(), "python")] if remedy.code else blocks

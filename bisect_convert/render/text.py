@@ -1,0 +1,168 @@
+"""The report on a terminal: one screen for one finding, spelt like a compiler's error."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+from bisect_convert.render import words
+from bisect_convert.render.drawing import lines
+from bisect_convert.render.names import harmless, parse, plain, shorten, spell
+from bisect_convert.render.picture import of_witness
+from bisect_convert.report import Culprit, Finding, Remedy, Report, TensorFact
+
+__all__ = ["text"]
+
+_OPS_DRAWN = 8
+_LISTED = 5
+_CODE_LINES = 8
+_LABEL = 9
+_BOLD, _RED, _GREEN, _YELLOW, _CYAN, _DIM = "1", "1;31", "1;32", "33", "36", "2"
+
+
+def text(report: Report, width: int = 100, color: bool = False) -> str:
+    """Return the report as text of about `width` columns; only the names of culprits, which are whole, may be wider.
+
+    No character of it but line breaks, and colours where asked for, is a control character.
+    """
+    pen = _Pen(max(width, 40), color)
+    blocks = [_head(report, pen), *(_finding(f, pen) for f in report.findings)]
+    if report.verdict not in ("converts", "fails"):
+        blocks.append([line for row in words.known(report) for line in pen.entry("known", row)])
+    blocks.append(_tail(report, pen))
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+class _Pen:
+    """How lines are wrapped and coloured."""
+
+    def __init__(self, width: int, color: bool) -> None:
+        self.width = width
+        self.color = color
+
+    def paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.color and text else text
+
+    def entry(self, label: str, text: str, code: str = _CYAN, indent: int = 2) -> list[str]:
+        """Return `label  text`, wrapped under itself; words longer than a line are left whole."""
+        lead = " " * (indent + max(_LABEL, len(label) + 1))
+        wrapped = textwrap.wrap(
+            text, max(self.width - len(lead), 20), break_long_words=False, break_on_hyphens=False
+        ) or [""]  # fmt: skip
+        gap = " " * (len(lead) - indent - len(label))
+        return [
+            f"{' ' * indent}{self.paint(label, code)}{gap}{wrapped[0]}".rstrip(),
+            *(lead + row for row in wrapped[1:]),
+        ]
+
+
+def _head(report: Report, pen: _Pen) -> list[str]:
+    code = {"converts": _GREEN, "fails": _RED}.get(report.verdict, _YELLOW)
+    facts = [f"{report.ops} ops"]
+    if report.functions:
+        facts.append(f"{report.functions} function{'s' * (report.functions != 1)}")
+    if report.signature is not None:
+        facts.append(f"signature {shorten(report.signature, pen.width // 2)}")
+    facts += [f"coremltools {harmless(report.coremltools)}", f"tensorflow {harmless(report.tensorflow)}"]
+    rows = [f"{pen.paint(harmless(report.path), _BOLD)} {pen.paint(words.summary(report), code)}"]
+    rows.append(pen.paint(", ".join(facts), _DIM))
+    if chosen := words.options(report):
+        rows.append(pen.paint(shorten(f"options: {chosen}", pen.width), _DIM))
+    return rows + [line for note in report.notes for line in pen.entry("note:", plain(parse(note)), _YELLOW, indent=0)]
+
+
+def _finding(finding: Finding, pen: _Pen) -> list[str]:
+    shown = words.facts_shown(finding)
+    rows = [f"{pen.paint(f'error[{words.stage(finding)}]:', _RED)} {pen.paint(words.headline(finding), _BOLD)}"]
+    for culprit in shown[:_LISTED]:
+        rows += _culprit(culprit, pen)
+    rows += [_more(len(shown) - _LISTED, "op")] if len(shown) > _LISTED else []
+    if shown:
+        for i, sentence in enumerate(words.place(finding.context)):
+            rows += pen.entry("" if i else "where", plain(sentence, pen.width - 30))
+    rows += _error(finding, pen)
+    if finding.explanation:
+        rows += ["", *pen.entry("why", plain(parse(finding.explanation)))]
+    rows += _witness(finding, pen)
+    rows += _others(finding, pen)
+    remedies = [line for remedy in finding.remedies for line in _remedy(remedy, pen)]
+    if finding.repro:
+        remedies += pen.entry("next:", words.next_step(finding), _CYAN)
+    return rows + ([""] if remedies else []) + remedies
+
+
+def _culprit(culprit: Culprit, pen: _Pen) -> list[str]:
+    rows = [f"  {pen.paint('-->', _CYAN)} {harmless(culprit.op)} {pen.paint(harmless(culprit.name), _BOLD)}"]
+    for label, fact in (("function", culprit.function), ("layer", culprit.layer), ("source", culprit.source)):
+        if fact is not None:
+            rows += pen.entry(label, shorten(fact, pen.width - 12))
+    rows += _tensors("reads", culprit.inputs, pen)
+    return rows + _tensors("makes", culprit.outputs, pen)
+
+
+def _tensors(label: str, tensors: Iterable[TensorFact], pen: _Pen) -> list[str]:
+    row = [(spell(t), t.tensor) for t in tensors]
+    rows = []
+    for i, (kind, name) in enumerate(row[:4]):
+        rest = f", and {len(row) - 4} more" if i == 3 and len(row) > 4 else ""
+        shown = shorten(name, max(pen.width - len(kind) - len(rest) - 15, 16))
+        rows += [
+            f"  {pen.paint('' if i else label, _CYAN)}{' ' * (_LABEL - (0 if i else len(label)))}{kind}  {shown}{rest}"
+        ]
+    return rows
+
+
+def _error(finding: Finding, pen: _Pen) -> list[str]:
+    shown, more = words.first_lines(finding.error_message, 2)
+    first, *rest = shown or ("(no message)",)
+    said = [shorten(f"{finding.error_type}: {first}", 2 * pen.width), *(shorten(row, pen.width - 12) for row in rest)]
+    if more:
+        said[-1] += f" (+{more} line{'s' * (more != 1)})"
+    rows = pen.entry("error", said[0])
+    return rows + [line for row in said[1:] for line in pen.entry("", row)]
+
+
+def _witness(finding: Finding, pen: _Pen) -> list[str]:
+    witness = finding.witness
+    if not witness.ops:
+        return []
+    holding = [call.name for call in finding.context.enclosing]
+    picture = of_witness(witness, finding.culprits, limit=_OPS_DRAWN, holding=holding)
+    rows = ["", *pen.entry("smallest failing section:", words.evidence(witness))]
+    for line in lines(picture, width=pen.width - 4):
+        drawn, arrow, mark = line.rpartition("  <-- culprit")
+        rows.append("    " + (drawn + pen.paint(arrow + mark, _RED) if arrow else line))
+    return rows
+
+
+def _others(finding: Finding, pen: _Pen) -> list[str]:
+    further = words.others(finding)
+    if not further:
+        return []
+    count = len(further) if len(further) == _LISTED + 1 else _LISTED
+    rows = ["", f"  {pen.paint('the same at:', _CYAN)}"]
+    for culprit in further[:count]:
+        rows.append(f"    {harmless(culprit.name)}")
+        if culprit.function is not None:
+            rows[-1] += f"  in {shorten(culprit.function, 40)}"
+    return rows + ([_more(len(further) - count, "place")] if len(further) > count else [])
+
+
+def _more(count: int, what: str) -> str:
+    return f"    and {count} more {what}{'s' * (count != 1)} (all of them in --format json)"
+
+
+def _remedy(remedy: Remedy, pen: _Pen) -> list[str]:
+    proof = "[verified: a probe converted with it]" if remedy.verified else "[not tried]"
+    rows = pen.entry("help:", f"{plain(parse(remedy.summary))} {proof}", _GREEN if remedy.verified else _CYAN)
+    code = [harmless(line) for line in (remedy.code or "").strip("\n").splitlines()]
+    rows += [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" for line in code[:_CODE_LINES]]
+    return rows + ([f"{' ' * (_LABEL + 4)}..."] if len(code) > _CODE_LINES else [])
+
+
+def _tail(report: Report, pen: _Pen) -> list[str]:
+    rows = list(words.totals(report))
+    wanting = [f for f in report.findings if f.witness.ops and not f.repro]
+    if wanting:
+        rows.append(f"next: {words.next_step(wanting[0])}")
+    return [line for row in rows for line in textwrap.wrap(row, pen.width, break_long_words=False)]

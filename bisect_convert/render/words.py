@@ -1,0 +1,198 @@
+"""What a report says, as sentences without markup: every rendering puts these same words in its own dress."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bisect_convert.render.names import Code, Sentence, dtypes, harmless
+from bisect_convert.report import Context, Culprit, Enclosing, Finding, Report, Witness
+
+__all__ = [
+    "evidence", "facts_shown", "first_lines", "headline", "known", "next_step", "options", "others", "place", "role",
+    "stage", "summary", "totals", "where_short",
+]  # fmt: skip
+
+_ROLES = {
+    "trunk": "trunk",
+    "branch": "branch",
+    "skip": "skip connection",
+    "main_arm": "main arm of a skip connection",
+    "join": "join",
+    "fork": "fork",
+}
+_KINDS = {
+    "loop_body": "loop body",
+    "loop_cond": "loop condition",
+    "then": "then-branch",
+    "else": "else-branch",
+    "branch": "branch function",
+    "call": "function",
+}
+
+
+def summary(report: Report) -> str:
+    """Return what became of the conversion and how much is known, in one line without the model's path."""
+    count = len(report.findings)
+    if report.verdict == "converts":
+        return f"converts with coremltools {harmless(report.coremltools)}"
+    found = f"{count} finding{'s' * (count != 1)}"
+    if report.verdict != "fails":
+        return f"inconclusive: {found if count else 'no cause'} confirmed"
+    if not count:
+        return "does not convert, and no cause was found"
+    if not report.complete:
+        return f"does not convert: {found} so far, there may be more"
+    return f"does not convert: {found}, and {'that is all' if count == 1 else 'these are all'}"
+
+
+def options(report: Report) -> str:
+    """Return the options of the conversion as `name=value, ...`, or an empty string."""
+    return ", ".join(harmless(f"{name}={value}") for name, value in report.options.items() if value is not None)
+
+
+def stage(finding: Finding) -> str:
+    """Return the stage, with the pass where one is known."""
+    return harmless(finding.stage + (f": {finding.pass_name}" if finding.pass_name else ""))
+
+
+def headline(finding: Finding) -> str:
+    """Return what fails in a few words: op types and dtypes, how many instances, or that no op is to blame."""
+    culprits = finding.culprits
+    if not culprits:
+        return "no op is at fault, the call or the model as a whole is"
+    if finding.interaction:
+        kinds = Counter(c.op for c in culprits)
+        names = [op if n == 1 else f"{n} {op} ops" for op, n in kinds.items()]
+        return harmless(f"{_listed(names)} fail{'s' * (len(culprits) == 1)} only together")
+    names = list(dict.fromkeys(c.op for c in culprits))
+    kind = dtypes(culprits[0].inputs, culprits[0].outputs) if len(names) == 1 else ""
+    verb = "does" if len(names) == 1 else "do"
+    times = f", at {len(culprits)} places" if len(culprits) > 1 else ""
+    return harmless(f"{_listed(names)}{f' ({kind})' if kind else ''} {verb} not convert{times}")
+
+
+def facts_shown(finding: Finding) -> tuple[Culprit, ...]:
+    """Return the culprits worth describing in full: all that fail together, else the first of several alike."""
+    return finding.culprits if finding.interaction else finding.culprits[:1]
+
+
+def others(finding: Finding) -> tuple[Culprit, ...]:
+    """Return the further instances of the same cause."""
+    return () if finding.interaction else finding.culprits[1:]
+
+
+def role(context: Context) -> str:
+    """Return the role's own name in words."""
+    return _ROLES.get(context.role, harmless(context.role))
+
+
+def where_short(finding: Finding) -> str:
+    """Return role and innermost enclosing call in a few words, for a table."""
+    if not finding.culprits:
+        return "-"
+    calls = finding.context.enclosing
+    return f"{role(finding.context)}{f', in a {_kind(calls[-1])}' if calls else ''}"
+
+
+def place(context: Context) -> tuple[Sentence, ...]:
+    """Return where the culprit sits: its role between fork and join, then each enclosing call, outermost first."""
+    return (_role_sentence(context), *(_enclosing_sentence(e) for e in context.enclosing))
+
+
+def _role_sentence(context: Context) -> Sentence:
+    between: Sentence = ()
+    if context.fork is not None and context.join is not None:
+        between = (" between ", Code(context.fork), " and ", Code(context.join))
+    arms = f" of {len(context.arms)}" if len(context.arms) > 1 else ""
+    if context.role == "skip":
+        return ("on the skip connection", *between, *_beside(context, "main arm"))
+    if context.role == "main_arm":
+        return ("on the main arm of a skip connection", *between, *_beside(context, "skip"))
+    if context.role == "branch":
+        return (f"on one branch{arms}", *between)
+    count = f"{len(context.arms)} arms" if context.arms else "arms"
+    if context.role == "fork":
+        return (f"at a fork: {count} leave it", *((" and meet at ", Code(context.join)) if context.join else ()))
+    if context.role == "join":
+        return (f"at a join: {count} meet there", *((", split at ", Code(context.fork)) if context.fork else ()))
+    return ("on the trunk, in no branch or skip connection" if context.role == "trunk" else harmless(context.role),)
+
+
+def _beside(context: Context, other: str) -> Sentence:
+    if len(context.arms) != 2:
+        return ()
+    sizes = sorted(len(arm) for arm in context.arms)
+    size = sizes[1] if other == "main arm" else sizes[0]
+    return (f"; the {other} beside it " + ("is the identity" if not size else f"has {size} op{'s' * (size != 1)}"),)
+
+
+def _enclosing_sentence(call: Enclosing) -> Sentence:
+    verb = "called by" if call.kind == "call" else "of"
+    return (f"in the {_kind(call)} ", Code(call.function), f" {verb} {harmless(call.op)} ", Code(call.name))
+
+
+def _kind(call: Enclosing) -> str:
+    return _KINDS.get(call.kind, harmless(call.kind))
+
+
+def evidence(witness: Witness) -> str:
+    """Return how small the witness is and how well it was probed."""
+    size = f"{len(witness.ops)} op{'s' * (len(witness.ops) != 1)}"
+    minimal = "no op of it can be left out" if witness.minimal else "not shown to be minimal"
+    if witness.minimal and len(witness.ops) == 1:
+        minimal = "minimal"
+    confirmed = "confirmed with the true weights" if witness.confirmed else "not confirmed"
+    return f"{size}, {minimal}, {confirmed}"
+
+
+def first_lines(message: str, count: int) -> tuple[tuple[str, ...], int]:
+    """Return the first lines of an error that say something, made harmless, and how many more there are."""
+    lines = [harmless(line.strip()) for line in message.splitlines() if line.strip()]
+    return tuple(lines[:count]), max(len(lines) - count, 0)
+
+
+def known(report: Report) -> tuple[str, ...]:
+    """Return what the probes of a run without a clear end have shown."""
+    if not report.journal:
+        return ("no probe was answered",) if not report.asked else ()
+    verdicts = Counter(p.verdict for p in report.journal)
+    counts = ", ".join(f"{n} {harmless(v)}" for v, n in sorted(verdicts.items()))
+    rows = [f"probes by verdict: {counts}"]
+    for probe in report.journal[-3:]:
+        detail = f" ({' '.join(first_lines(probe.detail, 1)[0])})" if probe.detail else ""
+        rows.append(f"asked {harmless(probe.question)}, {probe.ops} ops: {harmless(probe.verdict)}{detail}")
+    return tuple(rows)
+
+
+def next_step(finding: Finding) -> str:
+    """Return what to do next: where the repro is, or how to get one."""
+    if finding.repro:
+        return f"reproduce it alone: {harmless(finding.repro)}"
+    return "add --out DIR to have a model of just this section and a script that shows the failure"
+
+
+def totals(report: Report) -> tuple[str, ...]:
+    """Return whether the findings are all, and what the run cost."""
+    cached = f" ({report.cached} from the cache)" if report.cached else ""
+    cost = f"{report.asked} probe{'s' * (report.asked != 1)}{cached}"
+    if (seconds := report.seconds.get("total")) is not None:
+        cost += f" in {seconds:.1f} s"
+    if report.verdict == "converts":
+        return (cost,)
+    return (_completeness(report), cost)
+
+
+def _completeness(report: Report) -> str:
+    culprits = sum(len(f.culprits) for f in report.findings)
+    if report.complete and culprits:
+        blamed = "the op" if culprits == 1 else f"the {culprits} ops"
+        return f"complete: without {blamed} blamed above, the rest of the model converts"
+    if report.complete:
+        return "complete: nothing else in the model fails"
+    if report.verdict == "fails" and report.findings:
+        return "not complete: the rest of the model was not seen to convert, so there may be further causes"
+    return "not complete: the search ended before it could blame anything further"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,224 @@
+"""The report: the data that every rendering reads, and its JSON form ("bisect-convert/1") both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+__all__ = [
+    "SCHEMA", "Context", "Culprit", "Enclosing", "Finding", "Probe", "Remedy", "Report", "TensorFact", "Witness",
+]  # fmt: skip
+
+SCHEMA = "bisect-convert/1"
+
+
+@dataclass(frozen=True)
+class TensorFact:
+    """A tensor as reports show it; `shape` has None for an unknown dimension and is None for an unknown rank."""
+
+    tensor: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """One op to blame: where it is and what it reads and makes."""
+
+    name: str
+    op: str
+    function: str | None = None
+    layer: str | None = None
+    source: str | None = None
+    inputs: tuple[TensorFact, ...] = ()
+    outputs: tuple[TensorFact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Enclosing:
+    """A call that a culprit sits in; `kind` is one of loop_body, loop_cond, then, else, branch, call."""
+
+    op: str
+    name: str
+    function: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where in the graph a culprit sits: its role, the fork and join around it, the arms between them."""
+
+    role: str = "trunk"
+    fork: str | None = None
+    join: str | None = None
+    arms: tuple[tuple[str, ...], ...] = ()
+    enclosing: tuple[Enclosing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Witness:
+    """The smallest failing section found; `minimal`: each removal was probed; `confirmed`: probed afresh, true weights.
+
+    `edges` joins its ops as (from, to), so that it can be drawn.
+    """
+
+    ops: tuple[str, ...] = ()
+    inputs: tuple[TensorFact, ...] = ()
+    outputs: tuple[TensorFact, ...] = ()
+    minimal: bool = False
+    confirmed: bool = False
+    edges: tuple[tuple[str, str], ...] = ()
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What would make it convert; `verified` only where a probe converted with it."""
+
+    kind: str
+    summary: str
+    verified: bool = False
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One failure and what is to blame for it. No culprits: the call or the model as a whole is at fault, no op."""
+
+    stage: str
+    pass_name: str | None
+    error_type: str
+    error_message: str
+    culprits: tuple[Culprit, ...]
+    context: Context = Context()
+    witness: Witness = Witness()
+    explanation: str = ""
+    remedies: tuple[Remedy, ...] = ()
+    repro: str | None = None
+    interaction: bool = False
+    """True where the culprits fail only together; else each of them fails alone, in the same way."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One line of the journal: which question was asked, of how many ops, and what came back."""
+
+    question: str
+    ops: int
+    verdict: str
+    detail: str
+    cached: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that one run found out about a model."""
+
+    path: str
+    signature: str | None
+    ops: int
+    functions: int
+    digest: str
+    coremltools: str
+    tensorflow: str
+    options: Mapping[str, Any]
+    verdict: str
+    complete: bool
+    findings: tuple[Finding, ...] = ()
+    asked: int = 0
+    cached: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    journal: tuple[Probe, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 converts, 1 fails with findings, 3 inconclusive."""
+        return {"converts": 0, "fails": 1}.get(self.verdict, 3)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain data in the schema "bisect-convert/1"."""
+        return {
+            "schema": SCHEMA,
+            "model": {
+                "path": self.path, "signature": self.signature, "ops": self.ops, "functions": self.functions,
+                "digest": self.digest,
+            },
+            "converter": {
+                "coremltools": self.coremltools, "tensorflow": self.tensorflow, "options": dict(self.options),
+            },
+            "verdict": self.verdict,
+            "complete": self.complete,
+            "findings": [_finding_to_json(f) for f in self.findings],
+            "probes": {"asked": self.asked, "cached": self.cached},
+            "seconds": dict(self.seconds),
+            "notes": list(self.notes),
+            "journal": [asdict(p) for p in self.journal],
+        }  # fmt: skip
+
+    def dumps(self) -> str:
+        """Return the report as JSON text."""
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Report:
+        """Restore a report from `to_json`; raises ValueError for another schema."""
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"no report of schema {SCHEMA}: {data.get('schema')!r}")
+        model, converter = data["model"], data["converter"]
+        return cls(
+            path=model["path"], signature=model["signature"], ops=model["ops"], functions=model["functions"],
+            digest=model["digest"], coremltools=converter["coremltools"], tensorflow=converter["tensorflow"],
+            options=converter["options"], verdict=data["verdict"], complete=data["complete"],
+            findings=tuple(_finding_from_json(f) for f in data["findings"]),
+            asked=data["probes"]["asked"], cached=data["probes"]["cached"], seconds=data["seconds"],
+            notes=tuple(data.get("notes", ())), journal=tuple(Probe(**p) for p in data.get("journal", ())),
+        )  # fmt: skip
+
+
+def _finding_to_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "stage": finding.stage,
+        "pass": finding.pass_name,
+        "error": {"type": finding.error_type, "message": finding.error_message},
+        "culprits": [asdict(c) for c in finding.culprits],
+        "interaction": finding.interaction,
+        "context": asdict(finding.context),
+        "witness": asdict(finding.witness),
+        "explanation": finding.explanation,
+        "remedies": [asdict(r) for r in finding.remedies],
+        "repro": finding.repro,
+    }
+
+
+def _facts(rows: Any) -> tuple[TensorFact, ...]:
+    return tuple(
+        TensorFact(r["tensor"], r["dtype"], None if r["shape"] is None else tuple(r["shape"])) for r in rows
+    )  # fmt: skip
+
+
+def _finding_from_json(data: Mapping[str, Any]) -> Finding:
+    def culprit(c: Mapping[str, Any]) -> Culprit:
+        return Culprit(**{**c, "inputs": _facts(c["inputs"]), "outputs": _facts(c["outputs"])})
+
+    context = data["context"]
+    witness = data["witness"]
+    return Finding(
+        data["stage"], data["pass"], data["error"]["type"], data["error"]["message"],
+        tuple(culprit(c) for c in data["culprits"]),
+        Context(
+            context["role"], context["fork"], context["join"], tuple(tuple(a) for a in context["arms"]),
+            tuple(Enclosing(**e) for e in context["enclosing"]),
+        ),
+        Witness(
+            tuple(witness["ops"]), _facts(witness["inputs"]), _facts(witness["outputs"]), witness["minimal"],
+            witness["confirmed"], tuple((a, b) for a, b in witness.get("edges", ())), tuple(witness.get("types", ())),
+        ),
+        data["explanation"],
+        tuple(Remedy(**{f.name: r[f.name] for f in fields(Remedy)}) for r in data["remedies"]),
+        data["repro"],
+        bool(data.get("interaction", False)),
+    )  # fmt: skip

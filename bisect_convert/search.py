@@ -1,0 +1,100 @@
+"""The searches: pure functions of a sequence and a question. They know no graph, no process and no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bisect_convert.verdict import Verdict
+
+__all__ = ["Flip", "Minimum", "first_failing", "minimise"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Indices of the last item known to pass and the first known to fail; those between were UNRESOLVED."""
+
+    good: int
+    bad: int
+
+
+@dataclass(frozen=True)
+class Minimum(Sequence[T]):
+    """A failing subset; `minimal`: every single removal was asked for and none of them FAILs."""
+
+    items: tuple[T, ...]
+    minimal: bool = field(default=True)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        return self.items[index]
+
+
+def first_failing(length: int, ask: Callable[[int], Verdict]) -> Flip:
+    """Return a flip between item 0, known to pass, and item `length - 1`, known to fail, in about log2(length) questions.
+
+    The flip is sound for any answers: `ask(good)` was PASS (or good is 0), `ask(bad)` was FAIL (or bad is the last).
+    Where answers are monotone it is the only one. UNRESOLVED items are skipped and remembered, never followed.
+
+    >>> first_failing(10, lambda i: Verdict.FAIL if i >= 7 else Verdict.PASS)
+    Flip(good=6, bad=7)
+    """
+    good, bad = 0, length - 1
+    skipped: set[int] = set()
+    while left := [i for i in range(good + 1, bad) if i not in skipped]:
+        pick = left[len(left) // 2] if not skipped else _nearest(left, (good + bad) // 2)
+        verdict = ask(pick)
+        if verdict is Verdict.FAIL:
+            bad = pick
+        elif verdict is Verdict.PASS:
+            good = pick
+        else:
+            skipped.add(pick)
+    return Flip(good, bad)
+
+
+def _nearest(left: list[int], middle: int) -> int:
+    return min(left, key=lambda i: (abs(i - middle), i))
+
+
+def minimise(items: Sequence[T], ask: Callable[[tuple[T, ...]], Verdict], limit: int | None = None) -> Minimum[T]:
+    """Return a 1-minimal failing subset of `items`, known to fail: leave any one out and it no longer FAILs.
+
+    Delta debugging with complements only (Zeller and Hildebrandt 2002). No subset is asked for twice. After `limit`
+    questions the best so far is returned, with `minimal` False.
+
+    >>> minimise("abcdef", lambda s: Verdict.FAIL if {"b", "e"} <= set(s) else Verdict.PASS).items
+    ('b', 'e')
+    """
+    current = tuple(items)
+    known: dict[tuple[T, ...], Verdict] = {}
+    chunks = 2
+    while len(current) > 1:
+        chunks = min(chunks, len(current))
+        hit = None
+        for start, stop in _split(len(current), chunks):
+            rest = current[:start] + current[stop:]
+            if rest not in known:
+                if limit is not None and len(known) >= limit:
+                    return Minimum(current, minimal=False)
+                known[rest] = ask(rest)
+            if known[rest] is Verdict.FAIL:
+                hit = rest
+                break
+        if hit is not None:
+            current, chunks = hit, max(chunks - 1, 2)
+        elif chunks < len(current):
+            chunks = min(2 * chunks, len(current))
+        else:
+            break
+    return Minimum(current)
+
+
+def _split(length: int, chunks: int) -> list[tuple[int, int]]:
+    bounds = [length * i // chunks for i in range(chunks + 1)]
+    return [(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if a < b]

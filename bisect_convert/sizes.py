@@ -1,0 +1,85 @@
+"""Which unknown dimensions of a graph are equal to each other, found by running it on inputs of several sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["equal_sizes"]
+
+#: Sizes given to the unknown dimensions of the inputs in each of the runs, in turn.
+_RUNS = ((32, 48, 40, 56), (48, 40, 64, 32), (64, 80, 48, 96))
+
+
+def equal_sizes(graph_def: Any, graph: Any) -> dict[str, list[str]]:
+    """Return a symbol's name per dimension for tensors with unknown ones: equal names where all runs agree in size.
+
+    A dimension that stays the same size in every run is known after all: it gets "=SIZE". Where the graph cannot be
+    run (an op without a kernel, sizes that do not fit) every unknown dimension gets a name of its own.
+    """
+    open_tensors = [
+        t for op in graph.get_operations() for t in op.outputs
+        if t.shape.rank and None in t.shape.as_list() and t.dtype.name not in ("variant", "resource")
+    ]  # fmt: skip
+    if not open_tensors:
+        return {}
+    runs = [r for sizes in _RUNS if (r := _run(graph_def, graph, open_tensors, sizes)) is not None]
+    if len(runs) < 2:
+        return _by_input(open_tensors)
+    names: dict[tuple[int, ...], str] = {}
+    found = {}
+    for tensor in open_tensors:
+        shapes = [run[tensor.name] for run in runs]
+        found[tensor.name] = [
+            "" if size is not None else _name(names, tuple(int(s[axis]) for s in shapes))
+            for axis, size in enumerate(tensor.shape.as_list())
+        ]
+    return found
+
+
+def _name(names: dict[tuple[int, ...], str], sizes: tuple[int, ...]) -> str:
+    if len(set(sizes)) == 1:
+        return f"={sizes[0]}"
+    return names.setdefault(sizes, f"d{len(names)}")
+
+
+def _by_input(tensors: list[Any]) -> dict[str, list[str]]:
+    """Without a run: unknown sizes on axis 0 are taken as one batch size, all others as unlike."""
+    return {
+        t.name: ["" if s is not None else "batch" if i == 0 else f"{t.name}/{i}" for i, s in enumerate(t.shape.as_list())]
+        for t in tensors
+    }
+
+
+def _run(graph_def: Any, graph: Any, tensors: list[Any], sizes: tuple[int, ...]) -> dict[str, Any] | None:
+    rng = np.random.default_rng(0)
+    given: dict[tuple[int, int], int] = {}
+    with tf.Graph().as_default() as copy:
+        try:
+            tf.import_graph_def(graph_def, name="")
+            shapes = {t.name: tf.shape(copy.get_tensor_by_name(t.name)) for t in tensors}
+            feed = {}
+            for op in graph.get_operations():
+                if op.type == "Placeholder":
+                    feed[op.name + ":0"] = _sample(op.outputs[0], sizes, given, rng)
+            with tf.compat.v1.Session(graph=copy) as session:
+                return dict(session.run(shapes, feed))
+        except Exception:  # no kernel, no fit, no memory: the run has nothing to say
+            return None
+
+
+def _sample(tensor: Any, sizes: tuple[int, ...], given: dict[tuple[int, int], int], rng: Any) -> Any:
+    """A value for one input: unknown first axes share one size (the batch), others take the run's sizes in turn."""
+    shape = []
+    for axis, size in enumerate(tensor.shape.as_list()):
+        if size is None:
+            size = 2 + sizes[0] % 5 if axis == 0 and tensor.shape.rank > 1 else given.setdefault((axis, 0), sizes[axis % 4])
+        shape.append(size)
+    dtype = tensor.dtype.as_numpy_dtype
+    if tensor.dtype.is_floating:
+        return rng.normal(size=shape).astype(dtype)
+    if tensor.dtype.is_integer:
+        return np.ones(shape, dtype)
+    return np.zeros(shape, dtype)

@@ -1,0 +1,102 @@
+"""From a section to the plan by which a worker carves it out of the model's GraphDef: what enters, leaves and stays.
+
+A cut must change nothing for the converter; where it cannot be made faithfully there is no plan but a reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bisect_convert.graph import Graph, Model, Tensor
+
+__all__ = ["Section", "Unsliceable", "canonical", "plan", "whole"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A set of ops of one graph to be converted on its own; `removed` (graph, op) are taken out of the bodies below."""
+
+    graph: str
+    ops: frozenset[str]
+    removed: frozenset[tuple[str, str]] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.ops)
+
+
+class Unsliceable(Exception):
+    """The section cannot be cut out faithfully; the message says why."""
+
+
+def whole(model: Model, graph: str = "") -> Section:
+    """Return the section of all ops of a graph."""
+    return Section(graph, model.graphs[graph].atoms)
+
+
+def plan(model: Model, section: Section, files: dict[str, str]) -> dict[str, Any]:
+    """Return the worker's plan for the section as plain data; raises Unsliceable where a cut would change something."""
+    graph = model.graphs[section.graph]
+    inputs = [n for n in graph.ops if graph.ops[n].type in ("Placeholder", "PlaceholderWithDefault")]
+    made: dict[str, Any] = {"file": files[section.graph], "inputs": inputs, "ops": graph.sorted(section.ops)}
+    if section.graph == "" and section.ops == graph.atoms and not section.removed:
+        return {**made, "whole": True, "symbols": {}}
+    if not section.ops:
+        raise Unsliceable("it is empty")
+    made["entries"] = [_entry(t) for t in graph.entering(section.ops)]
+    exits = [t for t in graph.leaving(section.ops) if t.severable]
+    made["exits"] = [{**_fact(t), "several": len(graph.ops[t.op].outputs) > 1} for t in exits]
+    made["symbols"] = {n: list(graph.ops[n].outputs[0].symbols) for n in inputs if n in section.ops}
+    if section.removed:
+        made["removed"], made["threads"] = _removals(model, section)
+    return made
+
+
+def _entry(tensor: Tensor) -> dict[str, Any]:
+    if not tensor.severable:
+        raise Unsliceable(f"{tensor.name} ({tensor.dtype}) cannot be an input")
+    if tensor.shape is not None and len(tensor.shape) > 5 and None in tensor.shape:
+        raise Unsliceable(f"{tensor.name} has rank {len(tensor.shape)} and an unknown size")
+    return {**_fact(tensor), "symbols": list(tensor.symbols)}
+
+
+def _fact(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "tensor": tensor.name,
+        "dtype": tensor.dtype,
+        "shape": None if tensor.shape is None else list(tensor.shape),
+    }
+
+
+def _removals(model: Model, section: Section) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """Per body: the ops taken out, and the facts of their tensors that what stays still reads."""
+    removed: dict[str, list[str]] = {}
+    threads: dict[str, Any] = {}
+    for name in sorted(section.ops):
+        for body in model.below(section.graph, name):
+            gone = {op for graph, op in section.removed if graph == body.name and op in body.order}
+            if not gone:
+                continue
+            kept = body.atoms - gone
+            tensors = [t for t in body.entering(kept) if t.op in gone]
+            tensors += [body.tensors[r] for r in body.results if r.rpartition(":")[0] in gone]
+            threads[body.name] = {t.name: _entry(t) for t in tensors}
+            removed[body.name] = sorted(gone)
+    return removed, threads
+
+
+def canonical(graph: Graph, op: str) -> str:
+    """Return a digest that two ops share only where their one-op sections are the same but for names."""
+    fact = graph.ops[op]
+    tensors = [graph.tensors[t] for t in fact.inputs]
+    key = [
+        fact.type,
+        fact.attributes,
+        [[t.dtype, t.shape, graph.ops[t.op].constant] for t in tensors],
+        [[t.dtype, t.shape] for t in fact.outputs],
+        [fact.inputs.index(t) for t in fact.inputs],
+        [f for _, f in fact.functions],
+    ]
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()

@@ -1,0 +1,164 @@
+"""Facts of a probe and how they are judged: an outcome is a fact, a verdict is an outcome seen against a target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Any
+
+__all__ = ["Failure", "Frame", "Outcome", "Signature", "Stage", "Verdict", "judge", "scrub"]
+
+
+class Stage(IntEnum):
+    """How far a conversion got, in the order in which coremltools works."""
+
+    LOAD = 0
+    GRAPH_PASS = 1
+    LOWERING = 2
+    MIL_PASS = 3
+    BACKEND = 4
+    OPTIMIZE = 5
+
+    @property
+    def word(self) -> str:
+        """The stage's name in reports."""
+        return self.name.lower()
+
+
+class Verdict(Enum):
+    """An outcome seen against a target; another failure than the target is never FAIL."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One graph level of a converter's traceback: the op being lowered there."""
+
+    op: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What makes two failures the same.
+
+    `raising` are the op types being lowered when the error was raised, from the main graph to the innermost body.
+    """
+
+    stage: Stage
+    pass_name: str | None
+    kind: str
+    message: str
+    raising: tuple[str, ...] = ()
+
+    def inside(self, level: int = 1) -> Signature:
+        """Return the signature that the same failure has when the body `level` calls down is converted alone."""
+        return Signature(self.stage, self.pass_name, self.kind, self.message, self.raising[level:])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a conversion failed; `message` is the converter's own, unshortened; `hint` orders probes, never convicts."""
+
+    signature: Signature
+    type: str
+    message: str
+    hint: tuple[Frame, ...] = ()
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The facts of one probe: converted (`failure` is None), failed, or `unresolved` (not probed: the reason why)."""
+
+    failure: Failure | None = None
+    unresolved: str | None = None
+    seconds: float = 0.0
+    reached: Stage = Stage.BACKEND
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def converted(self) -> bool:
+        """True where the section went through every stage asked for."""
+        return self.failure is None and self.unresolved is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data from which `from_json` restores an equal outcome."""
+        data: dict[str, Any] = {"seconds": self.seconds, "reached": int(self.reached)}
+        if self.unresolved is not None:
+            data["unresolved"] = self.unresolved
+        if self.notes:
+            data["notes"] = list(self.notes)
+        if self.failure is not None:
+            sign = self.failure.signature
+            data["failure"] = {
+                "stage": int(sign.stage),
+                "pass": sign.pass_name,
+                "kind": sign.kind,
+                "scrubbed": sign.message,
+                "raising": list(sign.raising),
+                "type": self.failure.type,
+                "message": self.failure.message,
+                "hint": [[frame.op, frame.name] for frame in self.failure.hint],
+                "traceback": self.failure.traceback,
+            }
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
+        """Restore an outcome from `to_json`; raises KeyError, TypeError or ValueError for anything else."""
+        failure = None
+        if (raw := data.get("failure")) is not None:
+            signature = Signature(
+                Stage(raw["stage"]), raw["pass"], raw["kind"], raw["scrubbed"], tuple(raw["raising"])
+            )
+            hint = tuple(Frame(op, name) for op, name in raw["hint"])
+            failure = Failure(signature, raw["type"], raw["message"], hint, raw["traceback"])
+        return cls(
+            failure,
+            data.get("unresolved"),
+            float(data["seconds"]),
+            Stage(data["reached"]),
+            tuple(data.get("notes", ())),
+        )
+
+
+def judge(outcome: Outcome, target: Signature) -> Verdict:
+    """Return FAIL only for the target's own failure; a section that got past the target's stage is PASS."""
+    if outcome.unresolved is not None:
+        return Verdict.UNRESOLVED
+    if outcome.failure is None:
+        return Verdict.PASS if outcome.reached >= target.stage else Verdict.UNRESOLVED
+    if outcome.failure.signature == target:
+        return Verdict.FAIL
+    if outcome.failure.signature.stage > target.stage:
+        return Verdict.PASS
+    return Verdict.UNRESOLVED
+
+
+_QUOTED = re.compile(r"""(['"`])(?:(?!\1).)*\1|%\S+""")
+_PATH = re.compile(r"[\w.\-]*/[\w./:\-]+")
+_SYMBOL = re.compile(r"\bis\d+\b")
+_NUMBER = re.compile(r"-?\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
+_LIST = re.compile(r"(?:#[\s,]*)+")
+
+
+def scrub(message: str, names: Iterable[str] = ()) -> str:
+    """Return the message without what differs between two occurrences of one failure: names, numbers and symbols.
+
+    Only the first paragraph counts: what follows (coremltools prints the whole node there) describes one instance.
+    """
+    text = message.split("\n \n")[0].split("\n\n")[0]
+    text = _QUOTED.sub("§", text)
+    for name in sorted({n for n in names if len(n) > 2 and n in text}, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w/]){re.escape(name)}(?:_[\w]+)?(?![\w/])", "§", text)
+    text = _PATH.sub("§", text)
+    text = _SYMBOL.sub("#", text)
+    text = _NUMBER.sub("#", text)
+    text = _LIST.sub("# ", text)
+    return re.sub(r"\s+", " ", text).strip()

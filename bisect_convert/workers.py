@@ -1,0 +1,104 @@
+"""Our side of the conversion server: start it, ask it, and end it so that no process is left."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+from bisect_convert import errors
+from bisect_convert.errors import BisectConvertError, EnvironmentError_
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """Worker processes that load and convert; a context manager that ends them all."""
+
+    def __init__(self, jobs: int = 1, *, verbose: bool = False) -> None:
+        environment = {
+            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "TQDM_DISABLE": "1",
+            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            "BISECT_CONVERT_VERBOSE": "1" if verbose else "0",
+        }
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "bisect_convert.server", str(jobs)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+        self._ready = self.send({"do": "ready"})
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, request: dict[str, Any]) -> Future[dict[str, Any]]:
+        """Hand the request over; the future's result is the answer as it came."""
+        future: Future[dict[str, Any]] = Future()
+        with self._lock:
+            number = next(self._numbers)
+            self._waiting[number] = future
+            try:
+                assert self._server.stdin is not None
+                self._server.stdin.write(json.dumps({"id": number, **request}) + "\n")
+                self._server.stdin.flush()
+            except (BrokenPipeError, ValueError):
+                self._waiting.pop(number)
+                future.set_result({"death": "server"})
+        return future
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer; raises what went wrong on the way, but for a worker's death, which is an answer."""
+        answer = self.send(request).result()
+        if "error" in answer:
+            kind = getattr(errors, answer["error"], BisectConvertError)
+            raise kind(answer["message"])
+        if "fault" in answer:
+            raise EnvironmentError_(f"a worker failed: {answer['fault'].strip().splitlines()[-1]}")
+        return answer
+
+    def versions(self) -> dict[str, str]:
+        """The versions of tensorflow and coremltools; raises EnvironmentError_ where they cannot be used."""
+        answer = self._ready.result()
+        if "coremltools" not in answer:
+            raise EnvironmentError_(answer.get("message") or f"the workers do not start: {answer}")
+        return answer
+
+    def close(self) -> None:
+        """End the server and its workers."""
+        with contextlib.suppress(BrokenPipeError, OSError):
+            if self._server.stdin is not None:
+                self._server.stdin.close()
+        try:
+            self._server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+
+    def _listen(self) -> None:
+        assert self._server.stdout is not None
+        for line in self._server.stdout:
+            answer = json.loads(line)
+            future = self._waiting.pop(answer["id"], None)
+            if future is not None:
+                future.set_result(answer)
+        for future in list(self._waiting.values()):
+            if not future.done():
+                future.set_result({"death": "server"})
