@@ -30,9 +30,8 @@ def probe(job: dict[str, Any]) -> dict[str, Any]:
     plan = job["plan"]
     try:
         carved = _section(Path(job["folder"]), plan, bool(job.get("weights")))
-    except NotImplementedError as error:
-        return Outcome(unresolved=str(error)).to_json()
-    except (ValueError, TypeError, KeyError) as error:  # TensorFlow's importer refuses the section: ours is the fault
+        converter.define_functions(carved.functions)
+    except Exception as error:  # a fault of the cut, of whatever kind, says nothing about the model
         return Outcome(unresolved=f"cannot be cut out: {type(error).__name__}: {error}").to_json()
     outcome = _convert(carved, job)
     seconds = round(time.monotonic() - started, 3)
@@ -56,7 +55,6 @@ def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
     plan, frontend = job["plan"], bool(job.get("frontend"))
     names = _names(Path(job["folder"]))
     converter.reset()
-    converter.define_functions(carved.functions)
     try:
         arguments = _arguments(carved, plan, job.get("options") or {})
         known = _known_symbols(arguments.get("inputs") or [], plan.get("symbols") or {})

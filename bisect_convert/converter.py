@@ -65,6 +65,7 @@ def check() -> None:
         (convert_utils, "convert_graph"),
         (mil_converter, "_reset_conversion_state"),
         (eager, "get_function_def"),
+        (eager, "_reset_context"),
         (function_graphs, "function_def_to_graph"),
     ]
     for owner, name in parts:
@@ -162,14 +163,28 @@ def function_def(name: str) -> Any | None:
 
 
 def define_functions(functions: Iterable[Any]) -> None:
-    """Make exactly these FunctionDefs known to TensorFlow's eager context, replacing those of the same names."""
+    """Make these FunctionDefs known to TensorFlow's eager context, in place of others of the same names.
+
+    A function that was used cannot be replaced ("Attempting to add a duplicate function"): then the context is made anew.
+    """
+    functions = list(functions)
+    if not _same_functions(functions):
+        eager._reset_context()
+        for function in functions:
+            eager.context().add_function_def(function)
+
+
+def _same_functions(functions: list[Any]) -> bool:
+    """Add those that are missing; False where one of another definition is there already."""
     context = eager.context()
     context.ensure_initialized()
     for function in functions:
         name = function.signature.name
-        if context.has_function(name):
-            context.remove_function(name)
-        context.add_function_def(function)
+        if not context.has_function(name):
+            context.add_function_def(function)
+        elif context.get_function_def(name) != function:
+            return False
+    return True
 
 
 def body_graph(function: Any, input_shapes: list[Any] | None) -> Any:

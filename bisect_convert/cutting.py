@@ -175,7 +175,7 @@ def _exits(tensors: list[dict[str, Any]], keep: set[str], nodes: dict[str, Any])
                 tf.math.real(stand_in, name=name)
             elif shape is not None and len(shape) > 5 and None not in shape:
                 tf.reshape(stand_in, [-1], name=name)
-            elif op in read or tensor.get("several"):
+            elif op in read or tensor.get("carried"):
                 tf.identity(stand_in, name=name)
             else:
                 continue
@@ -288,7 +288,9 @@ def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) ->
         del node.input[:]
         node.input.extend(inputs + control)
     for key in function.ret:
-        function.ret[key] = moved(function.ret[key])
+        if (parameter := moved(function.ret[key])) != function.ret[key]:
+            kept.append(_identity(f"{parameter}__result", parameter, facts[flat[function.ret[key]]]))
+            function.ret[key] = f"{parameter}__result:output:0"
     gone = [k for k, v in function.control_ret.items() if v in ops]
     for key in gone:
         del function.control_ret[key]
@@ -300,6 +302,13 @@ def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) ->
     for copy in copies:
         function.node_def.add().ParseFromString(copy)
     return threads
+
+
+def _identity(name: str, tensor: str, thread: dict[str, Any]) -> Any:
+    """An Identity node: coremltools takes no parameter of a branch or a loop's condition as its result."""
+    node = v1.NodeDef(name=name, op="Identity", input=[tensor])
+    node.attr["T"].type = tf.as_dtype(thread["dtype"]).as_datatype_enum
+    return node
 
 
 def _append_input(node: Any, tensor: str, thread: dict[str, Any]) -> None:

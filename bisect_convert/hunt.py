@@ -83,7 +83,8 @@ class Hunt:
                 if found.argument is None:
                     todo = self._rest(section, found) + todo
                 else:
-                    self.complete = False
+                    self.prober.options.pop(found.argument)
+                    todo.insert(0, section)
 
     def causes_with_weights(self) -> Iterator[Found]:
         """Yield the failure, if any, of the whole model with its true weights where it converts with repeated values."""
@@ -108,7 +109,7 @@ class Hunt:
             if body.atoms
         ]
         ops, lost = _feedable(graph, section.ops - here, section.ops)
-        if lost:
+        if not all(graph.ops[name].type == "Identity" for name in lost):
             self._give_up(f"{len(lost)} ops need a tensor of a culprit that cannot be an input: {', '.join(sorted(lost)[:3])}")
         rest = Section(section.graph, ops, section.removed | below)
         return [s for s in [rest, *bodies] if s.ops]
@@ -188,7 +189,7 @@ class Hunt:
         witness = self._locate(section, failure)
         if witness is None:
             return None
-        cause = self._shrink(witness, failure)
+        cause = self._shrink(witness, failure, section)
         return self._descend(cause)
 
     def _ask(self, section: Section, target: Signature):  # type: ignore[no-untyped-def]
@@ -254,15 +255,17 @@ class Hunt:
         part, verdict = ask(frozenset(order[len(order) - suffix.bad :]), "the section between them")
         return part if verdict is Verdict.FAIL else None
 
-    def _shrink(self, witness: Section, failure: Failure) -> _Cause:
+    def _shrink(self, witness: Section, failure: Failure, within: Section) -> _Cause:
         graph = self.model.graphs[witness.graph]
         target = failure.signature
         ask = self._ask(witness, target)
         smallest = minimise(
-            graph.sorted(witness.ops), lambda ops: ask(frozenset(ops), "without some of it")[1], _MOST_QUESTIONS
+            self._units(graph, witness, failure),
+            lambda ops: ask(frozenset(ops), "without some of it")[1],
+            _MOST_QUESTIONS,
         )
-        ops = tuple(smallest.items)
-        part = self._part(witness, graph.close(ops, graph.atoms - witness.ops))
+        ops = self._last_consumer(graph, tuple(smallest.items), within, target)
+        part = self._part(within, graph.close(ops, graph.atoms - within.ops))
         minimal = smallest.minimal
         riders = graph.sorted(part.ops - set(ops))
         if riders:
@@ -281,6 +284,29 @@ class Hunt:
         outcome = self.prober.outcome(part, "the witness", frontend=target.stage <= Stage.LOWERING)
         return _Cause(witness.graph, ops, part, minimal, outcome.failure or failure)
 
+    @staticmethod
+    def _units(graph: Graph, witness: Section, failure: Failure) -> list[str]:
+        """One op for each group of the witness that only goes together: the one hinted at, or a call, or the last."""
+        hinted = {frame.name for frame in failure.hint}
+        groups: dict[frozenset[str], str] = {}
+        for name in graph.sorted(witness.ops):
+            group = graph.close({name}, graph.atoms - witness.ops)
+            best = groups.get(group)
+            weight = (name in hinted, bool(graph.ops[name].functions))
+            if best is None or weight >= (best in hinted, bool(graph.ops[best].functions)):
+                groups[group] = name
+        return graph.sorted(groups.values())
+
+    def _last_consumer(self, graph: Graph, ops: tuple[str, ...], within: Section, target: Signature) -> tuple[str, ...]:
+        """Where a call fails with any of those that read it, name the last of them: up to there it would convert."""
+        if len(ops) != 2 or not graph.ops[ops[0]].functions or ops[1] not in graph.dag.successors(ops[0]):
+            return ops
+        last = graph.sorted(set(graph.dag.successors(ops[0])) & within.ops)[-1]
+        if last == ops[1]:
+            return ops
+        _, verdict = self._ask(within, target)(frozenset({ops[0], last}), "with its last consumer")
+        return (ops[0], last) if verdict is Verdict.FAIL else ops
+
     # --- bodies ------------------------------------------------------------------------------------------------------
 
     def _deepest(self, section: Section, failure: Failure) -> _Cause | None:
@@ -297,7 +323,9 @@ class Hunt:
             outcome = self.prober.outcome(alone, "the witness", frontend=True)
             return _Cause(body.name, (op,), alone, len(alone.ops) == 1, outcome.failure or failure)
         call = failure.hint[0].name
-        around = self._in_place(self._part(section, frozenset({call})), frozenset({place}))
+        graph = self.model.graphs[section.graph]
+        construct = self._part(section, graph.close({call}, graph.atoms - section.ops))
+        around = self._in_place(construct, frozenset({place}))
         if self.prober.verdict(around, failure.signature, f"{op} in its {call}") is not Verdict.FAIL:
             return None
         return _Cause(body.name, (op,), around, True, failure)
@@ -338,18 +366,24 @@ class Hunt:
 
         if ask(()) is Verdict.FAIL:
             return replace(cause, witness=self._in_place(cause.witness, frozenset()))
+        for suspect in [(g, op) for g, op in atoms if self.model.graphs[g].ops[op].functions][:3]:
+            if ask((suspect,)) is Verdict.FAIL:
+                part = self._in_place(cause.witness, frozenset({suspect}))
+                return replace(cause, graph=suspect[0], ops=(suspect[1],), witness=part)
         flip = first_failing(len(atoms) + 1, lambda i: ask(tuple(atoms[:i])))
         last = atoms[flip.bad - 1 : flip.bad]
         kept = tuple(last) if ask(tuple(last)) is Verdict.FAIL else self._between(atoms[: flip.bad], ask)
         part = self._in_place(cause.witness, frozenset(kept))
-        if len({g for g, _ in kept}) != 1 or len(kept) > _MOST_CULPRITS:
+        blamed = [k for k in kept if self.model.graphs[k[0]].ops[k[1]].type != "Identity"] or kept
+        if len({g for g, _ in blamed}) != 1 or len(blamed) > _MOST_CULPRITS:
             return replace(cause, witness=part)
-        return replace(cause, graph=kept[0][0], ops=tuple(op for _, op in kept), witness=part)
+        return replace(cause, graph=blamed[0][0], ops=tuple(op for _, op in blamed), witness=part)
 
     @staticmethod
     def _between(atoms, ask):  # type: ignore[no-untyped-def]
         suffix = first_failing(len(atoms) + 1, lambda i: ask(tuple(atoms[len(atoms) - i :])))
-        return minimise(atoms[len(atoms) - suffix.bad :], ask, _MOST_QUESTIONS).items
+        kept = minimise(atoms[len(atoms) - suffix.bad :], ask, _MOST_QUESTIONS).items
+        return kept
 
 
 def _later(outcome: Outcome, failure: Failure) -> bool:

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from bisect_convert.graph import Graph, Model, Tensor
+from bisect_convert.graph import Graph, Model, Op, Tensor
 
 __all__ = ["Section", "Unsliceable", "canonical", "plan", "whole"]
 
@@ -47,11 +47,16 @@ def plan(model: Model, section: Section, files: dict[str, str]) -> dict[str, Any
         raise Unsliceable("it is empty")
     made["entries"] = [_entry(t) for t in graph.entering(section.ops)]
     exits = [t for t in graph.leaving(section.ops) if t.severable]
-    made["exits"] = [{**_fact(t), "several": len(graph.ops[t.op].outputs) > 1} for t in exits]
+    made["exits"] = [{**_fact(t), "carried": _needs_carrier(graph.ops[t.op])} for t in exits]
     made["symbols"] = {n: list(graph.ops[n].outputs[0].symbols) for n in inputs if n in section.ops}
     if section.removed:
         made["removed"], made["threads"] = _removals(model, section)
     return made
+
+
+def _needs_carrier(op: Op) -> bool:
+    """True where the converter cannot take the op itself as an output: several results, a call, an input."""
+    return len(op.outputs) > 1 or bool(op.functions) or op.type.startswith("Placeholder")
 
 
 def _entry(tensor: Tensor) -> dict[str, Any]:

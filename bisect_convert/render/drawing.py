@@ -58,7 +58,8 @@ def svg_of(picture: Picture, label: str, *, style: bool = True) -> str:
         boxes.append(_box(node, x + _MARGIN - widths[node.key] / 2, y + _MARGIN, widths[node.key]))
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" class="bc-svg" role="img" aria-label="{escape(harmless(label))}"'
-        f' width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}">',
+        f' width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
+        f' style="min-width:{0.7 * width:.0f}px">',
         *([f"<style>{escape(STYLE, quote=False)}</style>"] if style else []),
         f'<rect class="bc-paper" width="{width:.0f}" height="{height:.0f}" rx="8"/>',
         *arrows,
@@ -94,7 +95,12 @@ def _text_title(node: Node) -> str:
 def _width(node: Node) -> float:
     if node.kind == "gap":
         return 90.0
-    return max(7.6 * len(shorten(node.title, _ROOM)), 6.7 * len(shorten(node.name, _ROOM)), 64.0) + 24
+    tagged = 2 * (_tag_width(node) + 14) - 24 if node.mark else 0.0
+    return max(tagged, 7.6 * len(shorten(node.title, _ROOM)), 6.7 * len(shorten(node.name, _ROOM)), 64.0) + 24
+
+
+def _tag_width(node: Node) -> float:
+    return 6.0 * len(node.mark) + 12
 
 
 def _box(node: Node, x: float, y: float, width: float) -> str:
@@ -111,7 +117,7 @@ def _box(node: Node, x: float, y: float, width: float) -> str:
     )
     tag = ""
     if node.mark:
-        size = 6.0 * len(node.mark) + 12
+        size = _tag_width(node)
         tag = (
             f'<rect class="bc-tag" x="{x + width - size - 8:.1f}" y="{y - 8:.1f}" width="{size:.1f}"'
             ' height="15" rx="7"/>'

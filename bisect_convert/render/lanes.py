@@ -14,21 +14,28 @@ _MARKS = {"op": "*", "input": "o", "output": "v", "gap": ":"}
 def lanes(picture: Picture) -> list[tuple[str, Node | None]]:
     """Return rows from top to bottom: what to draw in the margin, and the box that stands there, if any.
 
-    A line leads from each box to every box it feeds, and to no other.
+    A line leads from each box to every box it feeds, and to no other; boxes that stand alone are marked with a dash.
     """
     after: dict[str, list[str]] = {n.key: [] for n in picture.nodes}
     for a, b in picture.edges:
         after[a].append(b)
+    joined = {key for edge in picture.edges for key in edge}
+    ended = -1
     ways: list[str | None] = []
     rows: list[tuple[str, Node | None]] = []
     for node in picture.nodes:
-        mine = [i for i, to in enumerate(ways) if to == node.key] or [_free(ways, 0)]
+        mine = [i for i, to in enumerate(ways) if to == node.key]
+        if not mine and ended == 0 and not ways and node.key in joined:
+            rows.append(("", None))
+            ended = -1
+        mine = mine or [_free(ways, 0, taken=ended)]
         if len(mine) > 1:
             rows.append((_fan(ways, mine, "/'"), None))
         for i in mine:
             ways[i] = None
         ways[mine[0]] = node.key
-        rows.append((_line(ways, mine[0], "X" if node.blamed else _MARKS.get(node.kind, "*")), node))
+        mark = "X" if node.blamed else _MARKS.get(node.kind, "*") if node.key in joined else "-"
+        rows.append((_line(ways, mine[0], mark), node))
         ways[mine[0]] = None
         outs = []
         for to in after[node.key]:
@@ -37,14 +44,17 @@ def lanes(picture: Picture) -> list[tuple[str, Node | None]]:
             outs.append(way)
         if len(outs) > 1:
             rows.append((_fan(ways, outs, "\\."), None))
+        ended = -1 if outs or node.key not in joined else mine[0]
         while ways and ways[-1] is None:
             ways.pop()
     return rows
 
 
-def _free(ways: list[str | None], start: int) -> int:
-    """Return the first unused way from `start` on, which then exists."""
-    free = next((i for i in range(start, len(ways)) if ways[i] is None), max(len(ways), start))
+def _free(ways: list[str | None], start: int, taken: int = -1) -> int:
+    """Return the first unused way from `start` on but `taken`, which then exists."""
+    free = start
+    while free == taken or (free < len(ways) and ways[free] is not None):
+        free += 1
     ways.extend([None] * (free + 1 - len(ways)))
     return free
 

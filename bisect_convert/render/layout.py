@@ -78,21 +78,21 @@ def _positions(
     """Return the horizontal centre of each node: as near to its neighbours' mean as its layer's order allows."""
     xs: dict[str, float] = {}
     for layer in layers:
-        _settle(layer, dict.fromkeys(layer, 0.0), sizes, gap, xs)
+        xs |= _settle(layer, dict.fromkeys(layer, 0.0), sizes, gap)
     for sweep in range(_SWEEPS):
         for layer in layers if sweep % 2 else reversed(layers):
             wish = {}
             for node in layer:
                 near = [xs[m] for m in (joints.pred if sweep % 2 else joints.succ)[node]]
                 wish[node] = sum(near) / len(near) if near else xs[node]
-            _settle(layer, wish, sizes, gap, xs)
+            xs |= _settle(layer, wish, sizes, gap)
     return xs
 
 
 def _settle(
-    layer: Sequence[str], wish: Mapping[str, float], sizes: Mapping[str, float], gap: float, xs: dict[str, float]
-) -> None:
-    """Set the layer's places: halfway between pushing all to the right and all to the left until none overlap."""
+    layer: Sequence[str], wish: Mapping[str, float], sizes: Mapping[str, float], gap: float
+) -> dict[str, float]:
+    """Return the layer's places: halfway between pushing all to the right and all to the left until none overlap."""
     right: list[float] = []
     for i, node in enumerate(layer):
         room = (sizes[layer[i - 1]] + sizes[node]) / 2 + gap if i else 0.0
@@ -101,4 +101,4 @@ def _settle(
     for i, node in reversed(list(enumerate(layer))):
         room = (sizes[layer[i + 1]] + sizes[node]) / 2 + gap if left else 0.0
         left.append(min(wish[node], left[-1] - room) if left else wish[node])
-    xs.update({n: (a + b) / 2 for n, a, b in zip(layer, right, reversed(left))})
+    return {n: (a + b) / 2 for n, a, b in zip(layer, right, reversed(left))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from html import escape
 
 from bisect_convert.render import words
 from bisect_convert.render.drawing import lines
@@ -14,7 +15,7 @@ from bisect_convert.report import Culprit, Finding, Remedy, Report, TensorFact
 __all__ = ["cell", "code", "escaped", "fenced", "markdown"]
 
 _LISTED = 20
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]#|~$]|^[-+>]|(?<=^\d)[.)])")
 
 
 def markdown(report: Report) -> str:
@@ -33,8 +34,8 @@ def markdown(report: Report) -> str:
 
 def escaped(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    text = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", text).replace("@", "@&#8203;")
+    text = _SPECIAL.sub(r"\\\1", harmless(text).replace("&", "&amp;").replace("<", "&lt;"))
+    return re.sub(r"@|:(?=//)|www(?=\.)", r"\g<0>&#8203;", text)
 
 
 def code(text: str) -> str:
@@ -118,12 +119,8 @@ def _error(finding: Finding) -> str:
     first = f"{finding.error_type}: {' '.join(shown)}".strip()
     whole = fenced(f"{finding.error_type}: {finding.error_message}".splitlines())
     head = first if len(first) <= 160 else first[:157] + "..."
-    return f"<details><summary>The converter's error: {_html_code(head)}</summary>\n\n{whole}\n\n</details>"
-
-
-def _html_code(text: str) -> str:
-    text = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return f"<code>{_SPECIAL.sub(lambda m: f'&#{ord(m[1])};', text).replace('@', '&#64;')}</code>"
+    summary = f"The converter's error: <code>{escape(harmless(head))}</code>"
+    return f"<details><summary>{summary}</summary>\n\n{whole}\n\n</details>"
 
 
 def _others(finding: Finding) -> list[str]:
@@ -137,5 +134,6 @@ def _others(finding: Finding) -> list[str]:
 
 def _remedy(remedy: Remedy) -> list[str]:
     proof = "verified: a probe converted with it" if remedy.verified else "not tried"
+    language = "python" if remedy.kind == "rewrite" else ""
     blocks = [f"**Help** ({proof}): {_sentence(parse(remedy.summary))}"]
-    return [*blocks, fenced(remedy.code.strip("\n").splitlines(), "python")] if remedy.code else blocks
+    return [*blocks, fenced(remedy.code.strip("\n").splitlines(), language)] if remedy.code else blocks

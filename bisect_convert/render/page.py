@@ -16,7 +16,7 @@ _CSS = """
 --link:#84adff}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
-main{max-width:1180px;margin:0 auto;padding:40px 24px 56px}
+main{max-width:1180px;margin:0 auto;padding:40px 24px 56px;overflow-wrap:break-word}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.87em}
 code{background:var(--code);border-radius:4px;padding:.12em .35em;overflow-wrap:anywhere}
 pre{background:var(--code);border-radius:8px;padding:12px 14px;overflow:auto;line-height:1.45;margin:8px 0 0;
@@ -37,6 +37,7 @@ font-size:13.5px}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
 th{text-align:left;font-weight:600;color:var(--dim);font-size:12px}
 th,td{padding:8px 12px;border-bottom:1px solid var(--rule);vertical-align:top}
+.overview td:nth-child(4){min-width:16em}.facts li{min-width:0;overflow-wrap:anywhere}
 tbody tr:last-child td{border-bottom:0}
 .overview,.finding,.journal,.known{background:var(--card);border:1px solid var(--rule);border-radius:12px}
 .overview{border-collapse:separate;border-spacing:0;margin:16px 0 0}.overview td:first-child{font-weight:600}
@@ -64,11 +65,10 @@ background:var(--code);color:var(--dim)}
 .next{color:var(--dim);margin-top:18px;overflow-wrap:anywhere}
 figure{margin:0 0 18px;border:1px solid var(--rule);border-radius:10px;overflow:hidden}
 figure .scroll{display:flex;justify-content:safe center;padding:6px}
-figure svg{flex:none;max-width:none}
 figcaption{border-top:1px solid var(--rule);padding:9px 14px;font-size:13px;color:var(--dim)}
 figcaption b{color:var(--ink);margin-right:6px}
-.journal{margin-top:22px;padding:12px 18px}.journal .fail td:nth-child(4){color:var(--bad)}
-.journal .pass td:nth-child(4){color:var(--good)}.journal .unresolved td:nth-child(4){color:var(--warn)}
+.journal{margin-top:22px;padding:12px 18px}.journal .fails td:nth-child(4){color:var(--bad)}
+.journal .converts td:nth-child(4){color:var(--good)}.journal .unresolved td:nth-child(4){color:var(--warn)}
 footer{margin-top:26px;color:var(--dim);font-size:13.5px}footer p:first-child{color:var(--ink)}
 @media print{body{background:none}.finding{break-inside:avoid}}
 """

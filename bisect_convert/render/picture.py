@@ -49,16 +49,17 @@ def of_witness(
 
     `holding` names the ops with a culprit in a body below them.
     """
+    ops = list(dict.fromkeys(witness.ops))
     blamed = {c.name for c in culprits}
-    kinds = {c.name: c.op for c in culprits} | dict(zip(witness.ops, witness.types))
-    inner = _acyclic(witness.ops, witness.edges)
-    shown = _nearest(inner, [op for op in witness.ops if op in blamed or op in holding], limit)
-    nodes = [_op(op, kinds.get(op, "op"), blamed, holding) for op in witness.ops if op in shown]
-    edges = [("op:" + a, "op:" + b) for a, b in inner.edges if a in shown and b in shown]
+    kinds = dict(zip(reversed(witness.ops), reversed(witness.types))) | {c.name: c.op for c in culprits}
+    inner = _acyclic(ops, witness.edges)
+    shown = _nearest(inner, [op for op in ops if op in blamed or op in holding], limit)
     entering, arrows = _entering(witness, culprits, inner)
     drawn_in = [t for t in entering if not arrows[t.tensor] or arrows[t.tensor] & shown][:limit]
-    nodes += [Node("in:" + t.tensor, "input", spell(t), t.tensor) for t in drawn_in]
-    edges += [("in:" + t.tensor, "op:" + op) for t in drawn_in for op in witness.ops if op in arrows[t.tensor] & shown]
+    nodes = [Node("in:" + t.tensor, "input", spell(t), t.tensor) for t in drawn_in]
+    nodes += [_op(op, kinds.get(op, "op"), blamed, holding) for op in ops if op in shown]
+    edges = [("op:" + a, "op:" + b) for a, b in inner.edges if a in shown and b in shown]
+    edges += [("in:" + t.tensor, "op:" + op) for t in drawn_in for op in ops if op in arrows[t.tensor] & shown]
     leaving = [t for t in witness.outputs if _maker(t.tensor, inner) in shown][:limit]
     nodes += [Node("out:" + t.tensor, "output", spell(t), t.tensor) for t in leaving]
     edges += [(f"op:{_maker(t.tensor, inner)}", "out:" + t.tensor) for t in leaving]
@@ -96,7 +97,7 @@ def _abridged(arm: Sequence[str], keep: Collection[str], limit: int) -> list[str
         return [0]
     if len(arm) <= limit:
         return list(arm)
-    blamed = [i for i, op in enumerate(arm) if op in keep][: limit - 2] or [len(arm) // 2]
+    blamed = [i for i, op in enumerate(arm) if op in keep][: limit - 2]
     wanted = {0, len(arm) - 1, *blamed}
     for i in blamed:
         wanted |= {max(i - 1, 0), min(i + 1, len(arm) - 1)} if len(wanted) < limit else set()

@@ -28,7 +28,7 @@ def text(report: Report, width: int = 100, color: bool = False) -> str:
     pen = _Pen(max(width, 40), color)
     blocks = [_head(report, pen), *(_finding(f, pen) for f in report.findings)]
     if report.verdict not in ("converts", "fails"):
-        blocks.append([line for row in words.known(report) for line in pen.entry("known", row)])
+        blocks.append([r for i, row in enumerate(words.known(report)) for r in pen.entry("" if i else "known", row)])
     blocks.append(_tail(report, pen))
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 

@@ -37,7 +37,7 @@ def summary(report: Report) -> str:
         return f"converts with coremltools {harmless(report.coremltools)}"
     found = f"{count} finding{'s' * (count != 1)}"
     if report.verdict != "fails":
-        return f"inconclusive: {found if count else 'no cause'} confirmed"
+        return f"is inconclusive: {found if count else 'no cause'} confirmed"
     if not count:
         return "does not convert, and no cause was found"
     if not report.complete:
@@ -146,9 +146,10 @@ def evidence(witness: Witness) -> str:
 
 
 def first_lines(message: str, count: int) -> tuple[tuple[str, ...], int]:
-    """Return the first lines of an error that say something, made harmless, and how many more there are."""
-    lines = [harmless(line.strip()) for line in message.splitlines() if line.strip()]
-    return tuple(lines[:count]), max(len(lines) - count, 0)
+    """Return the first lines of an error's first paragraph, made harmless, and how many lines follow in all."""
+    lines = [harmless(line.strip()) for line in message.strip().splitlines()]
+    paragraph = lines[: lines.index("")] if "" in lines else lines
+    return tuple(paragraph[:count]), sum(map(bool, lines)) - len(paragraph[:count])
 
 
 def known(report: Report) -> tuple[str, ...]:
@@ -159,7 +160,7 @@ def known(report: Report) -> tuple[str, ...]:
     counts = ", ".join(f"{n} {harmless(v)}" for v, n in sorted(verdicts.items()))
     rows = [f"probes by verdict: {counts}"]
     for probe in report.journal[-3:]:
-        detail = f" ({' '.join(first_lines(probe.detail, 1)[0])})" if probe.detail else ""
+        detail = "" if probe.detail in ("", probe.verdict) else f" ({' '.join(first_lines(probe.detail, 1)[0])})"
         rows.append(f"asked {harmless(probe.question)}, {probe.ops} ops: {harmless(probe.verdict)}{detail}")
     return tuple(rows)
 
