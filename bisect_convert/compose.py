@@ -27,9 +27,8 @@ def compose(found: Found, prober: Prober) -> Finding:
         witness=_witness(found, prober),
         interaction=found.interaction,
     )
-    if found.culprits:
-        import os
-    if os.environ.get("NOCTX") != "1":
+    import os
+    if found.culprits and os.environ.get("NOCTX") != "1":
         draft = _with(draft, context=context_of(model, *found.culprits[-1 if found.interaction else 0]))
     draft = _with(draft, explanation=explain(found, draft, model))
     return _with(draft, remedies=remedies(found, draft, prober))

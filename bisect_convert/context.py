@@ -21,6 +21,7 @@ from bisect_convert.report import Context, Enclosing
 __all__ = ["context_of"]
 
 _Edges = Mapping[int, list[int]]
+_ROOT = -1
 _KINDS = {"body": "loop_body", "cond": "loop_cond", "then": "then", "else": "else", "branch": "branch"}
 _ADDS, _CONCATS = frozenset({"Add", "AddV2", "AddN", "Sub"}), frozenset({"Concat", "ConcatV2"})
 _INPUTS, _HANDLES = frozenset({"Placeholder", "PlaceholderWithDefault"}), frozenset({"resource", "variant"})
@@ -69,27 +70,34 @@ def _place(graph: Graph, op: str) -> Context:
         return Context()
     if op in graph.shape_arithmetic:
         return _place_of_size(graph, op)
-    flow = _Flow.of(graph, op)
+    flow = _flow_of(graph, op)
     at = flow.at[op]
     joined = _own(flow, at, join=True)
     if joined and "skip" in flow.roles(joined) and not flow.is_gate(joined):
         return flow.context(joined, at)
     # The parameters and results of a loop or a branch are its variables; those of a model are inputs and heads.
     whole = graph.caller is None or graph.caller[2] == "call"
-    region = _around(flow, at) or (whole and (_before_inputs_meet(flow, at) or _after_heads_part(flow, at)))
-    region = region or joined or (whole and flow.meeting(at, at))
-    region = region or _own(flow, at, join=False) or (whole and flow.parting(at))
+    region = _around(flow, at) or (whole and _inputs(flow, at)) or joined or (whole and _heads(flow, at))
+    region = region or _own(flow, at, join=False)
     return flow.context(region, at) if region else Context()
 
 
 def _place_of_size(graph: Graph, op: str) -> Context:
     """Place shape arithmetic in the arm of the op that it serves, else on the trunk."""
     for served in graph.sorted(nx.descendants(graph.dag, op) - graph.shape_arithmetic)[:1]:
-        flow = _Flow.of(graph, served)
+        flow = _flow_of(graph, served)
         if region := _around(flow, flow.at[served]):
             context = flow.context(region, flow.at[served])
             return replace(context, arms=tuple((op, *arm) if served in arm else arm for arm in context.arms))
     return Context()
+
+
+def _flow_of(graph: Graph, op: str) -> _Flow:
+    """Return the graph's flow, kept with it like a cached property; another one for an op that is looked through."""
+    if graph.ops[op].type in _THROUGH:
+        return _Flow.of(graph, op)
+    flow: _Flow = vars(graph).setdefault("flow", vars(graph).get("flow") or _Flow.of(graph, ""))
+    return flow
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,7 @@ class _Flow:
     members: Mapping[int, list[str]]
     before: _Edges
     after: _Edges
+    results: set[int]
 
     @classmethod
     def of(cls, graph: Graph, keep: str) -> _Flow:
@@ -132,12 +141,13 @@ class _Flow:
                 seen[node], before[node], after[node] = {node}, sorted(known), []
                 for source in known:
                     after[source].append(node)
-        return cls(graph, at, members, before, after)
+        results = {n for t in graph.results if (name := t.rpartition(":")[0]) in at for n in seen[at[name]]}
+        return cls(graph, at, members, before, after, results)
 
     @cached_property
     def inputs(self) -> set[int]:
         params = (n for n in self.before if not self.before[n] and self.type(n) in _INPUTS)
-        return {n for n in params if not all(t.dtype in _HANDLES for t in self.graph.ops[self.members[n][0]].outputs)}
+        return {n for n in params if not self.dtypes(n) & _HANDLES}
 
     @cached_property
     def dominator(self) -> dict[int, int]:  # sources that are no inputs count for nothing
@@ -149,6 +159,9 @@ class _Flow:
 
     def type(self, node: int) -> str:
         return self.graph.ops[self.members[node][0]].type
+
+    def dtypes(self, node: int) -> set[str]:
+        return {tensor.dtype for tensor in self.graph.ops[self.members[node][0]].outputs}
 
     def work(self, arm: Iterable[int]) -> tuple[int, int]:
         """How much is done on an arm: ops with weights or bodies and loops, then ops."""
@@ -171,22 +184,11 @@ class _Flow:
         arms = self.arms((ahead & _reach([self.before], [join], lambda n: n > fork)) - {fork, join})
         return _Region(fork, join, (*arms, ()) if join in self.after[fork] else arms)
 
-    def meeting(self, join: int, at: int) -> _Region | None:
-        """The region of the inputs, and of what the node comes of, that meet at the join."""
-        arms = self.arms(_reach([self.before], self.before[join]))
-        arms = tuple(arm for arm in arms if at in arm or self.inputs.intersection(arm))
-        return _Region(None, join, arms) if len(arms) > 1 else None
-
-    def parting(self, fork: int) -> _Region | None:
-        """The region of the heads that part there for good."""
-        arms = self.arms(_reach([self.after], self.after[fork]))
-        return _Region(fork, None, arms) if len(arms) > 1 else None
-
     def is_gate(self, region: _Region) -> bool:
         """True for the inside of an activation or a normalisation."""
         most = _GATE_SIZE_BESIDE_IDENTITY if () in region.arms and "skip" in self.roles(region) else _GATE_SIZE
         nodes = [n for arm in (*region.arms, [region.join]) for n in arm if n is not None]
-        return len(nodes) <= most + 1 and all(self.type(n) in _ELEMENTWISE for n in nodes)
+        return len(nodes) <= most + 1 and all(self.type(n) in _ELEMENTWISE | _THROUGH for n in nodes)
 
     def roles(self, region: _Region) -> list[str]:
         """The role of each arm: a skip and the main arm that it bypasses, or branches."""
@@ -207,18 +209,17 @@ class _Flow:
 def _around(flow: _Flow, at: int) -> _Region | None:
     """Return the innermost region that holds the node strictly inside; a gate only where nothing else does.
 
-    Where data enters or leaves a region at its side (an attention mask, a head), its fork no longer dominates the node,
-    or its join no longer post-dominates it: there only a region with a skip counts, else any shared input was a fork.
+    Where data enters a region at its side (an attention mask), its fork no longer dominates the node: there only a
+    region with a skip counts, or any shared input would be a fork of all that it meets.
     """
     above, below = _reach([flow.before], flow.before[at]), _reach([flow.after], flow.after[at])
     pairs = {(f, flow.post_dominator[f]) for f in above if f in flow.post_dominator}
     pairs |= {(flow.dominator[j], j) for j in below if j in flow.dominator}
     inside = sorted((j - f, f, j) for f, j in pairs if f in above and j in below)
-    forks, joins = set(_chain(flow.dominator, at)), set(_chain(flow.post_dominator, at))
-    gate = None
+    forks, gate = set(_chain(flow.dominator, at)), None
     for _, fork, join in inside[:_MOST_REGIONS]:
         region = flow.between(fork, join)
-        if len(region.arms) > 1 and (fork in forks and join in joins or "skip" in flow.roles(region)):
+        if len(region.arms) > 1 and (fork in forks or "skip" in flow.roles(region)):
             if not flow.is_gate(region):
                 return region
             gate = gate or region
@@ -226,7 +227,7 @@ def _around(flow: _Flow, at: int) -> _Region | None:
 
 
 def _own(flow: _Flow, at: int, *, join: bool) -> _Region | None:
-    """Return the region that the node ends (`join`) or begins, to its dominator, else to the nearest end of a skip."""
+    """Return the region that the node ends (`join`) or begins: from its dominator or to its post-dominator, if any."""
     ways = [(flow.before, flow.dominator), (flow.after, flow.post_dominator)]
     (near, direct), (far, back) = ways if join else reversed(ways)
     if len(near[at]) < 2:
@@ -234,24 +235,26 @@ def _own(flow: _Flow, at: int, *, join: bool) -> _Region | None:
     ends = [n for n in sorted(far, reverse=join) if back.get(n) == at and len(far[n]) > 1 and n != direct.get(at)]
     for end in ([direct[at]] if at in direct else []) + ends[:_MOST_REGIONS]:
         region = flow.between(end, at) if join else flow.between(at, end)
-        if len(region.arms) > 1 and (end == direct.get(at) or "skip" in flow.roles(region)):
+        if len(region.arms) > 1 and (end == direct.get(at) or not join or "skip" in flow.roles(region)):
             return region
     return None
 
 
-def _before_inputs_meet(flow: _Flow, at: int) -> _Region | None:
-    """Return the region of the node and of the first other input that meets what comes of it."""
+def _inputs(flow: _Flow, at: int) -> _Region | None:
+    """Return the region of inputs that meet: another one and the node's, as soon as they do, else those at the node."""
     others = flow.inputs - _reach([flow.before], [at])
-    met = _reach([flow.after], flow.after[at]) & _reach([flow.after], others)
-    return flow.meeting(min(met), at) if met else None
+    join = min(_reach([flow.after], flow.after[at]) & _reach([flow.after], others), default=at)
+    arms = [a for a in flow.arms(_reach([flow.before], flow.before[join])) if at in a or flow.inputs & set(a)]
+    return _Region(None, join, tuple(arms)) if len(arms) > 1 else None
 
 
-def _after_heads_part(flow: _Flow, at: int) -> _Region | None:
-    """Return the region of the node's head, from the last op that all ways to it share with another head."""
-    others = {n for n in flow.after if not flow.after[n]} - _reach([flow.after], [at])
-    elsewhere = _reach([flow.before], others)
-    fork = next((n for n in _chain(flow.dominator, at) if n in elsewhere), None)
-    return None if fork is None else flow.parting(fork)
+def _heads(flow: _Flow, at: int) -> _Region | None:
+    """Return the region of heads that part for good: after the last op on all ways to the node, else after the node."""
+    ends = flow.results | {n for n in flow.after if not flow.after[n]}
+    elsewhere = _reach([flow.before], ends - _reach([flow.after], [at]))
+    fork = next((n for n in _chain(flow.dominator, at) if n in elsewhere), at)
+    arms = flow.arms(_reach([flow.after], flow.after[fork])) + (((),) if fork in flow.results else ())
+    return _Region(fork, None, arms) if len(arms) > 1 else None
 
 
 def _skip(flow: _Flow, region: _Region) -> int | None:
@@ -259,28 +262,24 @@ def _skip(flow: _Flow, region: _Region) -> int | None:
     fork, join, arms = region.fork, region.join, region.arms
     if fork is None or join is None or len(arms) < 2 or flow.type(join) not in _ADDS | _CONCATS:
         return None
-    first, last = ({t.dtype for t in flow.graph.ops[flow.members[n][0]].outputs} for n in (fork, join))
-    if first and last and not first & last and not all("float" in dtype for dtype in first | last):
+    first, last = flow.dtypes(fork), flow.dtypes(join)
+    if not first & last and not all("float" in dtype for dtype in first | last):
         return None  # numbers that come of ids or flags: what bypasses an embedding is a mask
     concat = flow.type(join) in _CONCATS
-    if () in arms and not (concat and len(arms) > 2):
-        return arms.index(())
-    if len(arms) > 2:
-        return None
+    if () in arms or len(arms) != 2:
+        return arms.index(()) if () in arms and not (concat and len(arms) > 2) else None
     short, long = sorted((0, 1), key=lambda i: flow.work(arms[i]))
     (few, size), (many, most) = flow.work(arms[short]), flow.work(arms[long])
-    bypass = few < many and 2 * few <= many or few == many and 2 * size < most
-    if not bypass or any(_UPSAMPLING.search(flow.type(n)) for n in arms[long]):
-        return short if bypass else None
+    bypass = 2 * few <= many > 0 or few == many and 2 * size < most
+    upsampled = any(_UPSAMPLING.search(flow.type(n)) for n in arms[long])
     pools = concat and (few > 0 or any(_POOL.search(flow.type(n)) for n in arms[short]))
     gate = size + most <= _GATE_SIZE and all(flow.type(n) in _ELEMENTWISE for arm in arms for n in arm)
-    return None if few > 1 or pools or gate else short
+    return short if bypass and (upsampled or not (few > 1 or pools or gate)) else None
 
 
 def _dominators(edges: _Edges, starts: Iterable[int]) -> dict[int, int]:
-    root = -1
-    dag = nx.DiGraph([(root, n) for n in starts] + [(n, m) for n, ends in edges.items() for m in ends])
-    return {n: d for n, d in nx.immediate_dominators(dag, root).items() if n != root and d != root}
+    dag = nx.DiGraph([(_ROOT, n) for n in starts] + [(n, m) for n, ends in edges.items() for m in ends])
+    return {n: d for n, d in nx.immediate_dominators(dag, _ROOT).items() if n != _ROOT and d != _ROOT}
 
 
 def _chain(dominators: Mapping[int, int], node: int) -> Iterator[int]:

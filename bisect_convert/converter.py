@@ -23,6 +23,7 @@ from coremltools.converters.mil.mil import get_new_symbol
 from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipelineManager
 from tensorflow.python.eager import context as eager
 from tensorflow.python.framework import function_def_to_graph as function_graphs
+from tensorflow.python.framework import op_def_registry
 
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.verdict import Failure, Frame, Signature, Stage, scrub
@@ -67,6 +68,7 @@ def check() -> None:
         (eager, "get_function_def"),
         (eager, "_reset_context"),
         (function_graphs, "function_def_to_graph"),
+        (op_def_registry, "get"),
     ]
     for owner, name in parts:
         if not hasattr(owner, name):
@@ -193,9 +195,21 @@ def body_graph(function: Any, input_shapes: list[Any] | None) -> Any:
 
 
 def flat_names(function: Any) -> dict[str, str]:
-    """Map "node:output_arg:index" as FunctionDefs write it to "node:index" as GraphDefs do."""
-    _, nested = function_graphs.function_def_to_graph_def(function)
-    return dict(nested)
+    """Map "node:output_arg:index" as FunctionDefs write it to "node:index" as GraphDefs do, for its own nodes."""
+    flat: dict[str, str] = {}
+    for node in function.node_def:
+        definition = op_def_registry.get(node.op)
+        position = 0
+        for argument in definition.output_arg if definition is not None else ():
+            count = 1
+            if argument.number_attr:
+                count = node.attr[argument.number_attr].i
+            elif argument.type_list_attr:
+                count = len(node.attr[argument.type_list_attr].list.type)
+            for index in range(count):
+                flat[f"{node.name}:{argument.name}:{index}"] = f"{node.name}:{position}"
+                position += 1
+    return flat
 
 
 def classify(error: BaseException, names: Iterable[str]) -> Failure:

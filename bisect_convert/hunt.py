@@ -83,7 +83,7 @@ class Hunt:
                 if found.argument is None:
                     todo = self._rest(section, found) + todo
                 else:
-                    self.prober.options.pop(found.argument)
+                    self.prober.without(found.argument)
                     todo.insert(0, section)
 
     def causes_with_weights(self) -> Iterator[Found]:
@@ -264,20 +264,21 @@ class Hunt:
             lambda ops: ask(frozenset(ops), "without some of it")[1],
             _MOST_QUESTIONS,
         )
-        ops = self._last_consumer(graph, tuple(smallest.items), within, target)
-        part = self._part(within, graph.close(ops, graph.atoms - within.ops))
+        ops = self._last_consumer(graph, smallest.needed or smallest.items[-1:], within, target)
+        items = smallest.items if ops == smallest.needed else ops
+        part = self._part(within, graph.close(items, graph.atoms - within.ops))
         minimal = smallest.minimal
-        riders = graph.sorted(part.ops - set(ops))
+        riders = graph.sorted(part.ops - set(items))
         if riders:
             kept = minimise(
                 riders,
                 lambda some: self.prober.verdict(
-                    self._part(witness, frozenset(ops) | set(some)), target, "without what rides along"
+                    self._part(witness, frozenset(items) | set(some)), target, "without what rides along"
                 ),
                 _MOST_QUESTIONS,
             )
-            part = self._part(witness, frozenset(ops) | set(kept.items))
-            alone = self._part(witness, frozenset(ops))
+            part = self._part(witness, frozenset(items) | set(kept.items))
+            alone = self._part(witness, frozenset(items))
             if self.prober.verdict(alone, target, "without all that rides along") is Verdict.FAIL:
                 part = alone
             minimal = minimal and kept.minimal
@@ -372,9 +373,13 @@ class Hunt:
                 return replace(cause, graph=suspect[0], ops=(suspect[1],), witness=part)
         flip = first_failing(len(atoms) + 1, lambda i: ask(tuple(atoms[:i])))
         last = atoms[flip.bad - 1 : flip.bad]
-        kept = tuple(last) if ask(tuple(last)) is Verdict.FAIL else self._between(atoms[: flip.bad], ask)
+        if ask(tuple(last)) is Verdict.FAIL:
+            kept = blamed = tuple(last)
+        else:
+            smallest = self._between(atoms[: flip.bad], ask)
+            kept, blamed = smallest.items, smallest.needed
         part = self._in_place(cause.witness, frozenset(kept))
-        blamed = [k for k in kept if self.model.graphs[k[0]].ops[k[1]].type != "Identity"] or kept
+        blamed = tuple(k for k in blamed if self.model.graphs[k[0]].ops[k[1]].type != "Identity") or blamed
         if len({g for g, _ in blamed}) != 1 or len(blamed) > _MOST_CULPRITS:
             return replace(cause, witness=part)
         return replace(cause, graph=blamed[0][0], ops=tuple(op for _, op in blamed), witness=part)
@@ -382,8 +387,7 @@ class Hunt:
     @staticmethod
     def _between(atoms, ask):  # type: ignore[no-untyped-def]
         suffix = first_failing(len(atoms) + 1, lambda i: ask(tuple(atoms[len(atoms) - i :])))
-        kept = minimise(atoms[len(atoms) - suffix.bad :], ask, _MOST_QUESTIONS).items
-        return kept
+        return minimise(atoms[len(atoms) - suffix.bad :], ask, _MOST_QUESTIONS)
 
 
 def _later(outcome: Outcome, failure: Failure) -> bool:

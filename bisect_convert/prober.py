@@ -58,6 +58,11 @@ class Prober:
         self._note(section, question, found, cached)
         return found
 
+    def without(self, argument: str) -> None:
+        """From here on leave out this argument of `ct.convert`; what was known with it no longer counts."""
+        self.options.pop(argument)
+        self._known.clear()
+
     def verdict(self, section: Section, target: Signature, question: str, *, fresh: bool = False) -> Verdict:
         """Return the section's outcome as seen against the target; only the stages up to the target's are run."""
         frontend = target.stage <= Stage.LOWERING

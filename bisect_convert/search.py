@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from bisect_convert.verdict import Verdict
 
@@ -22,17 +22,15 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class Minimum(Sequence[T]):
-    """A failing subset; `minimal`: every single removal was asked for and none of them FAILs."""
+class Minimum(Generic[T]):
+    """A failing subset; `minimal`: every single removal was asked for and none of them FAILs.
+
+    `needed` are the items without which the answer was PASS: without the others it was UNRESOLVED, which proves nothing.
+    """
 
     items: tuple[T, ...]
-    minimal: bool = field(default=True)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        return self.items[index]
+    minimal: bool
+    needed: tuple[T, ...]
 
 
 def first_failing(length: int, ask: Callable[[int], Verdict]) -> Flip:
@@ -81,7 +79,7 @@ def minimise(items: Sequence[T], ask: Callable[[tuple[T, ...]], Verdict], limit:
             rest = current[:start] + current[stop:]
             if rest not in known:
                 if limit is not None and len(known) >= limit:
-                    return Minimum(current, minimal=False)
+                    return Minimum(current, False, ())
                 known[rest] = ask(rest)
             if known[rest] is Verdict.FAIL:
                 hit = rest
@@ -92,7 +90,10 @@ def minimise(items: Sequence[T], ask: Callable[[tuple[T, ...]], Verdict], limit:
             chunks = min(2 * chunks, len(current))
         else:
             break
-    return Minimum(current)
+    if len(current) == 1:
+        return Minimum(current, True, current)
+    needed = tuple(x for i, x in enumerate(current) if known.get(current[:i] + current[i + 1 :]) is Verdict.PASS)
+    return Minimum(current, True, needed)
 
 
 def _split(length: int, chunks: int) -> list[tuple[int, int]]:
