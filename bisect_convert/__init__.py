@@ -1,7 +1,36 @@
 """Find the ops that keep a TensorFlow model from converting to Core ML."""
 
-from bisect_convert.report import Report
-from bisect_convert.session import find
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bisect_convert.finder import find
+    from bisect_convert.report import Report
+    from bisect_convert.section import Section
+    from bisect_convert.session import Session
 
 __version__ = "0.1.0"
-__all__ = ["Report", "__version__", "find"]
+__all__ = ["Report", "Section", "Session", "__version__", "find"]
+
+_HOMES = {
+    "find": "bisect_convert.finder",
+    "Report": "bisect_convert.report",
+    "Section": "bisect_convert.section",
+    "Session": "bisect_convert.session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: the command's help and pytest's start need none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bisect_convert.context import context_of
 from bisect_convert.explain import explain
 from bisect_convert.graph import Graph, Tensor
@@ -27,17 +29,10 @@ def compose(found: Found, prober: Prober) -> Finding:
         witness=_witness(found, prober),
         interaction=found.interaction,
     )
-    import os
-    if found.culprits and os.environ.get("NOCTX") != "1":
-        draft = _with(draft, context=context_of(model, *found.culprits[-1 if found.interaction else 0]))
-    draft = _with(draft, explanation=explain(found, draft, model))
-    return _with(draft, remedies=remedies(found, draft, prober))
-
-
-def _with(finding: Finding, **changes: object) -> Finding:
-    from dataclasses import replace
-
-    return replace(finding, **changes)  # type: ignore[arg-type]
+    if found.culprits:
+        draft = replace(draft, context=context_of(model, *found.culprits[-1 if found.interaction else 0]))
+    draft = replace(draft, explanation=explain(found, draft, model))
+    return replace(draft, remedies=remedies(found, draft, prober))
 
 
 def _culprit(graph: Graph, name: str) -> Culprit:

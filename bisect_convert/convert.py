@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from bisect_convert import converter, options
 from bisect_convert.cutting import Carved, carve
+from bisect_convert.errors import UsageError
 from bisect_convert.verdict import Outcome, Stage
 
-__all__ = ["limit_memory", "probe"]
+__all__ = ["carved_section", "limit_memory", "probe"]
 
 
 def probe(job: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def probe(job: dict[str, Any]) -> dict[str, Any]:
     limit_memory(job.get("memory"))
     plan = job["plan"]
     try:
-        carved = _section(Path(job["folder"]), plan, bool(job.get("weights")))
+        carved = carved_section(Path(job["folder"]), plan, bool(job.get("weights")))
         converter.define_functions(carved.functions)
     except Exception as error:  # a fault of the cut, of whatever kind, says nothing about the model
         return Outcome(unresolved=f"cannot be cut out: {type(error).__name__}: {error}").to_json()
@@ -64,7 +65,7 @@ def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
             )
     except converter.StopAfterFrontend:
         return Outcome(reached=Stage.LOWERING)
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, UsageError):
         raise
     except BaseException as error:
         return Outcome(converter.classify(error, names))
@@ -104,7 +105,8 @@ def _known_symbols(inputs: list[Any], symbols: dict[str, list[str]]) -> dict[str
     return known
 
 
-def _section(folder: Path, plan: dict[str, Any], true_weights: bool) -> Carved:
+def carved_section(folder: Path, plan: dict[str, Any], true_weights: bool) -> Carved:
+    """Return the section that the plan describes, cut out of the model that `loading` wrote into the folder."""
     graph_def = _graph(folder, plan["file"])
     weights = {n.name: n for n in _graph(folder, "weights.pb").node} if true_weights else None
     return carve(graph_def, plan, weights)

@@ -26,7 +26,7 @@ from tensorflow.python.framework import function_def_to_graph as function_graphs
 from tensorflow.python.framework import op_def_registry
 
 from bisect_convert.errors import EnvironmentError_
-from bisect_convert.verdict import Failure, Frame, Signature, Stage, scrub
+from bisect_convert.verdict import ARGUMENTS, Failure, Frame, Signature, Stage, scrub
 
 __all__ = [
     "FrozenGraph",
@@ -243,9 +243,16 @@ def _stage(frames: list[FrameType]) -> tuple[Stage, str | None]:
             stage, pass_name = Stage.MIL_PASS, "program check"
         elif ".mil.backend." in module or name in {"check_deployment_compatibility", "_create_mlpackage"}:
             stage, pass_name = Stage.BACKEND, None
-    if stage is Stage.LOAD and frames and "infinite upper_bound" in str(frames[-1].f_locals.get("err_msg", "")):
-        stage = Stage.BACKEND
+    if stage is Stage.LOAD and _in_arguments(frames):
+        pass_name = ARGUMENTS
     return stage, pass_name
+
+
+def _in_arguments(frames: list[FrameType]) -> bool:
+    """True where `ct.convert` itself objects to what it was given, before it looks at the model or after it is done."""
+    ours = {(f.f_globals.get("__name__"), f.f_code.co_name) for f in frames}
+    entry = (ct.convert.__module__, ct.convert.__name__)
+    return entry in ours and not any(name == "mil_convert" for _, name in ours)
 
 
 def _lowered(frames: list[FrameType]) -> Iterator[Frame]:

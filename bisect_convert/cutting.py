@@ -137,7 +137,8 @@ def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
     if not shape and dtype == tf.bool:
         outer = tf.float32
     fits = 0 < len(shape) <= 5
-    direct = fits and outer == dtype
+    worked = bool(entry.get("worked")) and fits and not dtype.is_floating
+    direct = fits and outer == dtype and not worked
     size = shape if fits else [1] if not shape else _folded(shape)
     x = v1.placeholder(outer, size, name=name if direct else f"{name}__in")
     if any(names) and fits:
@@ -149,8 +150,17 @@ def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
             x = tf.not_equal(x, 0.0, name=name)
     elif not fits:
         x = tf.reshape(x, shape, name=name if outer == dtype else f"{name}__full")
+    elif worked:
+        _same(x, name)
     if outer != dtype and dtype != tf.bool:
         tf.cast(x, dtype, name=name)
+
+
+def _same(x: Any, name: str) -> Any:
+    """The tensor once more, made by an op: an Identity of an input is a multiplication by 1.0 to coremltools."""
+    if x.dtype == tf.bool:
+        return tf.logical_and(x, x, name=name)
+    return tf.identity(x, name=name) if x.dtype.is_floating else tf.maximum(x, x, name=name)
 
 
 def _folded(shape: list[int]) -> list[int]:
@@ -171,10 +181,13 @@ def _exits(tensors: list[dict[str, Any]], keep: set[str], nodes: dict[str, Any])
         with tf.Graph().as_default() as graph:
             name = f"cut_exit_{number}"
             stand_in = v1.placeholder(dtype, shape, name="stand_in")
-            if dtype.is_complex:
+            result = bool(tensor.get("result"))
+            if dtype.is_complex and not result:
                 tf.math.real(stand_in, name=name)
-            elif shape is not None and len(shape) > 5 and None not in shape:
+            elif not result and shape is not None and len(shape) > 5 and None not in shape:
                 tf.reshape(stand_in, [-1], name=name)
+            elif tensor.get("worked"):
+                _same(stand_in, name)
             elif op in read or tensor.get("carried"):
                 tf.identity(stand_in, name=name)
             else:
@@ -287,10 +300,11 @@ def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) ->
         control = [i for i in node.input if i.startswith("^") and i[1:] not in ops]
         del node.input[:]
         node.input.extend(inputs + control)
-    for key in function.ret:
+    for key in list(function.ret):
         if (parameter := moved(function.ret[key])) != function.ret[key]:
-            kept.append(_identity(f"{parameter}__result", parameter, facts[flat[function.ret[key]]]))
-            function.ret[key] = f"{parameter}__result:output:0"
+            made = _handed_on(f"{parameter}__result", parameter, facts[flat[function.ret[key]]])
+            kept.append(made)
+            function.ret[key] = f"{parameter}__result:{'output' if made.op == 'Identity' else 'z'}:0"
     gone = [k for k, v in function.control_ret.items() if v in ops]
     for key in gone:
         del function.control_ret[key]
@@ -304,10 +318,13 @@ def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) ->
     return threads
 
 
-def _identity(name: str, tensor: str, thread: dict[str, Any]) -> Any:
-    """An Identity node: coremltools takes no parameter of a branch or a loop's condition as its result."""
-    node = v1.NodeDef(name=name, op="Identity", input=[tensor])
-    node.attr["T"].type = tf.as_dtype(thread["dtype"]).as_datatype_enum
+def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
+    """A node that hands a parameter on: coremltools takes no parameter of a branch or a loop's condition as its result."""
+    with tf.Graph().as_default() as graph:
+        made = _same(v1.placeholder(tf.as_dtype(thread["dtype"]), thread["shape"], name="stand_in"), name)
+    node = graph.as_graph_def().node[-1]
+    del node.input[:]
+    node.input.extend([tensor] * len(made.op.inputs))
     return node
 
 

@@ -18,7 +18,10 @@ __all__ = ["Graph", "Model", "Op", "Shape", "Tensor"]
 Shape = tuple[int | None, ...]
 
 #: dtypes that cannot cross a cut: Core ML has no input of that kind and no op makes one from an input.
-_UNSEVERABLE = frozenset({"variant", "resource", "string", "int16", "uint16", "uint32", "uint64", "complex128"})
+_UNSEVERABLE = frozenset({
+    "variant", "resource", "string", "int16", "uint16", "uint32", "uint64", "complex128",
+    "bfloat16",
+})
 _SHAPE_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
 

@@ -15,12 +15,17 @@ from bisect_convert.prober import Prober
 from bisect_convert.ranks import rank_regions
 from bisect_convert.search import first_failing, minimise
 from bisect_convert.slicer import Section, canonical, whole
-from bisect_convert.verdict import Failure, Outcome, Signature, Stage, Verdict
+from bisect_convert.verdict import ARGUMENTS, Failure, Outcome, Signature, Stage, Verdict
 
 __all__ = ["Found", "Hunt"]
 
 _RADII = (0, 1, 2)
-_MOST_CULPRITS = 6
+_MOST_CULPRITS = 4
+#: Arguments of `ct.convert` that hold for the whole model alone, and all that it checks by themselves.
+_ONLY_WHOLE = ("classifier_config", "outputs")
+_CHECKED = (
+    "inputs", *_ONLY_WHOLE, "compute_precision", "minimum_deployment_target", "convert_to", "pass_pipeline",
+)  # fmt: skip
 _MOST_QUESTIONS = 150
 
 
@@ -104,8 +109,8 @@ class Hunt:
         below = frozenset((name, op) for name, op in found.gone if name != section.graph)
         bodies = [
             Section(body.name, body.atoms)
-            for op in sorted(here)
-            for _, body in self.model.bodies(section.graph, op)
+            for name, op in sorted(found.gone)
+            for _, body in self.model.bodies(name, op)
             if body.atoms
         ]
         ops, lost = _feedable(graph, section.ops - here, section.ops)
@@ -138,7 +143,8 @@ class Hunt:
         """The argument of the call that is at fault where the whole fails only because of it."""
         if section != whole(self.model):
             return None
-        for name in ("classifier_config", "outputs"):
+        suspects = _CHECKED if failure.signature.pass_name == ARGUMENTS else _ONLY_WHOLE
+        for name in suspects:
             if name in self.prober.options:
                 options = {k: v for k, v in self.prober.options.items() if k != name}
                 outcome = self.prober.outcome(section, f"without {name}", options=options)
@@ -391,7 +397,11 @@ class Hunt:
 
 
 def _later(outcome: Outcome, failure: Failure) -> bool:
-    return outcome.failure is not None and outcome.failure.signature.stage > failure.signature.stage
+    """True where the outcome is a failure that shows only once the other one is gone."""
+    if outcome.failure is None:
+        return False
+    was, now = failure.signature, outcome.failure.signature
+    return now.stage > was.stage or (was.pass_name == ARGUMENTS != now.pass_name)
 
 
 def _feedable(graph: Graph, ops: frozenset[str], before: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:

@@ -321,7 +321,7 @@ def _ops(graph: Any, symbols: dict[str, list[str]], is_input: Callable[[Any], bo
         constant[op.name] = _follows_from_constants(op, constant)
         rows.append({
             "name": op.name, "type": op.type, "inputs": [t.name for t in op.inputs],
-            "outputs": [[t.name, t.dtype.base_dtype.name, _shape(t), symbols.get(t.name, [])] for t in op.outputs],
+            "outputs": [_output(t, symbols.get(t.name, [])) for t in op.outputs],
             "functions": _called_by_role(op.node_def), "constant": constant[op.name], "layer": _layer(op.name),
             "attributes": _attributes(op), "source": None,
         })  # fmt: skip
@@ -367,6 +367,13 @@ def _attributes(op: Any) -> str:
         for t in op.inputs
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _output(tensor: Any, symbols: list[str]) -> list[Any]:
+    shape = _shape(tensor)
+    if shape is None and symbols:
+        shape = [None] * len(symbols)
+    return [tensor.name, tensor.dtype.base_dtype.name, shape, symbols]
 
 
 def _shape(tensor: Any) -> list[int | None] | None:

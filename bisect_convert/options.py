@@ -8,10 +8,14 @@ Neither imports coremltools before it is needed.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from bisect_convert.errors import UsageError
+
+#: Symbols that coremltools has named itself; given by hand they would clash with those it makes later.
+_MADE_UP = re.compile(r"is\d+")
 
 __all__ = ["KNOWN", "pack", "unpack"]
 
@@ -136,9 +140,10 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
     import coremltools as ct
 
     made: dict[str, Any] = {}
+    ranges: dict[str, Any] = {}
     for key, value in packed.items():
         if key in {"inputs", "outputs"}:
-            made[key] = [_make_feature(ct, v) for v in value]
+            made[key] = [_make_feature(ct, v, ranges) for v in value]
         elif key == "minimum_deployment_target":
             made[key] = _member(ct.target, value, key)
         elif key == "compute_precision":
@@ -176,14 +181,14 @@ def _make_pipeline(ct: Any, value: Mapping[str, Any]) -> Any:
     return pipeline
 
 
-def _make_feature(ct: Any, data: Mapping[str, Any]) -> Any:
+def _make_feature(ct: Any, data: Mapping[str, Any], ranges: dict[str, Any]) -> Any:
     if data["kind"] == "name":
         return data["name"]
     kwargs: dict[str, Any] = {"name": data.get("name")}
     if "enumerated" in data:
         kwargs["shape"] = ct.EnumeratedShapes(data["enumerated"], data.get("default"))
     elif "shape" in data:
-        kwargs["shape"] = ct.Shape([_make_dimension(ct, d) for d in data["shape"]])
+        kwargs["shape"] = ct.Shape([_make_dimension(ct, d, ranges) for d in data["shape"]])
     if data["kind"] == "ImageType":
         kwargs |= {k: data[k] for k in ("scale", "bias", "channel_first", "grayscale_use_uint8") if k in data}
         layout = data.get("color_layout")
@@ -200,11 +205,15 @@ def _make_feature(ct: Any, data: Mapping[str, Any]) -> Any:
     return ct.TensorType(**kwargs)
 
 
-def _make_dimension(ct: Any, d: Any) -> Any:
-    if isinstance(d, dict) and "range" in d:
-        low, high, default = d["range"]
-        symbol = d.get("symbol")
-        return ct.RangeDim(low, high, default, symbol=symbol) if symbol else ct.RangeDim(low, high, default)
-    if isinstance(d, dict):
-        return ct.RangeDim(symbol=d["symbol"])
-    return d
+def _make_dimension(ct: Any, d: Any, ranges: dict[str, Any]) -> Any:
+    """A size, or the one RangeDim that stands for all dimensions of the same symbol."""
+    if not isinstance(d, dict):
+        return d
+    name = d.get("symbol", "")
+    if name in ranges:
+        return ranges[name]
+    named = {"symbol": name} if name and not _MADE_UP.fullmatch(name) else {}
+    made = ct.RangeDim(*d.get("range", ()), **named)
+    if name:
+        ranges[name] = made
+    return made

@@ -21,20 +21,23 @@ def equal_sizes(graph_def: Any, graph: Any) -> dict[str, list[str]]:
     """
     open_tensors = [
         t for op in graph.get_operations() for t in op.outputs
-        if t.shape.rank and None in t.shape.as_list() and t.dtype.name not in ("variant", "resource")
+        if (t.shape.rank is None or None in t.shape.as_list()) and t.dtype.name not in ("variant", "resource")
     ]  # fmt: skip
     if not open_tensors:
         return {}
-    runs = [r for sizes in _RUNS if (r := _run(graph_def, graph, open_tensors, sizes)) is not None]
+    runs = [r for n, sizes in enumerate(_RUNS) if (r := _run(graph_def, graph, open_tensors, sizes, n)) is not None]
     if len(runs) < 2:
         return _by_input(open_tensors)
     names: dict[tuple[int, ...], str] = {}
     found = {}
     for tensor in open_tensors:
         shapes = [run[tensor.name] for run in runs]
+        if len({len(s) for s in shapes}) != 1:
+            continue
+        known = tensor.shape.as_list() if tensor.shape.rank is not None else [None] * len(shapes[0])
         found[tensor.name] = [
             "" if size is not None else _name(names, tuple(int(s[axis]) for s in shapes))
-            for axis, size in enumerate(tensor.shape.as_list())
+            for axis, size in enumerate(known)
         ]
     return found
 
@@ -49,12 +52,12 @@ def _by_input(tensors: list[Any]) -> dict[str, list[str]]:
     """Without a run: unknown sizes on axis 0 are taken as one batch size, all others as unlike."""
     return {
         t.name: ["" if s is not None else "batch" if i == 0 else f"{t.name}/{i}" for i, s in enumerate(t.shape.as_list())]
-        for t in tensors
+        for t in tensors if t.shape.rank is not None
     }
 
 
-def _run(graph_def: Any, graph: Any, tensors: list[Any], sizes: tuple[int, ...]) -> dict[str, Any] | None:
-    rng = np.random.default_rng(0)
+def _run(graph_def: Any, graph: Any, tensors: list[Any], sizes: tuple[int, ...], seed: int) -> dict[str, Any] | None:
+    rng = np.random.default_rng(seed)
     given: dict[tuple[int, int], int] = {}
     with tf.Graph().as_default() as copy:
         try:
@@ -73,9 +76,9 @@ def _run(graph_def: Any, graph: Any, tensors: list[Any], sizes: tuple[int, ...])
 def _sample(tensor: Any, sizes: tuple[int, ...], given: dict[tuple[int, int], int], rng: Any) -> Any:
     """A value for one input: unknown first axes share one size (the batch), others take the run's sizes in turn."""
     shape = []
-    for axis, size in enumerate(tensor.shape.as_list()):
+    for axis, size in enumerate(tensor.shape.as_list() if tensor.shape.rank is not None else [None] * 4):
         if size is None:
-            size = 2 + sizes[0] % 5 if axis == 0 and tensor.shape.rank > 1 else given.setdefault((axis, 0), sizes[axis % 4])
+            size = 2 + sizes[0] % 5 if axis == 0 and tensor.shape.rank != 1 else given.setdefault((axis, 0), sizes[axis % 4])
         shape.append(size)
     dtype = tensor.dtype.as_numpy_dtype
     if tensor.dtype.is_floating:

@@ -45,18 +45,31 @@ def plan(model: Model, section: Section, files: dict[str, str]) -> dict[str, Any
         return {**made, "whole": True, "symbols": {}}
     if not section.ops:
         raise Unsliceable("it is empty")
-    made["entries"] = [_entry(t) for t in graph.entering(section.ops)]
+    made["entries"] = [
+        {**_entry(t), "worked": _feeds_identity(graph, t, section.ops)} for t in graph.entering(section.ops)
+    ]
     exits = [t for t in graph.leaving(section.ops) if t.severable]
-    made["exits"] = [{**_fact(t), "carried": _needs_carrier(graph.ops[t.op])} for t in exits]
+    results = set(graph.results) if section.graph == "" else set()
+    made["exits"] = [{**_fact(t), **_carrier(graph.ops[t.op]), "result": t.name in results} for t in exits]
     made["symbols"] = {n: list(graph.ops[n].outputs[0].symbols) for n in inputs if n in section.ops}
     if section.removed:
         made["removed"], made["threads"] = _removals(model, section)
     return made
 
 
-def _needs_carrier(op: Op) -> bool:
-    """True where the converter cannot take the op itself as an output: several results, a call, an input."""
-    return len(op.outputs) > 1 or bool(op.functions) or op.type.startswith("Placeholder")
+def _feeds_identity(graph: Graph, tensor: Tensor, ops: frozenset[str]) -> bool:
+    """True where an Identity reads it: coremltools multiplies an input by 1.0 there, which fails for integers."""
+    return any(graph.ops[s].type.startswith("Identity") for s in graph.dag.successors(tensor.op) if s in ops)
+
+
+def _carrier(op: Op) -> dict[str, bool]:
+    """Whether the converter cannot take the op itself as an output: several results, a call, an input."""
+    carried = len(op.outputs) > 1 or bool(op.functions) or _is_input(op)
+    return {"carried": carried, "worked": _is_input(op)}
+
+
+def _is_input(op: Op) -> bool:
+    return op.type.startswith("Placeholder")
 
 
 def _entry(tensor: Tensor) -> dict[str, Any]:

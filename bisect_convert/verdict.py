@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Any
 
-__all__ = ["Failure", "Frame", "Outcome", "Signature", "Stage", "Verdict", "judge", "scrub"]
+__all__ = ["ARGUMENTS", "Failure", "Frame", "Outcome", "Signature", "Stage", "Verdict", "judge", "scrub"]
+
+
+#: The pass named in the signature of a failure that is the check of `ct.convert`'s arguments.
+ARGUMENTS = "arguments"
 
 
 class Stage(IntEnum):

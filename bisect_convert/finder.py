@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ from bisect_convert.errors import ModelError, Stopped, UsageError
 from bisect_convert.hunt import Hunt
 from bisect_convert.loadfail import load_causes
 from bisect_convert.model import Loaded, read_facts
+from bisect_convert.paths import check_path
 from bisect_convert.prober import Prober
 from bisect_convert.report import Finding, Probe, Report
 from bisect_convert.workers import Workers
 
-__all__ = ["find"]
+__all__ = ["Wishes", "find", "find_packed"]
 
 
 def find(
@@ -35,12 +38,14 @@ def find(
     allow_code: bool = False,
     verbose: bool = False,
     told: Callable[[Probe], None] = lambda probe: None,
+    workers: Workers | None = None,
     **convert_kwargs: Any,
 ) -> Report:
     """Return a report of every op that keeps the model from converting: `ct.convert`'s arguments, unchanged, and ours.
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at the first finding.
+    Calls that share `workers` start them once.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
 
@@ -48,18 +53,41 @@ def find(
     Traceback (most recent call last):
     bisect_convert.errors.ModelError: no such file or folder: no/such/model
     """
-    started = time.monotonic()
     packed = convert_options.pack(convert_kwargs)
-    if isinstance(model, (str, os.PathLike)) and not os.path.exists(model):
-        raise ModelError(f"no such file or folder: {os.fspath(model)}")
-    folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
+    wishes = Wishes(
+        signature=signature, first=first, timeout=timeout, memory=memory, allow_code=allow_code, told=told
+    )  # fmt: skip
+    if isinstance(model, (str, os.PathLike)):
+        check_path(model, signature)
+    with contextlib.nullcontext(workers) if workers is not None else Workers(jobs, verbose=verbose) as serving:
+        return find_packed(model, packed, wishes, serving)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a caller of `find` may ask for beside the arguments of `ct.convert`."""
+
+    signature: str | None = None
+    first: bool = False
+    timeout: float | None = None
+    memory: float | None = None
+    allow_code: bool = False
+    told: Callable[[Probe], None] = lambda probe: None
+
+
+def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: Workers) -> Report:
+    """Return what `find` does, given options as `options.pack` makes them and workers that the caller ends."""
+    started = time.monotonic()
+    folder = Path(tempfile.mkdtemp(dir=workers.folder))
+    run = _Run(workers, packed, folder, started, wishes.told)
+    run.timeout, run.memory, run.first = wishes.timeout, wishes.memory, wishes.first
+    request = {"signature": wishes.signature, "inputs": packed.get("inputs"), "allow_code": wishes.allow_code}
+    request["outputs"] = [o["name"] for o in packed.get("outputs", ()) if o.get("name")]
+    if isinstance(model, (str, os.PathLike)):
+        workers.versions()
     try:
-        with Workers(jobs, verbose=verbose) as workers:
-            run = _Run(workers, packed, folder, started, told)
-            run.timeout, run.memory, run.first = timeout, memory, first
-            request = {"signature": signature, "inputs": packed.get("inputs"), "allow_code": allow_code}
-            request["outputs"] = [o["name"] for o in packed.get("outputs", ()) if o.get("name")]
-            return run.report(_load(model, workers, folder, request))
+        workers.ask({"do": "check", "options": dict(packed)})
+        return run.report(_load(model, workers, folder, request))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
