@@ -110,7 +110,7 @@ def _entries(entries: Iterable[dict[str, Any]], carved: Carved) -> tuple[dict[st
     renamed: dict[str, str] = {}
     for entry in entries:
         op, _, index = entry["tensor"].rpartition(":")
-        name = op if index == "0" else f"{op}__{index}"
+        name = entry.get("name") or (op if index == "0" else f"{op}__{index}")
         with tf.Graph().as_default() as graph:
             _entry(name, entry, carved)
         adapters.setdefault(op, []).extend(graph.as_graph_def().node)

@@ -14,12 +14,13 @@ from bisect_convert.graph import Graph
 from bisect_convert.prober import Prober
 from bisect_convert.ranks import rank_regions
 from bisect_convert.search import first_failing, minimise
-from bisect_convert.slicer import Section, canonical, whole
+from bisect_convert.slicer import Section, Unsliceable, canonical, plan, whole
 from bisect_convert.verdict import ARGUMENTS, Failure, Outcome, Signature, Stage, Verdict
 
 __all__ = ["Found", "Hunt"]
 
 _RADII = (0, 1, 2)
+_HANDLES = frozenset({"string", "resource", "variant"})
 _MOST_CULPRITS = 4
 #: Arguments of `ct.convert` that hold for the whole model alone, and all that it checks by themselves.
 _ONLY_WHOLE = ("classifier_config", "outputs")
@@ -69,6 +70,7 @@ class Hunt:
         self.complete = False
         self.notes: list[str] = []
         self._bodies = Bodies(self.model)
+        self._unprobed: list[Found] = []
 
     def causes(self) -> Iterator[Found]:
         """Yield each cause until what is left of the model, and of each body that had to be cut out, converts."""
@@ -87,6 +89,8 @@ class Hunt:
                 yield found
                 if found.argument is None:
                     todo = self._rest(section, found) + todo
+                    yield from self._unprobed
+                    self._unprobed.clear()
                 else:
                     self.prober.without(found.argument)
                     todo.insert(0, section)
@@ -107,17 +111,47 @@ class Hunt:
         graph = self.model.graphs[section.graph]
         here = frozenset(op for name, op in found.gone if name == section.graph)
         below = frozenset((name, op) for name, op in found.gone if name != section.graph)
+        rest, lost = self._without(section, here, below)
+        if below and not self._sliceable(rest):
+            here |= {call for call in section.ops if below & set(self._bodies.atoms(section.graph, call))}
+            rest, lost = self._without(section, here, frozenset())
+        gone = below | {(section.graph, op) for op in here}
         bodies = [
-            Section(body.name, body.atoms)
-            for name, op in sorted(found.gone)
+            Section(body.name, ops)
+            for name, op in sorted(gone)
             for _, body in self.model.bodies(name, op)
-            if body.atoms
+            if (ops := body.atoms - {o for g, o in gone if g == body.name})
         ]
-        ops, lost = _feedable(graph, section.ops - here, section.ops)
-        if not all(graph.ops[name].type == "Identity" for name in lost):
-            self._give_up(f"{len(lost)} ops need a tensor of a culprit that cannot be an input: {', '.join(sorted(lost)[:3])}")
-        rest = Section(section.graph, ops, section.removed | below)
+        self._report_lost(graph, lost)
         return [s for s in [rest, *bodies] if s.ops]
+
+    def _without(
+        self, section: Section, here: frozenset[str], below: frozenset[tuple[str, str]]
+    ) -> tuple[Section, frozenset[str]]:
+        graph = self.model.graphs[section.graph]
+        ops, lost = _feedable(graph, section.ops - here, section.ops)
+        return Section(section.graph, ops, section.removed | below), lost
+
+    def _sliceable(self, section: Section) -> bool:
+        try:
+            return bool(section.ops and plan(self.model, section, self.prober.loaded.files))
+        except Unsliceable:
+            return False
+
+    def _report_lost(self, graph: Graph, lost: frozenset[str]) -> None:
+        """Say which ops cannot be probed without the culprit; one that has no conversion at all is a cause of its own."""
+        lost = frozenset(n for n in lost if graph.ops[n].type != "Identity")
+        if not lost:
+            return
+        self._give_up(f"{len(lost)} ops need a tensor of a culprit that cannot be an input: {', '.join(graph.sorted(lost)[:3])}")
+        unfed = {n for n in lost if any(graph.tensors[t].dtype in _HANDLES for t in graph.ops[n].inputs)}
+        for kind in sorted({graph.ops[n].type for n in unfed} - self.prober.loaded.convertible):
+            names = graph.sorted(n for n in unfed if graph.ops[n].type == kind)
+            message = f"Conversion for TF op '{kind}' not implemented."
+            signature = Signature(Stage.LOWERING, None, "NotImplementedError", message, (kind,))
+            failure = Failure(signature, "NotImplementedError", message)
+            culprits = tuple((graph.name, n) for n in names)
+            self._unprobed.append(Found(failure, culprits, Section(graph.name, frozenset(names[:1])), False, False))
 
     # --- one cause ---------------------------------------------------------------------------------------------------
 
@@ -132,6 +166,9 @@ class Hunt:
         target = cause.failure.signature
         confirmed = self.prober.verdict(cause.witness, target, "confirm", fresh=True) is Verdict.FAIL
         culprits = [(cause.graph, op) for op in cause.ops]
+        if readers := self._table_readers(cause):
+            cut = frozenset([*culprits, *readers])
+            return Found(failure, readers, cause.witness, cause.minimal, confirmed, cut=cut)
         if len(culprits) == 1:
             culprits += [(cause.graph, op) for op in self._instances(cause, section)]
         return Found(
@@ -162,6 +199,13 @@ class Hunt:
         options = {k: v for k, v in self.prober.options.items() if k != "inputs"}
         outcome = self.prober.outcome(whole(self.model), "without inputs", options=options)
         return "inputs" if outcome.converted or _later(outcome, cause.failure) else None
+
+    def _table_readers(self, cause: _Cause) -> tuple[tuple[str, str], ...]:
+        """What reads a captured table or variable, where that is what fails: its input is no op of the user's."""
+        graph = self.model.graphs[cause.graph]
+        (first, *others) = cause.ops
+        captured = not others and graph.ops[first].type == "Placeholder" and graph.ops[first].outputs[0].dtype == "resource"
+        return tuple((cause.graph, n) for n in graph.sorted(graph.dag.successors(first))) if captured else ()
 
     def _instances(self, cause: _Cause, section: Section) -> list[str]:
         """Other ops of the same type that fail alone in the same way; of one form only the first is asked about."""
@@ -289,7 +333,20 @@ class Hunt:
                 part = alone
             minimal = minimal and kept.minimal
         outcome = self.prober.outcome(part, "the witness", frontend=target.stage <= Stage.LOWERING)
+        ops = (*ops, *self._named(part, ops, target))
         return _Cause(witness.graph, ops, part, minimal, outcome.failure or failure)
+
+    def _named(self, part: Section, ops: tuple[str, ...], target: Signature) -> list[str]:
+        """The ops outside whose names alone make the section fail: a graph pass may take a name for another's prefix."""
+        graph = self.model.graphs[part.graph]
+        if target.stage is not Stage.GRAPH_PASS or len(ops) < 2 or not any(graph.ops[n].functions for n in ops):
+            return []
+        found = []
+        for name in dict.fromkeys(t.op for t in graph.entering(part.ops)):
+            other = Section(part.graph, part.ops, part.removed, frozenset({name}))
+            if self.prober.verdict(other, target, f"with another name for {name}") is Verdict.PASS:
+                found.append(name)
+        return found
 
     @staticmethod
     def _units(graph: Graph, witness: Section, failure: Failure) -> list[str]:
@@ -413,7 +470,7 @@ def _feedable(graph: Graph, ops: frozenset[str], before: frozenset[str]) -> tupl
         for name in graph.sorted(ops - lost):
             reads = [t for t in graph.entering(frozenset({name})) if t.op in before and t.op not in ops - lost]
             unfed = any(not t.severable for t in reads)
-            makes = [t for t in graph.ops[name].outputs if t.dtype == "variant"]
+            makes = any(t.dtype == "variant" for t in graph.ops[name].outputs)
             sinks = set(graph.dag.successors(name)) & before
             if unfed or (makes and sinks and not sinks & (ops - lost)):
                 lost.add(name)

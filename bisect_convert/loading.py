@@ -353,6 +353,8 @@ def _follows_from_constants(op: Any, constant: dict[str, bool]) -> bool:
         return True
     if any(w in op.type for w in ("Variable", "Placeholder", "TensorArray", "TensorList", "FakeQuant")):
         return False
+    if op.type in _ROLES:  # the session that evaluates constants there has no function library
+        return False
     return bool(op.inputs) and all(constant.get(t.op.name, False) for t in op.inputs)
 
 

@@ -17,11 +17,15 @@ __all__ = ["Section", "Unsliceable", "canonical", "plan", "whole"]
 
 @dataclass(frozen=True)
 class Section:
-    """A set of ops of one graph to be converted on its own; `removed` (graph, op) are taken out of the bodies below."""
+    """A set of ops of one graph to be converted on its own; `removed` (graph, op) are taken out of the bodies below.
+
+    An entering tensor keeps its op's name, on which some failures hang; that of the ops in `renamed` is a neutral one.
+    """
 
     graph: str
     ops: frozenset[str]
     removed: frozenset[tuple[str, str]] = frozenset()
+    renamed: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -46,7 +50,12 @@ def plan(model: Model, section: Section, files: dict[str, str]) -> dict[str, Any
     if not section.ops:
         raise Unsliceable("it is empty")
     made["entries"] = [
-        {**_entry(t), "worked": _feeds_identity(graph, t, section.ops)} for t in graph.entering(section.ops)
+        {
+            **_entry(t),
+            "worked": _feeds_identity(graph, t, section.ops),
+            "name": f"cut_entry_{n}" if t.op in section.renamed else None,
+        }
+        for n, t in enumerate(graph.entering(section.ops))
     ]
     exits = [t for t in graph.leaving(section.ops) if t.severable]
     results = set(graph.results) if section.graph == "" else set()
