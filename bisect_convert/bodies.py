@@ -39,20 +39,24 @@ class Bodies:
             at, call = homes[-1].name, name
         return at, call
 
-    def removed_but(self, graph: str, ops: Iterable[str], kept: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    def removed_but(
+        self, graph: str, ops: Iterable[str], kept: frozenset[tuple[str, str]]
+    ) -> frozenset[tuple[str, str]]:
         """Return all ops below `ops` but `kept`, the calls around these, and what no cut could replace."""
         removed: set[tuple[str, str]] = set()
         for call in ops:
             self._remove(self._model.graphs[graph], call, kept, removed)
         return frozenset(removed)
 
-    def _remove(
-        self, graph: Graph, call: str, kept: frozenset[tuple[str, str]], removed: set[tuple[str, str]]
-    ) -> None:
+    def _remove(self, graph: Graph, call: str, kept: frozenset[tuple[str, str]], removed: set[tuple[str, str]]) -> None:
         loop = graph.ops[call].type in _LOOPS
         for role, body in self._model.bodies(graph.name, call):
             stay = {op for name, op in kept if name == body.name}
-            stay |= {op for op in body.atoms if any((b.name, o) in kept for b in self._model.below(body.name, op) for o in b.atoms)}
+            stay |= {
+                op
+                for op in body.atoms
+                if any((b.name, o) in kept for b in self._model.below(body.name, op) for o in b.atoms)
+            }
             stay |= self._fixed(body, counters=loop and role == "body")
             closed = body.close(stay) if stay else frozenset()
             removed.update((body.name, op) for op in body.atoms - closed)

@@ -31,7 +31,7 @@ def compose(found: Found, prober: Prober) -> Finding:
     )
     if found.culprits:
         draft = replace(draft, context=context_of(model, *found.culprits[-1 if found.interaction else 0]))
-    draft = replace(draft, explanation=explain(found, draft, model))
+    draft = replace(draft, explanation=explain(found, draft, model, prober.options))
     return replace(draft, remedies=remedies(found, draft, prober))
 
 

@@ -15,16 +15,18 @@ import tensorflow as tf
 from bisect_convert import converter, options
 from bisect_convert.cutting import Carved, carve
 from bisect_convert.errors import UsageError
+from bisect_convert.recipes import UNFIT, applying
+from bisect_convert.reference import differs
 from bisect_convert.verdict import Outcome, Stage
 
-__all__ = ["carved_section", "limit_memory", "probe"]
+__all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "probe", "write_section"]
 
 
 def probe(job: dict[str, Any]) -> dict[str, Any]:
     """Convert the section that `job["plan"]` describes and return its outcome as JSON data; never raises for a failure.
 
     job: "folder" (where `loading` wrote the model), "plan", "options" (packed), "frontend" (stop after lowering),
-    "weights" (put the true weights in), "memory" (GiB, or None).
+    "weights" (put the true weights in), "memory" (GiB, or None); "recipe" and "op": with the op rewritten by a recipe.
     """
     started = time.monotonic()
     limit_memory(job.get("memory"))
@@ -34,9 +36,68 @@ def probe(job: dict[str, Any]) -> dict[str, Any]:
         converter.define_functions(carved.functions)
     except Exception as error:  # a fault of the cut, of whatever kind, says nothing about the model
         return Outcome(unresolved=f"cannot be cut out: {type(error).__name__}: {error}").to_json()
+    if job.get("recipe"):
+        try:
+            carved.graph_def = applying.rewritten(carved.graph_def, job["op"], job["recipe"])
+        except Exception as error:  # a recipe refuses what it is not made for
+            return Outcome(unresolved=f"{UNFIT}: {type(error).__name__}: {error}").to_json()
     outcome = _convert(carved, job)
     seconds = round(time.monotonic() - started, 3)
     return Outcome(outcome.failure, None, seconds, outcome.reached).to_json()
+
+
+def compare_section(job: dict[str, Any]) -> dict[str, Any]:
+    """Return under "differs" how the section's values in TensorFlow differ from the model's (see `reference`)."""
+    folder, plan = Path(job["folder"]), job["plan"]
+    return {"differs": differs(_graph(folder, plan["file"]), carved_section(folder, plan, False), plan)}
+
+
+def write_section(job: dict[str, Any]) -> dict[str, Any]:
+    """Write the section to `job["out"]`/section.pb; returns the packed options with which it fails, and how it does.
+
+    job: as for `probe`, and "type" and "message" of the error that is expected; without "check" (for one that ends the
+    process) nothing is converted. Without our help the converter takes unknown sizes for unlike: where it then fails
+    otherwise, inputs with named ranges are added to the options.
+    """
+    out, plan = Path(job["out"]), job["plan"]
+    carved = carved_section(Path(job["folder"]), plan, True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "section.pb").write_bytes(carved.graph_def.SerializeToString())
+    packed = concerning(carved, plan, job.get("options") or {})
+    if not job["check"]:
+        return {"options": packed, "type": job["type"], "message": job["message"]}
+    converter.define_functions(carved.functions)
+    ranged = {**packed, "inputs": [*packed.get("inputs", ()), *_ranges(carved)]}
+    tried = []
+    for chosen in [packed, ranged] if _ranges(carved) else [packed]:
+        tried.append({"options": chosen, **_plain_error(carved, chosen)})
+        if tried[-1]["type"] == job["type"] and tried[-1]["message"][:20] == job["message"][:20]:
+            return tried[-1]
+    return tried[0]
+
+
+def _plain_error(carved: Carved, packed: dict[str, Any]) -> dict[str, Any]:
+    import coremltools as ct
+
+    converter.reset()
+    try:
+        ct.convert(
+            converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **options.unpack(packed)
+        )
+    except Exception as error:
+        return {"type": type(error).__name__, "message": str(error)}
+    return {"type": "", "message": ""}
+
+
+def _ranges(carved: Carved) -> list[dict[str, Any]]:
+    """Inputs that share an unknown size, as packed tensor types with named ranges."""
+    return [
+        {"kind": "TensorType", "name": name, "shape": [
+            {"range": [1, 2048, 1], "symbol": f"size_{symbol}"} if symbol else size
+            for symbol, size in zip(symbols, carved.shapes[name], strict=True)
+        ]}
+        for name, symbols in carved.symbols.items()
+    ]  # fmt: skip
 
 
 def limit_memory(gib: float | None) -> None:
@@ -60,9 +121,7 @@ def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
         arguments = _arguments(carved, plan, job.get("options") or {})
         known = _known_symbols(arguments.get("inputs") or [], plan.get("symbols") or {})
         with converter.shared_symbols(carved.symbols, carved.shapes, known), _extent(frontend):
-            ct.convert(
-                converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments
-            )
+            ct.convert(converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments)
     except converter.StopAfterFrontend:
         return Outcome(reached=Stage.LOWERING)
     except (KeyboardInterrupt, SystemExit, UsageError):
@@ -77,7 +136,12 @@ def _extent(frontend: bool) -> contextlib.AbstractContextManager[None]:
 
 
 def _arguments(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:
-    """The caller's arguments as far as they concern the section: its own inputs, and outputs only of the whole model."""
+    """The caller's arguments as far as they concern the section: its own inputs; outputs only of the whole model."""
+    return options.unpack(concerning(carved, plan, packed))
+
+
+def concerning(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the packed arguments that hold for the section too."""
     chosen = dict(packed)
     present = {n.name for n in carved.graph_def.node if n.op in ("Placeholder", "PlaceholderWithDefault")}
     if "inputs" in chosen and not plan.get("whole"):
@@ -91,7 +155,7 @@ def _arguments(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> 
     if not plan.get("whole"):
         chosen.pop("outputs", None)
         chosen.pop("classifier_config", None)
-    return options.unpack(chosen)
+    return chosen
 
 
 def _known_symbols(inputs: list[Any], symbols: dict[str, list[str]]) -> dict[str, Any]:

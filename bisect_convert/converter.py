@@ -216,12 +216,13 @@ def classify(error: BaseException, names: Iterable[str]) -> Failure:
     """Return the failure that an exception out of `ct.convert` stands for; `names` are scrubbed from its message."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     stage, pass_name = _stage(frames)
-    hint = tuple(_lowered(frames)) if stage is Stage.LOWERING else ()
+    lowered = tuple(_lowered(frames)) if stage is Stage.LOWERING else ()
+    hint = tuple(_passed(frames)) if stage is Stage.GRAPH_PASS else lowered
     message = str(error)
     if isinstance(error, RecursionError):
         message = "maximum recursion depth exceeded"
     signature = Signature(
-        stage, pass_name, type(error).__name__, scrub(message, names), tuple(frame.op for frame in hint)
+        stage, pass_name, type(error).__name__, scrub(message, names), tuple(frame.op for frame in lowered)
     )
     text = "".join(traceback.format_exception(error))[-20_000:]
     return Failure(signature, type(error).__name__, message, hint, text)
@@ -253,6 +254,19 @@ def _in_arguments(frames: list[FrameType]) -> bool:
     ours = {(f.f_globals.get("__name__"), f.f_code.co_name) for f in frames}
     entry = (ct.convert.__module__, ct.convert.__name__)
     return entry in ours and not any(name == "mil_convert" for _, name in ours)
+
+
+def _passed(frames: list[FrameType]) -> Iterator[Frame]:
+    """The nodes that a TF graph pass had in hand, those of the innermost call first; of whichever graph they are."""
+    seen: set[str] = set()
+    for frame in reversed(frames):
+        if "tf_graph_pass" not in frame.f_globals.get("__name__", ""):
+            continue
+        for node in frame.f_locals.values():
+            original = getattr(node, "original_node", None)
+            if original is not None and original.name not in seen:
+                seen.add(original.name)
+                yield Frame(original.op, original.name)
 
 
 def _lowered(frames: list[FrameType]) -> Iterator[Frame]:

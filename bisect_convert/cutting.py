@@ -12,18 +12,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert import converter
+from bisect_convert.threads import EditedBodies, append_input, callees, op_of, same
 
 __all__ = ["Carved", "carve"]
 
 v1 = tf.compat.v1
-_LOOPS = {"While", "StatelessWhile"}
-_FUNCTIONS = ("cond", "body", "then_branch", "else_branch", "f")
 
 
 @dataclass
 class Carved:
-    """A section as the converter takes it; `names`/`shapes` describe its new inputs' dimensions (see `shared_symbols`)."""
+    """A section as the converter takes it; `symbols` and `shapes` are of its new inputs (see `shared_symbols`)."""
 
     graph_def: Any
     functions: list[Any]
@@ -41,7 +39,7 @@ def carve(graph_def: Any, plan: dict[str, Any], weights: dict[str, Any] | None =
     carved = Carved(v1.GraphDef(), [])
     carved.graph_def.versions.CopyFrom(graph_def.versions)
     functions = {f.signature.name: f for f in graph_def.library.function}
-    bodies = _Bodies(functions, plan)
+    bodies = EditedBodies(functions, plan)
     adapters, renamed = _entries(plan["entries"], carved)
     keep = set(plan["ops"])
     nodes = {n.name: n for n in graph_def.node}
@@ -62,7 +60,7 @@ def carve(graph_def: Any, plan: dict[str, Any], weights: dict[str, Any] | None =
             made, _ = _entries([entry], carved)
             for extra in made[f"cut_thread_{count}"]:
                 carved.graph_def.node.add().CopyFrom(extra)
-            _append_input(copy, f"cut_thread_{count}", thread)
+            append_input(copy, f"cut_thread_{count}", thread)
     for made in adapters.values():
         carved.graph_def.node.extend(made)
     carved.graph_def.node.extend(exits)
@@ -73,25 +71,21 @@ def carve(graph_def: Any, plan: dict[str, Any], weights: dict[str, Any] | None =
 
 
 def _restore(graph_def: Any, weights: dict[str, Any] | None) -> None:
-    for node in graph_def.node if weights else ():
-        if node.op == "Const" and node.name in weights:
+    for node in graph_def.node:
+        if weights and node.op == "Const" and node.name in weights:
             node.CopyFrom(weights[node.name])
 
 
 def _constants_of(keep: set[str], nodes: dict[str, Any], adapters: dict[str, Any]) -> set[str]:
-    """The nodes that kept ones read, directly or not, and that no entry replaces: constants and what follows from them."""
+    """The nodes that kept ones read and that no entry replaces: constants and what follows from them."""
     found: set[str] = set()
     todo = list(keep)
     while todo:
-        for source in (_source(i) for i in nodes[todo.pop()].input if not i.startswith("^")):
+        for source in (op_of(i) for i in nodes[todo.pop()].input if not i.startswith("^")):
             if source not in keep and source not in found and source not in adapters and source in nodes:
                 found.add(source)
                 todo.append(source)
     return found
-
-
-def _source(tensor: str) -> str:
-    return tensor.lstrip("^").split(":")[0]
 
 
 def _rewire(node: Any, renamed: dict[str, str], keep: set[str]) -> None:
@@ -151,16 +145,9 @@ def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
     elif not fits:
         x = tf.reshape(x, shape, name=name if outer == dtype else f"{name}__full")
     elif worked:
-        _same(x, name)
+        same(x, name)
     if outer != dtype and dtype != tf.bool:
         tf.cast(x, dtype, name=name)
-
-
-def _same(x: Any, name: str) -> Any:
-    """The tensor once more, made by an op: an Identity of an input is a multiplication by 1.0 to coremltools."""
-    if x.dtype == tf.bool:
-        return tf.logical_and(x, x, name=name)
-    return tf.identity(x, name=name) if x.dtype.is_floating else tf.maximum(x, x, name=name)
 
 
 def _folded(shape: list[int]) -> list[int]:
@@ -173,7 +160,7 @@ def _folded(shape: list[int]) -> list[int]:
 
 def _exits(tensors: list[dict[str, Any]], keep: set[str], nodes: dict[str, Any]) -> list[Any]:
     """Nodes that carry leaving tensors out where their op would not be an output by itself, or not a legal one."""
-    read = {_source(i) for name in keep for i in nodes[name].input if not i.startswith("^")}
+    read = {op_of(i) for name in keep for i in nodes[name].input if not i.startswith("^")}
     made: list[Any] = []
     for number, tensor in enumerate(tensors):
         op, _, index = tensor["tensor"].rpartition(":")
@@ -186,8 +173,10 @@ def _exits(tensors: list[dict[str, Any]], keep: set[str], nodes: dict[str, Any])
                 tf.math.real(stand_in, name=name)
             elif not result and shape is not None and len(shape) > 5 and None not in shape:
                 tf.reshape(stand_in, [-1], name=name)
+            elif tensor.get("guarded") and not result:
+                tf.math.atan(stand_in, name=name)
             elif tensor.get("worked"):
-                _same(stand_in, name)
+                same(stand_in, name)
             elif op in read or tensor.get("carried"):
                 tf.identity(stand_in, name=name)
             else:
@@ -210,132 +199,8 @@ def _reached(nodes: Iterable[Any], functions: dict[str, Any]) -> list[Any]:
     todo = list(nodes)
     while todo:
         node = todo.pop()
-        for name in _callees(node):
+        for name in callees(node):
             if name in functions and name not in found:
                 found[name] = functions[name]
                 todo += functions[name].node_def
     return [found[n] for n in sorted(found)]
-
-
-def _callees(node: Any) -> list[str]:
-    names = [node.attr[key].func.name for key in _FUNCTIONS if key in node.attr and node.attr[key].HasField("func")]
-    if "branches" in node.attr:
-        names += [f.name for f in node.attr["branches"].list.func]
-    return names
-
-
-class _Bodies:
-    """The functions below a section, with the ops taken out that its plan names.
-
-    What a removed op made comes in from the main graph instead: as a new parameter ("thread") of its function, of every
-    function that shares the call, and of those that enclose it.
-    """
-
-    def __init__(self, functions: dict[str, Any], plan: dict[str, Any]) -> None:
-        self.functions = dict(functions)
-        self._removed: dict[str, list[str]] = plan.get("removed") or {}
-        self._facts: dict[str, dict[str, Any]] = plan.get("threads") or {}
-        self._own: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        self._groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-
-    def threads(self, node: Any) -> list[dict[str, Any]]:
-        """What a call must be given besides its inputs, in order; edits its callees on the way."""
-        group = tuple(n for n in _callees(node) if n in self.functions)
-        if not group or not self._removed:
-            return []
-        if group not in self._groups:
-            if any(name in self._own for name in group):
-                raise NotImplementedError(f"function {group[0]} is called from several places")
-            for name in group:
-                self._edit(name)
-            self._groups[group] = [t for name in group for _, t in self._own[name]]
-            for number, name in enumerate(group):
-                self._complete(name, group, returns=node.op in _LOOPS and number == 1)
-        return self._groups[group]
-
-    def _edit(self, name: str) -> None:
-        function = type(self.functions[name])()
-        function.CopyFrom(self.functions[name])
-        self.functions[name] = function
-        own = _take_out(function, set(self._removed.get(name, ())), self._facts.get(name, {}))
-        for node in function.node_def:
-            for number, thread in enumerate(self.threads(node)):
-                parameter = f"{node.name.replace('/', '_')}__thread{number}"
-                own.append((parameter, thread))
-                _append_input(node, parameter, thread)
-        self._own[name] = own
-
-    def _complete(self, name: str, group: tuple[str, ...], *, returns: bool) -> None:
-        """Append the parameters of all functions of the group, in one order; a loop body hands each of them back."""
-        function = self.functions[name]
-        for sibling in group:
-            for parameter, thread in self._own[sibling]:
-                parameter = parameter if sibling == name else f"{parameter}__unused"
-                kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
-                function.signature.input_arg.add(name=parameter, type=kind)
-                if returns:
-                    function.signature.output_arg.add(name=f"{parameter}__out", type=kind)
-                    function.ret[f"{parameter}__out"] = parameter
-
-
-def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Remove the ops from the function; return the parameters that now stand for their results, not yet declared."""
-    if not ops:
-        return []
-    flat = converter.flat_names(function)
-    parameters: dict[str, str] = {}
-    threads = []
-
-    def moved(tensor: str) -> str:
-        if _source(tensor) not in ops or ":" not in tensor:
-            return tensor
-        if tensor not in parameters:
-            parameters[tensor] = f"{_source(tensor).replace('/', '_')}__cut{len(parameters)}"
-            threads.append((parameters[tensor], facts[flat[tensor]]))
-        return parameters[tensor]
-
-    kept = [n for n in function.node_def if n.name not in ops]
-    for node in kept:
-        inputs = [moved(i) for i in node.input if not i.startswith("^")]
-        control = [i for i in node.input if i.startswith("^") and i[1:] not in ops]
-        del node.input[:]
-        node.input.extend(inputs + control)
-    for key in list(function.ret):
-        if (parameter := moved(function.ret[key])) != function.ret[key]:
-            made = _handed_on(f"{parameter}__result", parameter, facts[flat[function.ret[key]]])
-            kept.append(made)
-            function.ret[key] = f"{parameter}__result:{'output' if made.op == 'Identity' else 'z'}:0"
-    gone = [k for k, v in function.control_ret.items() if v in ops]
-    for key in gone:
-        del function.control_ret[key]
-    outputs = [o for o in function.signature.control_output if o not in gone]
-    del function.signature.control_output[:]
-    function.signature.control_output.extend(outputs)
-    copies = [n.SerializeToString() for n in kept]
-    del function.node_def[:]
-    for copy in copies:
-        function.node_def.add().ParseFromString(copy)
-    return threads
-
-
-def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
-    """A node that hands a parameter on: coremltools takes no parameter of a branch or a loop's condition as its result."""
-    with tf.Graph().as_default() as graph:
-        made = _same(v1.placeholder(tf.as_dtype(thread["dtype"]), thread["shape"], name="stand_in"), name)
-    node = graph.as_graph_def().node[-1]
-    del node.input[:]
-    node.input.extend([tensor] * len(made.op.inputs))
-    return node
-
-
-def _append_input(node: Any, tensor: str, thread: dict[str, Any]) -> None:
-    data = [i for i in node.input if not i.startswith("^")]
-    control = [i for i in node.input if i.startswith("^")]
-    del node.input[:]
-    node.input.extend([*data, tensor, *control])
-    kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
-    node.attr["T" if node.op in _LOOPS else "Tin"].list.type.append(kind)
-    if node.op in _LOOPS and len(node.attr["output_shapes"].list.shape):
-        node.attr["output_shapes"].list.shape.add().CopyFrom(tf.TensorShape(thread["shape"]).as_proto())
-    if "_output_shapes" in node.attr:
-        del node.attr["_output_shapes"]

@@ -15,16 +15,17 @@ from typing import Any
 
 from bisect_convert import options as convert_options
 from bisect_convert.compose import compose
-from bisect_convert.errors import ModelError, Stopped, UsageError
-from bisect_convert.hunt import Hunt
+from bisect_convert.errors import EnvironmentError_, ModelError, Stopped, UsageError
+from bisect_convert.hunt import Found, Hunt
 from bisect_convert.loadfail import load_causes
 from bisect_convert.model import Loaded, read_facts
-from bisect_convert.paths import check_path
+from bisect_convert.paths import check_path, damage
 from bisect_convert.prober import Prober
+from bisect_convert.render.repro import write_repro
 from bisect_convert.report import Finding, Probe, Report
 from bisect_convert.workers import Workers
 
-__all__ = ["Wishes", "find", "find_packed"]
+__all__ = ["Wishes", "find", "find_packed", "load_model", "signature_note"]
 
 
 def find(
@@ -39,13 +40,14 @@ def find(
     verbose: bool = False,
     told: Callable[[Probe], None] = lambda probe: None,
     workers: Workers | None = None,
+    out: str | os.PathLike[str] | None = None,
     **convert_kwargs: Any,
 ) -> Report:
     """Return a report of every op that keeps the model from converting: `ct.convert`'s arguments, unchanged, and ours.
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
-    tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at the first finding.
-    Calls that share `workers` start them once.
+    tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at one finding.
+    Calls that share `workers` start them once. In `out` each finding gets a folder with a script that reproduces it.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
 
@@ -55,7 +57,8 @@ def find(
     """
     packed = convert_options.pack(convert_kwargs)
     wishes = Wishes(
-        signature=signature, first=first, timeout=timeout, memory=memory, allow_code=allow_code, told=told
+        signature=signature, first=first, timeout=timeout, memory=memory, allow_code=allow_code, told=told,
+        out=None if out is None else Path(out),
     )  # fmt: skip
     if isinstance(model, (str, os.PathLike)):
         check_path(model, signature)
@@ -73,6 +76,8 @@ class Wishes:
     memory: float | None = None
     allow_code: bool = False
     told: Callable[[Probe], None] = lambda probe: None
+    out: Path | None = None
+    """Where each finding gets a folder finding-N with its repro; None: nowhere."""
 
 
 def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: Workers) -> Report:
@@ -80,32 +85,37 @@ def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: 
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(dir=workers.folder))
     run = _Run(workers, packed, folder, started, wishes.told)
-    run.timeout, run.memory, run.first = wishes.timeout, wishes.memory, wishes.first
+    run.timeout, run.memory, run.first, run.out = wishes.timeout, wishes.memory, wishes.first, wishes.out
     request = {"signature": wishes.signature, "inputs": packed.get("inputs"), "allow_code": wishes.allow_code}
     request["outputs"] = [o["name"] for o in packed.get("outputs", ()) if o.get("name")]
     if isinstance(model, (str, os.PathLike)):
         workers.versions()
     try:
         workers.ask({"do": "check", "options": dict(packed)})
-        return run.report(_load(model, workers, folder, request))
+        return run.report(load_model(model, workers, folder, request))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -> Loaded:
+def load_model(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -> Loaded:
     """Read the model in a worker, or here where it is in memory: its tensorflow is imported already then."""
     if isinstance(model, (str, os.PathLike)):
         path = os.path.abspath(os.fspath(model))
-        answer = workers.ask({"do": "load", "path": path, "folder": str(folder), **request})
+        try:
+            answer = workers.ask({"do": "load", "path": path, "folder": str(folder), **request})
+        except ModelError as error:
+            raise ModelError(damage(path, str(error))) from error
         if "death" in answer or "memory" in answer:
             raise ModelError(f"{path} cannot be loaded: loading it ended the process ({answer.get('death', 'memory')})")
         return read_facts(folder)
     if "tensorflow" not in sys.modules:
-        raise UsageError(f"cannot convert a {type(model).__name__}; pass a path, a Keras model, a tf.function or a GraphDef")
-    from bisect_convert import loading
+        raise UsageError(
+            f"cannot convert a {type(model).__name__}; pass a path, a Keras model, a tf.function or a GraphDef"
+        )
+    from bisect_convert import facts, loading
 
     if type(model).__name__ == "GraphDef":
-        loading.write_facts(loading.shaped(model), folder, {**request, "path": ""})
+        facts.write_facts(facts.shaped(model), folder, {**request, "path": ""})
     else:
         loading.freeze_and_write(loading.concrete_function(model), folder, {**request, "path": ""})
     return read_facts(folder)
@@ -117,6 +127,7 @@ class _Run:
     timeout: float | None = None
     memory: float | None = None
     first = False
+    out: Path | None = None
 
     def __init__(
         self,
@@ -143,7 +154,7 @@ class _Run:
                 findings += load_causes(loaded)
             else:
                 for found in hunt.causes():
-                    findings.append(compose(found, prober))
+                    findings.append(self._with_repro(found, compose(found, prober), prober, hunt, len(findings) + 1))
                     if self.first:
                         hunt.complete = False
                         hunt.notes.append("stopped at the first finding, as asked")
@@ -154,6 +165,16 @@ class _Run:
             hunt.notes.append("stopped before the search was done")
             raise Stopped("stopped", self._put_together(loaded, prober, hunt, findings, versions)) from None
         return self._put_together(loaded, prober, hunt, findings, versions)
+
+    def _with_repro(self, found: Found, finding: Finding, prober: Prober, hunt: Hunt, number: int) -> Finding:
+        """Write the finding's repro where one is asked for; the search goes on where that cannot be done."""
+        if self.out is None:
+            return finding
+        try:
+            return write_repro(found, finding, prober, self.out / f"finding-{number}")
+        except (OSError, EnvironmentError_) as error:
+            hunt.notes.append(f"the repro of finding {number} could not be written: {error}")
+            return finding
 
     @staticmethod
     def _true_weights(loaded: Loaded, prober: Prober, hunt: Hunt, findings: list[Finding]) -> None:
@@ -173,17 +194,18 @@ class _Run:
         return Report(
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
             digest=model.digest, coremltools=versions["coremltools"], tensorflow=versions["tensorflow"],
-            options=_shown(self._packed), verdict=verdict, complete=complete, findings=tuple(findings),
+            options=convert_options.shown(self._packed), verdict=verdict, complete=complete, findings=tuple(findings),
             asked=prober.asked, cached=prober.cached,
             seconds={
                 "total": round(total, 2), "load": round(self._load_seconds, 2),
                 "search": round(total - self._load_seconds, 2),
             },
-            notes=tuple([*_signature_note(loaded), *hunt.notes]), journal=tuple(prober.journal),
+            notes=tuple([*signature_note(loaded), *hunt.notes]), journal=tuple(prober.journal),
         )  # fmt: skip
 
 
-def _signature_note(loaded: Loaded) -> list[str]:
+def signature_note(loaded: Loaded) -> list[str]:
+    """Return what is to be said where the model has several signatures, as notes."""
     model = loaded.model
     if len(model.signatures) < 2:
         return []
@@ -192,10 +214,3 @@ def _signature_note(loaded: Loaded) -> list[str]:
         f"signature {model.signature} was taken; there is also {others} (--signature NAME). "
         'coremltools.convert itself refuses such a folder: "Only a single concrete function is supported."'
     ]
-
-
-def _shown(packed: Mapping[str, Any]) -> dict[str, Any]:
-    shown = dict(packed)
-    if "pass_pipeline" in shown:
-        shown["pass_pipeline"] = shown["pass_pipeline"]["name"]
-    return shown

@@ -18,10 +18,19 @@ __all__ = ["Graph", "Model", "Op", "Shape", "Tensor"]
 Shape = tuple[int | None, ...]
 
 #: dtypes that cannot cross a cut: Core ML has no input of that kind and no op makes one from an input.
-_UNSEVERABLE = frozenset({
-    "variant", "resource", "string", "int16", "uint16", "uint32", "uint64", "complex128",
-    "bfloat16",
-})
+_UNSEVERABLE = frozenset(
+    {
+        "variant",
+        "resource",
+        "string",
+        "int16",
+        "uint16",
+        "uint32",
+        "uint64",
+        "complex128",
+        "bfloat16",
+    }
+)
 _SHAPE_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
 
@@ -90,9 +99,9 @@ class Graph:
         return {t.name: t for op in self.ops.values() for t in op.outputs}
 
     @cached_property
-    def dag(self) -> nx.DiGraph:
+    def dag(self) -> nx.DiGraph[str]:
         """The non-constant ops, with the tensors that join them on the edges (attribute `tensors`)."""
-        dag = nx.DiGraph()
+        dag: nx.DiGraph[str] = nx.DiGraph()
         dag.add_nodes_from(name for name, op in self.ops.items() if not op.constant)
         for name in list(dag):
             for tensor in self.ops[name].inputs:

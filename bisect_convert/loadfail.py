@@ -76,7 +76,9 @@ def _culprit(graph: Graph, op: Op) -> Culprit:
 
 def _explanation(culprits: tuple[Culprit, ...]) -> str:
     if not culprits:
-        return "TensorFlow could not freeze the model, so there is no graph to convert; no op of it could be singled out."
+        return (
+            "TensorFlow could not freeze the model, so there is no graph to convert; no op of it could be singled out."
+        )
     kinds = ", ".join(sorted({f"`{c.op}`" for c in culprits}))
     return (
         f"Freezing turns every variable into a constant, but {kinds} needs the variable itself: it writes to it, or reads "

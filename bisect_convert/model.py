@@ -52,7 +52,7 @@ def read_facts(folder: Path) -> Loaded:
 def _graph(name: str, data: dict[str, Any]) -> Graph:
     ops = {row["name"]: _op(row) for row in data["ops"]}
     caller = tuple(data["caller"]) if data["caller"] else None
-    return Graph(name, ops, tuple(data["results"]), caller)  # type: ignore[arg-type]
+    return Graph(name, ops, tuple(data["results"]), caller)
 
 
 def _op(row: dict[str, Any]) -> Op:

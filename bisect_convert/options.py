@@ -17,7 +17,7 @@ from bisect_convert.errors import UsageError
 #: Symbols that coremltools has named itself; given by hand they would clash with those it makes later.
 _MADE_UP = re.compile(r"is\d+")
 
-__all__ = ["KNOWN", "pack", "unpack"]
+__all__ = ["KNOWN", "pack", "shown", "unpack"]
 
 KNOWN = frozenset({
     "inputs", "outputs", "minimum_deployment_target", "compute_precision", "convert_to", "classifier_config",
@@ -158,11 +158,10 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _member(space: Any, name: str, argument: str) -> Any:
-    for known in dir(space):
-        if known.lower() == name.lower() and not known.startswith("_"):
-            return getattr(space, known)
-    names = ", ".join(n for n in dir(space) if not n.startswith("_"))
-    raise UsageError(f"{argument} has no value {name!r}; it has: {names}")
+    for known, member in space.__members__.items():
+        if known.lower() == name.lower():
+            return member
+    raise UsageError(f"{argument} has no value {name!r}; it has: {', '.join(space.__members__)}")
 
 
 def _make_precision(ct: Any, value: Any) -> Any:
@@ -217,3 +216,35 @@ def _make_dimension(ct: Any, d: Any, ranges: dict[str, Any]) -> Any:
     if name:
         ranges[name] = made
     return made
+
+
+def shown(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return packed options as reports show them: inputs and outputs as NAME:SHAPE:DTYPE, a pipeline by its name."""
+    words = dict(packed)
+    if "pass_pipeline" in words:
+        words["pass_pipeline"] = words["pass_pipeline"]["name"]
+    for key in {"inputs", "outputs"} & words.keys():
+        words[key] = [_spelt(feature) for feature in words[key]]
+    return words
+
+
+def _spelt(feature: Mapping[str, Any]) -> str:
+    parts = [str(feature.get("name") or "")]
+    if "enumerated" in feature:
+        parts.append("|".join("x".join(str(d) for d in shape) for shape in feature["enumerated"]))
+    elif "shape" in feature:
+        parts.append("x".join(_spelt_dimension(d) for d in feature["shape"]))
+    if feature["kind"] not in {"TensorType", "name"}:
+        parts.append(str(feature["kind"]))
+    if "dtype" in feature:
+        parts.append(str(feature["dtype"]).replace("fp", "float"))
+    return ":".join(parts)
+
+
+def _spelt_dimension(d: Any) -> str:
+    if not isinstance(d, dict):
+        return str(d)
+    if "range" not in d:
+        return str(d["symbol"])
+    low, high, _ = d["range"]
+    return f"{low}..{high if high > 0 else ''}"

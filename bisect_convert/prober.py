@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bisect_convert.model import Loaded
@@ -58,6 +59,56 @@ class Prober:
         self._note(section, question, found, cached)
         return found
 
+    def trial(
+        self,
+        section: Section,
+        question: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        op: str | None = None,
+        recipe: str | None = None,
+    ) -> Outcome:
+        """Return what comes of a remedy: other options, or `op` rewritten by a recipe; not counted in `asked`."""
+        counts = self.asked, self.cached
+        alike = self._canonical(section) if len(section.ops) == 1 and not section.removed else section
+        key = ("trial", alike, repr(options), recipe)
+        found = self._known.get(key) or (None if recipe else self._known.get((section, False, False, repr(options))))
+        cached = found is not None
+        if found is None:
+            extra = {"trial": True, **({"op": op, "recipe": recipe} if recipe else {})}
+            chosen = self.options if options is None else options
+            found = self._probe(section, frontend=False, fresh=False, options=chosen, extra=extra)
+        self._known[key] = found
+        self._note(section, question, found, cached)
+        self.asked, self.cached = counts
+        return found
+
+    def carve(self, section: Section, folder: Path, failure: Failure) -> dict[str, Any] | None:
+        """Write the section, true weights and all, to `folder`/section.pb; returns what else its repro needs."""
+        try:
+            made = plan(self.model, section, self.loaded.files)
+        except Unsliceable:
+            return None
+        answer = self._workers.ask({
+            "do": "carve", "folder": str(self.loaded.folder), "plan": made, "options": dict(self.options),
+            "out": str(folder.absolute()), "type": failure.type, "message": failure.message, "trial": True,
+            "check": bool(failure.traceback),
+            "memory": self._memory, "timeout": self._timeout,
+        })  # fmt: skip
+        return answer["carved"] if "carved" in answer else None
+
+    def differs(self, section: Section) -> str | None:
+        """Return in what the section's values in TensorFlow differ from the model's: "" in nothing, None if unknown."""
+        try:
+            made = plan(self.model, section, self.loaded.files)
+        except Unsliceable:
+            return None
+        answer = self._workers.ask({
+            "do": "compare", "folder": str(self.loaded.folder), "plan": made,
+            "memory": self._memory, "timeout": self._timeout,
+        })  # fmt: skip
+        return answer.get("differs")
+
     def without(self, argument: str) -> None:
         """From here on leave out this argument of `ct.convert`; what was known with it no longer counts."""
         self.options.pop(argument)
@@ -72,7 +123,15 @@ class Prober:
         self._told(self.journal[-1])
         return verdict
 
-    def _probe(self, section: Section, *, frontend: bool, fresh: bool, options: Mapping[str, Any]) -> Outcome:
+    def _probe(
+        self,
+        section: Section,
+        *,
+        frontend: bool,
+        fresh: bool,
+        options: Mapping[str, Any],
+        extra: Mapping[str, Any] | None = None,
+    ) -> Outcome:
         try:
             made = plan(self.model, section, self.loaded.files)
         except Unsliceable as reason:
@@ -80,6 +139,7 @@ class Prober:
         request = {
             "do": "probe", "folder": str(self.loaded.folder), "plan": made, "options": dict(options),
             "frontend": frontend, "weights": fresh, "memory": self._memory, "timeout": self._timeout,
+            **(extra or {}),
         }  # fmt: skip
         self.asked += 1
         answer = self._workers.ask(request)

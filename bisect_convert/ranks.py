@@ -62,7 +62,7 @@ def _blame(makers: list[str], failing: list[str]) -> tuple[list[str], str | None
 
 
 def _regions(graph: Graph, section: Section) -> list[frozenset[str]]:
-    joined = nx.Graph()
+    joined: nx.Graph[str] = nx.Graph()
     for name in graph.sorted(section.ops):
         if _high(graph, name, "outputs") or _high(graph, name, "inputs"):
             joined.add_node(name)

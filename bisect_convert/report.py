@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 __all__ = [
     "SCHEMA", "Context", "Culprit", "Enclosing", "Finding", "Probe", "Remedy", "Report", "TensorFact", "Witness",
+    "finding_to_json",
 ]  # fmt: skip
 
 SCHEMA = "bisect-convert/1"
@@ -100,6 +101,16 @@ class Finding:
     interaction: bool = False
     """True where the culprits fail only together; else each of them fails alone, in the same way."""
 
+    def _repr_html_(self) -> str:
+        from bisect_convert.render.notebook import card
+
+        return card(self)
+
+    def _repr_svg_(self) -> str | None:
+        from bisect_convert.render.notebook import picture
+
+        return picture(self) or None
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -139,6 +150,19 @@ class Report:
         """0 converts, 1 fails with findings, 3 inconclusive."""
         return {"converts": 0, "fails": 1}.get(self.verdict, 3)
 
+    def __str__(self) -> str:
+        from bisect_convert.render.text import text
+
+        return text(self if self.path else replace(self, path="the model")).rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        from bisect_convert.render.notebook import frame
+
+        return frame(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data in the schema "bisect-convert/1"."""
         return {
@@ -152,7 +176,7 @@ class Report:
             },
             "verdict": self.verdict,
             "complete": self.complete,
-            "findings": [_finding_to_json(f) for f in self.findings],
+            "findings": [finding_to_json(f) for f in self.findings],
             "probes": {"asked": self.asked, "cached": self.cached},
             "seconds": dict(self.seconds),
             "notes": list(self.notes),
@@ -179,7 +203,8 @@ class Report:
         )  # fmt: skip
 
 
-def _finding_to_json(finding: Finding) -> dict[str, Any]:
+def finding_to_json(finding: Finding) -> dict[str, Any]:
+    """Return one finding as plain data, as it stands in a report."""
     return {
         "stage": finding.stage,
         "pass": finding.pass_name,

@@ -1,4 +1,4 @@
-"""The program that converts on our behalf: `python -m bisect_convert.server`, one JSON request a line, one answer a line.
+"""The program that converts on our behalf, `python -m bisect_convert.server`: one JSON request or answer a line.
 
 It is a program of its own because worker processes import the main module of whoever starts them, and that of a
 notebook or a script without a main guard must not run twice. Its pool (pebble) gives each task a time limit and
@@ -11,14 +11,21 @@ import contextlib
 import json
 import multiprocessing
 import os
+import queue
+import shutil
 import signal
 import sys
+import tempfile
 import threading
+import time
 import traceback
 from concurrent.futures import CancelledError, TimeoutError
+from functools import partial
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 
 __all__ = ["main", "work"]
 
@@ -31,48 +38,62 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
         return _do(request)
     except BisectConvertError as error:
         return {"error": type(error).__name__, "message": str(error)}
-    except ImportError as error:
-        return {"error": "EnvironmentError_", "message": _missing(error)}
     except MemoryError:
         return {"memory": True}
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        return {"error": "EnvironmentError_", "message": f"the model cannot be worked on: {error.strerror}{place}"}
 
 
 def _do(request: dict[str, Any]) -> dict[str, Any]:
-    from pathlib import Path
-
     if request["do"] == "ready":
-        import bisect_convert.preload  # noqa: F401
+        from bisect_convert import preload
 
-        import coremltools
-        import tensorflow
+        return preload.versions()
+    if request["do"] == "check":
+        from bisect_convert import options
 
-        return {"coremltools": coremltools.__version__, "tensorflow": tensorflow.__version__}
+        options.unpack(request["options"])
+        return {}
     if request["do"] == "load":
         from bisect_convert import loading
 
         return loading.read_model(request["path"], Path(request["folder"]), request)
-    from bisect_convert.convert import probe
+    if request["do"] in {"run", "save"}:
+        from bisect_convert import running
 
-    return {"outcome": probe(request)}
+        return running.run(request) if request["do"] == "run" else running.save(request)
+    from bisect_convert import convert
+
+    try:
+        if request["do"] == "carve":
+            return {"carved": convert.write_section(request)}
+        if request["do"] == "compare":
+            return convert.compare_section(request)
+        return {"outcome": convert.probe(request)}
+    finally:
+        for left in Path(tempfile.gettempdir()).glob("*.mlpackage"):  # coremltools keeps each until its process ends
+            shutil.rmtree(left, ignore_errors=True)
 
 
-def _missing(error: ImportError) -> str:
-    name = (error.name or str(error)).split(".")[0]
-    if name in {"tensorflow", "coremltools"} and error.name == name:
-        return f"{name} is not installed; run: pip install 'tensorflow>=2.16' 'coremltools>=8.3'"
-    return f"tensorflow and coremltools do not work together here ({error}); install tensorflow>=2.16, coremltools>=8.3"
+def _quiet(folder: str | None = None) -> None:
+    """Send what TensorFlow, coremltools and the model print to nowhere, and leave Ctrl-C to the caller's process.
 
-
-def _quiet() -> None:
-    """Send what TensorFlow, coremltools and the model print to nowhere, and leave Ctrl-C to the caller's process."""
+    Temporary files go into `folder`: those of a worker that is killed would stay behind elsewhere.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if os.environ.get("BISECT_CONVERT_VERBOSE") != "1":
+    if os.environ.get("BISECT_CONVERT_VERBOSE") == "1":
+        os.dup2(2, 1)
+    else:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
+        os.close(null)
+    if folder is not None:
+        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(dir=folder)
 
 
-def _settle(number: int, future: Any, out: Any, lock: threading.Lock) -> None:
+def _settle(number: int, future: Any, *, out: Any, lock: threading.Lock) -> None:
     """Write the answer of a finished task; a worker's death is an answer too."""
     try:
         answer = future.result()
@@ -92,23 +113,45 @@ def _settle(number: int, future: Any, out: Any, lock: threading.Lock) -> None:
         out.flush()
 
 
+def _read(requests: queue.SimpleQueue[str | None]) -> None:
+    """Pass requests on until there are no more; then see to it that the end comes soon, whatever is going on."""
+    for line in sys.stdin:
+        requests.put(line)
+    requests.put(None)
+    time.sleep(2)
+    os.killpg(0, signal.SIGTERM)
+
+
+def _end(folder: Path, *_: object) -> None:
+    """Leave at once, and nothing behind: our folder, and the one where multiprocessing has its sockets."""
+    shutil.rmtree(get_temp_dir(), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
 def main() -> None:
     """Serve requests from standard input until it ends; then no process of ours is left."""
     out = os.fdopen(os.dup(1), "w")
+    workers, folder = int(sys.argv[1]), Path(sys.argv[2])
     _quiet()
+    signal.signal(signal.SIGTERM, partial(_end, folder))
     lock = threading.Lock()
+    requests: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    CONSTS.term_timeout = 0.5  # a worker inside TensorFlow does not hear SIGTERM: it is killed half a second later
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bisect_convert.preload"])
-    workers = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    pool = ProcessPool(max_workers=workers, initializer=_quiet, context=context)
+    (folder / "tmp").mkdir()
+    pool = ProcessPool(max_workers=workers, initializer=_quiet, initargs=(str(folder / "tmp"),), context=context)
     try:
-        for line in sys.stdin:
+        while (line := requests.get()) is not None:
             request = json.loads(line)
             future = pool.schedule(work, args=(request,), timeout=request.get("timeout"))
-            future.add_done_callback(lambda f, n=request["id"]: _settle(n, f, out, lock))
+            future.add_done_callback(partial(_settle, request["id"], out=out, lock=lock))
     finally:
-        pool.stop()
+        pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

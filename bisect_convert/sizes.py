@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["equal_sizes"]
+__all__ = ["RUN_MILLISECONDS", "equal_sizes", "sample_feed"]
 
+#: How long one run of a graph may take: a loop need not end on made-up inputs.
+RUN_MILLISECONDS = 5_000
 #: Sizes given to the unknown dimensions of the inputs in each of the runs, in turn.
 _RUNS = ((32, 48, 40, 56), (48, 40, 64, 32), (64, 80, 48, 96))
 
@@ -51,26 +53,36 @@ def _name(names: dict[tuple[int, ...], str], sizes: tuple[int, ...]) -> str:
 def _by_input(tensors: list[Any]) -> dict[str, list[str]]:
     """Without a run: unknown sizes on axis 0 are taken as one batch size, all others as unlike."""
     return {
-        t.name: ["" if s is not None else "batch" if i == 0 else f"{t.name}/{i}" for i, s in enumerate(t.shape.as_list())]
-        for t in tensors if t.shape.rank is not None
+        t.name: [
+            "" if s is not None else "batch" if i == 0 else f"{t.name}/{i}" for i, s in enumerate(t.shape.as_list())
+        ]
+        for t in tensors
+        if t.shape.rank is not None
     }
 
 
 def _run(graph_def: Any, graph: Any, tensors: list[Any], sizes: tuple[int, ...], seed: int) -> dict[str, Any] | None:
     rng = np.random.default_rng(seed)
-    given: dict[tuple[int, int], int] = {}
     with tf.Graph().as_default() as copy:
         try:
             tf.import_graph_def(graph_def, name="")
             shapes = {t.name: tf.shape(copy.get_tensor_by_name(t.name)) for t in tensors}
-            feed = {}
-            for op in graph.get_operations():
-                if op.type == "Placeholder":
-                    feed[op.name + ":0"] = _sample(op.outputs[0], sizes, given, rng)
+            feed = sample_feed(graph, sizes, rng)
             with tf.compat.v1.Session(graph=copy) as session:
-                return dict(session.run(shapes, feed))
+                limit = tf.compat.v1.RunOptions(timeout_in_ms=RUN_MILLISECONDS)
+                return dict(session.run(shapes, feed, options=limit))
         except Exception:  # no kernel, no fit, no memory: the run has nothing to say
             return None
+
+
+def sample_feed(graph: Any, sizes: tuple[int, ...], rng: Any) -> dict[str, Any]:
+    """Return a value for each input of the graph; unknown dimensions take `sizes` in turn, the batch one of its own."""
+    given: dict[tuple[int, int], int] = {}
+    return {
+        f"{op.name}:0": _sample(op.outputs[0], sizes, given, rng)
+        for op in graph.get_operations()
+        if op.type == "Placeholder"
+    }
 
 
 def _sample(tensor: Any, sizes: tuple[int, ...], given: dict[tuple[int, int], int], rng: Any) -> Any:
@@ -78,7 +90,11 @@ def _sample(tensor: Any, sizes: tuple[int, ...], given: dict[tuple[int, int], in
     shape = []
     for axis, size in enumerate(tensor.shape.as_list() if tensor.shape.rank is not None else [None] * 4):
         if size is None:
-            size = 2 + sizes[0] % 5 if axis == 0 and tensor.shape.rank != 1 else given.setdefault((axis, 0), sizes[axis % 4])
+            size = (
+                2 + sizes[0] % 5
+                if axis == 0 and tensor.shape.rank != 1
+                else given.setdefault((axis, 0), sizes[axis % 4])
+            )
         shape.append(size)
     dtype = tensor.dtype.as_numpy_dtype
     if tensor.dtype.is_floating:

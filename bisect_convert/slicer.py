@@ -59,7 +59,10 @@ def plan(model: Model, section: Section, files: dict[str, str]) -> dict[str, Any
     ]
     exits = [t for t in graph.leaving(section.ops) if t.severable]
     results = set(graph.results) if section.graph == "" else set()
-    made["exits"] = [{**_fact(t), **_carrier(graph.ops[t.op]), "result": t.name in results} for t in exits]
+    made["exits"] = [
+        {**_fact(t), **_carrier(graph.ops[t.op]), "result": t.name in results, "guarded": _must_be_read(graph, t)}
+        for t in exits
+    ]  # fmt: skip
     made["symbols"] = {n: list(graph.ops[n].outputs[0].symbols) for n in inputs if n in section.ops}
     if section.removed:
         made["removed"], made["threads"] = _removals(model, section)
@@ -69,6 +72,13 @@ def plan(model: Model, section: Section, files: dict[str, str]) -> dict[str, Any
 def _feeds_identity(graph: Graph, tensor: Tensor, ops: frozenset[str]) -> bool:
     """True where an Identity reads it: coremltools multiplies an input by 1.0 there, which fails for integers."""
     return any(graph.ops[s].type.startswith("Identity") for s in graph.dag.successors(tensor.op) if s in ops)
+
+
+def _must_be_read(graph: Graph, tensor: Tensor) -> bool:
+    """True for x - mean(x): the fusion of layer norms in coremltools takes for granted that something reads it."""
+    op = graph.ops[tensor.op]
+    reads = {graph.ops[t.rpartition(":")[0]].type for t in op.inputs}
+    return op.type == "Sub" and "Mean" in reads and tensor.dtype.startswith("float")
 
 
 def _carrier(op: Op) -> dict[str, bool]:

@@ -118,9 +118,7 @@ class Outcome:
         """Restore an outcome from `to_json`; raises KeyError, TypeError or ValueError for anything else."""
         failure = None
         if (raw := data.get("failure")) is not None:
-            signature = Signature(
-                Stage(raw["stage"]), raw["pass"], raw["kind"], raw["scrubbed"], tuple(raw["raising"])
-            )
+            signature = Signature(Stage(raw["stage"]), raw["pass"], raw["kind"], raw["scrubbed"], tuple(raw["raising"]))
             hint = tuple(Frame(op, name) for op, name in raw["hint"])
             failure = Failure(signature, raw["type"], raw["message"], hint, raw["traceback"])
         return cls(

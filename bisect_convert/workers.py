@@ -6,10 +6,14 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from bisect_convert import errors
@@ -19,23 +23,30 @@ __all__ = ["Workers"]
 
 
 class Workers:
-    """Worker processes that load and convert; a context manager that ends them all."""
+    """Worker processes that load and convert, with a folder of their own; a context manager that ends them all.
+
+    They are a process group of their own, so that Ctrl-C reaches the caller alone; where the caller is killed, the
+    server sees its input end, ends its workers and removes the folder.
+    """
 
     def __init__(self, jobs: int = 1, *, verbose: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
         environment = {
             **os.environ,
-            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3"),
             "CUDA_VISIBLE_DEVICES": "-1",
             "TQDM_DISABLE": "1",
-            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+            "PYTHONSAFEPATH": "1",
             "BISECT_CONVERT_VERBOSE": "1" if verbose else "0",
         }
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "bisect_convert.server", str(jobs)],
+            [sys.executable, "-m", "bisect_convert.server", str(jobs), str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
+            start_new_session=True,
         )
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._numbers = itertools.count()
@@ -78,19 +89,28 @@ class Workers:
         """The versions of tensorflow and coremltools; raises EnvironmentError_ where they cannot be used."""
         answer = self._ready.result()
         if "coremltools" not in answer:
-            raise EnvironmentError_(answer.get("message") or f"the workers do not start: {answer}")
+            raise EnvironmentError_(
+                answer.get("message")
+                or "tensorflow and coremltools cannot be imported: the process that does so dies; "
+                f"see what {sys.executable} -c 'import tensorflow, coremltools' says"
+            )
         return answer
 
     def close(self) -> None:
-        """End the server and its workers."""
-        with contextlib.suppress(BrokenPipeError, OSError):
+        """End the server and its workers, and remove their folder."""
+        with contextlib.suppress(OSError):
             if self._server.stdin is not None:
                 self._server.stdin.close()
+            if not self._ready.done():  # still importing, which nothing but a signal cuts short
+                os.killpg(self._server.pid, signal.SIGTERM)
         try:
             self._server.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self._server.kill()
+            with contextlib.suppress(OSError):
+                os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _listen(self) -> None:
         assert self._server.stdout is not None

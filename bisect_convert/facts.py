@@ -1,0 +1,300 @@
+"""Write a frozen graph down as facts: graph.pb, weights.pb, a GraphDef for each body, model.json. Runs in a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bisect_convert import converter, sources
+from bisect_convert.errors import UsageError
+from bisect_convert.sizes import equal_sizes
+
+__all__ = ["shaped", "write_facts"]
+
+#: Float constants with more elements than this are written as one repeated value in the slim graph.
+SLIM_ABOVE = 65_536
+_ROLES = {
+    "While": ("cond", "body"), "StatelessWhile": ("cond", "body"),
+    "If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch"),
+    "PartitionedCall": ("f",), "StatefulPartitionedCall": ("f",),
+    "Case": ("branches",), "StatelessCase": ("branches",),
+}  # fmt: skip
+_ROLE_WORDS = {"then_branch": "then", "else_branch": "else", "f": "call", "branches": "branch"}
+
+
+def shaped(graph_def: Any) -> Any:
+    """Return the GraphDef with the shapes that TensorFlow infers written beside each op."""
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+    return graph.as_graph_def(add_shapes=True)
+
+
+def write_facts(graph_def: Any, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """Write graph.pb (slim), weights.pb, bodies and model.json into `folder`; returns a summary.
+
+    request: beside the keys of `read_model`, "results" (tensor names) and "define" (let the library's own functions
+    count as known to TensorFlow, for a GraphDef that comes from a file).
+    """
+    if request.get("define"):
+        converter.define_functions(graph_def.library.function)
+    digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
+    functions = _functions(graph_def)
+    del graph_def.library.function[:]
+    graph_def.library.function.extend(functions.values())
+    weights = _slim(graph_def)
+    graph, placeholders = _import(graph_def, request.get("inputs") or [])
+    symbols = equal_sizes(graph_def, graph) if not request.get("failure") else {}
+    outputs = request.get("outputs") or []
+    _check_outputs(graph, outputs)
+    results = [f"{o.split(':')[0]}:0" for o in outputs] or _sinks(graph)
+    source = sources.finder(request.get("sources") or {})
+    graphs: dict[str, Any] = {"": {"ops": _ops(graph, symbols, source), "results": results, "caller": None}}
+    _write_bodies(graph, "", functions, graphs, folder, source)
+    (folder / "graph.pb").write_bytes(graph_def.SerializeToString())
+    (folder / "weights.pb").write_bytes(weights.SerializeToString())
+    facts = {
+        "path": request.get("path", ""),
+        "signature": request.get("signature"),
+        "signatures": request.get("signatures") or [],
+        "digest": digest,
+        "graphs": graphs,
+        "inputs": placeholders,
+        "failure": request.get("failure"),
+        "convertible": sorted(converter.convertible_types()),
+        "slim": len(weights.node),
+    }
+    (folder / "model.json").write_text(json.dumps(facts))
+    return {"ops": len(graph_def.node), "slim": len(weights.node)}
+
+
+def _functions(graph_def: Any) -> dict[str, Any]:
+    """The functions that the graph reaches, as TensorFlow's eager context has them: coremltools reads them there."""
+    library = {f.signature.name: f for f in graph_def.library.function}
+    found: dict[str, Any] = {}
+    todo = [n for node in graph_def.node for n in _called(node)]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        function = converter.function_def(name) or library.get(name)
+        if function is not None:
+            found[name] = function
+            todo += [n for node in function.node_def for n in _called(node)]
+    return dict(sorted(found.items()))
+
+
+def _called(node: Any) -> list[str]:
+    return [name for _, name in _called_by_role(node)]
+
+
+def _called_by_role(node: Any) -> list[tuple[str, str]]:
+    found = []
+    for role in _ROLES.get(node.op, ()):
+        if role not in node.attr:
+            continue
+        attr = node.attr[role]
+        names = [f.name for f in attr.list.func] if role == "branches" else [attr.func.name]
+        found += [(_ROLE_WORDS.get(role, role), name) for name in names]
+    return found
+
+
+def _slim(graph_def: Any) -> Any:
+    """Write each large float constant as one repeated value; return a GraphDef of those nodes as they were."""
+    weights = tf.compat.v1.GraphDef()
+    for node in graph_def.node:
+        if node.op != "Const":
+            continue
+        tensor = node.attr["value"].tensor
+        count = int(np.prod([d.size for d in tensor.tensor_shape.dim]))
+        if count <= SLIM_ABOVE or tensor.dtype not in (tf.float32.as_datatype_enum, tf.float64.as_datatype_enum):
+            continue
+        weights.node.add().CopyFrom(node)
+        value = 0.137
+        del tensor.float_val[:], tensor.double_val[:]
+        tensor.tensor_content = b""
+        (tensor.float_val if tensor.dtype == tf.float32.as_datatype_enum else tensor.double_val).append(value)
+    return weights
+
+
+def _import(graph_def: Any, inputs: list[dict[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
+    """Import the graph with the shapes that the caller gave to its inputs; returns it and what its inputs are."""
+    placeholders = {n.name: n for n in graph_def.node if n.op in ("Placeholder", "PlaceholderWithDefault")}
+    given = {}
+    for spec in inputs:
+        name = spec.get("name") or (next(iter(placeholders)) if len(placeholders) == 1 else None)
+        if name is None or name not in placeholders:
+            raise UsageError(f"the model has no input {name!r}; it has: {', '.join(placeholders)}")
+        given[name] = spec
+    shaped = tf.compat.v1.GraphDef()
+    shaped.CopyFrom(graph_def)
+    for node in shaped.node:
+        if node.name in given and (sizes := given[node.name].get("static")) is not None:
+            _fit(node, sizes)
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(shaped, name="")
+    facts = [
+        {
+            "name": n,
+            "dtype": tf.as_dtype(p.attr["dtype"].type).name,
+            "shape": _shape(graph.get_tensor_by_name(f"{n}:0")),
+        }
+        for n, p in placeholders.items()
+    ]
+    return graph, facts
+
+
+def _fit(node: Any, sizes: list[int | None]) -> None:
+    shape = node.attr["shape"].shape
+    if not shape.unknown_rank and "shape" in node.attr:
+        old = [d.size if d.size >= 0 else None for d in shape.dim]
+        if len(old) != len(sizes) or any(a and b and a != b for a, b in zip(old, sizes, strict=True)):
+            words = "x".join("?" if s is None else str(s) for s in sizes)
+            raise UsageError(
+                f"shape {words} does not fit input {node.name!r}, which is {'x'.join(str(o or '?') for o in old)}"
+            )
+        sizes = [a if b is None else b for a, b in zip(old, sizes, strict=True)]
+    shape.Clear()
+    shape.dim.extend(type(shape).Dim(size=-1 if s is None else s) for s in sizes)
+    if "_output_shapes" in node.attr:
+        del node.attr["_output_shapes"]
+
+
+def _check_outputs(graph: Any, outputs: Iterable[str]) -> None:
+    names = {op.name for op in graph.get_operations()}
+    for output in outputs:
+        if output.split(":")[0] not in names:
+            sinks = ", ".join(t.rpartition(":")[0] for t in _sinks(graph))
+            raise UsageError(f"the model has no output {output!r}; its outputs are: {sinks}")
+
+
+def _sinks(graph: Any) -> list[str]:
+    """The tensors that nothing reads: coremltools takes their ops as outputs."""
+    return [t.name for op in graph.get_operations() for t in op.outputs if not any(o.consumers() for o in op.outputs)]
+
+
+def _ops(graph: Any, symbols: dict[str, list[str]], source: Callable[[str], str | None]) -> list[dict[str, Any]]:
+    constant: dict[str, bool] = {}
+    rows = []
+    for op in _in_order(graph):
+        constant[op.name] = _follows_from_constants(op, constant)
+        rows.append({
+            "name": op.name, "type": op.type, "inputs": [t.name for t in op.inputs],
+            "outputs": [_output(t, symbols.get(t.name, [])) for t in op.outputs],
+            "functions": _called_by_role(op.node_def), "constant": constant[op.name], "layer": _layer(op.name),
+            "attributes": _attributes(op), "source": source(op.name),
+        })  # fmt: skip
+    return rows
+
+
+def _in_order(graph: Any) -> list[Any]:
+    """The ops in graph order, moved behind their inputs where that is possible (loops of TensorFlow 1 have none)."""
+    done: set[str] = set()
+    ordered: list[Any] = []
+    todo = list(graph.get_operations())
+    while todo:
+        rest = []
+        for op in todo:
+            if all(t.op.name in done for t in op.inputs):
+                done.add(op.name)
+                ordered.append(op)
+            else:
+                rest.append(op)
+        if len(rest) == len(todo):
+            return ordered + rest
+        todo = rest
+    return ordered
+
+
+def _follows_from_constants(op: Any, constant: dict[str, bool]) -> bool:
+    """As `const_determined_nodes` in coremltools' basic_graph_ops.py, but for ops that take no input."""
+    if op.type == "Const":
+        return True
+    if any(w in op.type for w in ("Variable", "Placeholder", "TensorArray", "TensorList", "FakeQuant")):
+        return False
+    if op.type in _ROLES:  # the session that evaluates constants there has no function library
+        return False
+    return bool(op.inputs) and all(constant.get(t.op.name, False) for t in op.inputs)
+
+
+def _attributes(op: Any) -> str:
+    """A digest of what makes two ops of one type convert alike: attributes, and the values of constant inputs."""
+    parts = [
+        f"{k}={op.node_def.attr[k].SerializeToString(deterministic=True)!r}"
+        for k in sorted(op.node_def.attr) if not k.startswith("_")
+    ]  # fmt: skip
+    parts += [
+        t.op.node_def.attr["value"].tensor.SerializeToString(deterministic=True).hex() if t.op.type == "Const" else "-"
+        for t in op.inputs
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _output(tensor: Any, symbols: list[str]) -> list[Any]:
+    shape = _shape(tensor)
+    if shape is None and symbols:
+        shape = [None] * len(symbols)
+    return [tensor.name, tensor.dtype.base_dtype.name, shape, symbols]
+
+
+def _shape(tensor: Any) -> list[int | None] | None:
+    return None if tensor.shape.rank is None else tensor.shape.as_list()
+
+
+def _layer(name: str) -> str | None:
+    scopes = name.split("/")[:-1]
+    while scopes and scopes[0].split("_")[0] in {"StatefulPartitionedCall", "PartitionedCall"}:
+        scopes = scopes[1:]
+    return "/".join(scopes) or None
+
+
+def _write_bodies(
+    graph: Any,
+    name: str,
+    functions: dict[str, Any],
+    graphs: dict[str, Any],
+    folder: Path,
+    source: Callable[[str], str | None],
+) -> None:
+    """Add the bodies below the graph's ops to `graphs`, each written as a GraphDef of its own."""
+    for op in graph.get_operations():
+        for role, callee in _called_by_role(op.node_def):
+            if callee not in functions or callee in graphs:
+                continue
+            function = functions[callee]
+            tensors = list(op.inputs)[-len(function.signature.input_arg) :] if function.signature.input_arg else []
+            try:
+                body = converter.body_graph(function, [t.shape for t in tensors])
+            except Exception:  # a body that TensorFlow cannot build alone stays closed; its construct is searched whole
+                continue
+            graph_def = body.as_graph_def(add_shapes=True)
+            if role in {"then", "else", "branch", "call"}:
+                _give_constants(graph_def, body, tensors)
+            file = f"body{len(graphs)}.pb"
+            (folder / file).write_bytes(graph_def.SerializeToString())
+            with tf.Graph().as_default() as shown:
+                graph_def.library.function.extend(functions[n] for n in sorted(functions))
+                tf.import_graph_def(graph_def, name="")
+            results = [t.name for t in body.outputs]
+            graphs[callee] = {
+                "ops": _ops(shown, {}, source), "results": results, "caller": [name, op.name, role], "file": file,
+                "inputs": [t.name for t in body.inputs],
+            }  # fmt: skip
+            _write_bodies(body, callee, functions, graphs, folder, source)
+
+
+def _give_constants(graph_def: Any, body: Any, tensors: list[Any]) -> None:
+    """Put constants that a branch captures into it: the converter knows their values there."""
+    values = {
+        p.op.name: t.op.node_def for p, t in zip(body.inputs, tensors, strict=False) if t.op.type == "Const"
+    }  # fmt: skip
+    for node in graph_def.node:
+        if node.name in values and node.op == "Placeholder":
+            name = node.name
+            node.CopyFrom(values[name])
+            node.name = name

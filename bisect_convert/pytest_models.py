@@ -1,0 +1,163 @@
+"""Models as tests: each one found by the globs is a test that passes while its culprits are the known ones."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bisect_convert.arguments import packed_options
+from bisect_convert.errors import BisectConvertError
+from bisect_convert.expectations import Expected, read, rewritten
+from bisect_convert.pytest_bisect import bisecting, culprits, short
+
+if TYPE_CHECKING:
+    from bisect_convert.report import Report
+
+__all__ = ["ModelFile", "ModelItem", "Models"]
+
+_FILES = {".pb", ".keras", ".h5", ".hdf5"}
+_FOUND = "bisect_convert_known"
+
+
+class Models:
+    """The plugin behind `bisect_convert_models` and `--bisect-convert-models`."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        asked = _found(config.getoption("bisect_convert_models"), config.invocation_params.dir)
+        usual = _found(
+            config.getini("bisect_convert_models"), config.inipath.parent if config.inipath else config.rootpath
+        )
+        self._models = frozenset([*asked, *usual])
+        self._rewritten: dict[Path, None] = {}
+        if config.getoption("bisect_convert_models") and not asked:
+            raise pytest.UsageError(
+                f"--bisect-convert-models: no model there: {config.getoption('bisect_convert_models')}"
+            )
+        if not self._models:
+            where = " ".join(config.getini("bisect_convert_models"))
+            config.issue_config_time_warning(
+                pytest.PytestConfigWarning(f"bisect_convert_models: no model is {where}"), 2
+            )
+        chosen = config.args_source is pytest.Config.ArgsSource.ARGS
+        self._add(asked if chosen else [*asked, *usual])
+
+    def _add(self, models: Iterable[Path]) -> None:
+        """Have those collected that do not lie below what is collected anyway."""
+        base = self._config.invocation_params.dir
+        below = [(base / arg.partition("::")[0]).resolve() for arg in self._config.args]
+        self._config.args += [str(m) for m in dict.fromkeys(models) if not any(m.is_relative_to(b) for b in below)]
+
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Take a model's folder for a file of tests."""
+        return self._collected(path, parent)
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Take a model's file for a file of tests."""
+        return self._collected(file_path, parent)
+
+    def _collected(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        if path.resolve() not in self._models:
+            return None
+        made: pytest.Collector = ModelFile.from_parent(parent, path=path)
+        return made
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Rewrite the list of known culprits, in the one process that hears of every test."""
+        if report.when != "call" or hasattr(self._config, "workerinput"):
+            return
+        for name, value in report.user_properties:
+            if name == _FOUND:
+                self._rewrite(**json.loads(str(value)))
+
+    def _rewrite(self, file: str, table: str | None, known: list[str]) -> None:
+        path = Path(file)
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        new = rewritten(text, table, known)
+        if new != text:
+            path.write_text(new, encoding="utf-8")
+            self._rewritten[path] = None
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say which lists were rewritten."""
+        for path in self._rewritten:
+            terminalreporter.write_line(f"bisect-convert: rewrote the known failures in {path}")
+
+
+class ModelFile(pytest.File):
+    """A model as a collection of one test."""
+
+    def collect(self) -> Iterator[ModelItem]:
+        """Yield the test."""
+        yield ModelItem.from_parent(self, name="converts")
+
+
+class ModelItem(pytest.Item):
+    """The test that a model converts, or fails for the known reasons and no others."""
+
+    def runtest(self) -> None:
+        """Bisect the model, and compare its culprits with those known."""
+        expected = read(self.path)
+        report = self._report(expected)
+        found = culprits(report)
+        self.user_properties += bisecting(self.config).kept(self.nodeid, report)
+        if self.config.getoption("bisect_convert_update"):
+            if set(found) != set(expected.known) and report.verdict != "inconclusive":
+                data = {"file": str(expected.file), "table": expected.table, "known": list(found)}
+                self.user_properties.append((_FOUND, json.dumps(data)))
+            return
+        new = [c for c in found if c not in expected.known]
+        gone = [c for c in expected.known if c not in found]
+        if new or gone or report.verdict == "inconclusive":
+            raise _Changed(_difference(report, new, gone, expected))
+
+    def _report(self, expected: Expected) -> Report:
+        from bisect_convert.finder import Wishes, find_packed
+
+        given = expected.arguments
+        wishes = Wishes(
+            signature=given.signature, timeout=given.timeout, memory=given.memory, allow_code=given.allow_code
+        )  # fmt: skip
+        bisect = bisecting(self.config)
+        return bisect.interruptible(
+            lambda: find_packed(str(self.path), packed_options(given), wishes, bisect.workers)
+        )  # fmt: skip
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show what is new and what is gone, without a traceback of ours."""
+        if isinstance(excinfo.value, (_Changed, BisectConvertError)):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Name the test by its model."""
+        return self.path, None, self.nodeid
+
+
+class _Changed(Exception):
+    """The culprits are not the known ones."""
+
+
+def _difference(report: Report, new: list[str], gone: list[str], expected: Expected) -> str:
+    rows = [f"new culprit: {c}" for c in new] + [f"known culprit is gone: {c}" for c in gone]
+    where = f"{expected.file}{f' [{expected.table}]' if expected.table else ''}"
+    if new or gone:
+        rows.append(f"known failures are listed in {where}; --bisect-convert-update rewrites the list")
+    return "\n".join([*rows, "", short(report)])
+
+
+def _found(patterns: Iterable[str], base: Path) -> list[Path]:
+    """The models that match, files and folders; what else matches is no model and none of our business."""
+    paths = [Path(p) for pattern in patterns for p in sorted(glob.glob(str(base / pattern), recursive=True))]
+    return [p.resolve() for p in paths if _is_model(p)]
+
+
+def _is_model(path: Path) -> bool:
+    if path.is_dir():
+        return any((path / f"saved_model.{end}").is_file() for end in ("pb", "pbtxt"))
+    return path.suffix in _FILES and path.name != "saved_model.pb"

@@ -1,0 +1,230 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+"""Recipes for ops that work on each element: drop-ins in TensorFlow code for ops that the converter does not take."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+
+def Erfc(x):
+    """write erfc as 1 - erf (where an exact GELU makes it, `approximate=True` does too, with slightly other values)"""
+    return 1.0 - tf.math.erf(x)
+
+
+def Erfinv(x):
+    """write erfinv as a polynomial (M. Giles, single precision)"""
+    return _erfinv(x)
+
+
+def Ndtri(p):
+    """write the normal quantile with a polynomial for erfinv (M. Giles, single precision)"""
+    return math.sqrt(2.0) * _erfinv(2.0 * p - 1.0)
+
+
+def _erfinv(x):
+    w = -tf.math.log((1.0 - x) * (1.0 + x))
+    near, far = w - 2.5, tf.sqrt(tf.maximum(w, 5.0)) - 3.0
+    a = [2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503,
+         -0.00417768164, 0.246640727, 1.50140941]  # fmt: skip
+    b = [-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613,
+         0.00943887047, 1.00167406, 2.83297682]  # fmt: skip
+    p, q = a[0] + 0.0 * x, b[0] + 0.0 * x
+    for s, t in zip(a[1:], b[1:], strict=True):
+        p, q = s + p * near, t + q * far
+    return x * tf.where(w < 5.0, p, q)
+
+
+def Expm1(x):
+    """write expm1 as exp(x) - 1"""
+    return tf.exp(x) - 1.0
+
+
+def Asinh(x):
+    """write asinh with log and sqrt"""
+    return tf.sign(x) * tf.math.log(tf.abs(x) + tf.sqrt(x * x + 1.0))
+
+
+def Acosh(x):
+    """write acosh with log and sqrt"""
+    return tf.math.log(x + tf.sqrt(x * x - 1.0))
+
+
+def Atan2(y, x):
+    """write atan2 with atan and the quadrant"""
+    flat = tf.equal(x, 0.0)
+    angle = tf.atan(y / tf.where(flat, tf.ones_like(x), x))
+    turn = tf.where(y < 0.0, -math.pi, math.pi) * tf.cast(x < 0.0, x.dtype)
+    return tf.where(flat, tf.sign(y) * (math.pi / 2.0), angle + turn)
+
+
+def Lgamma(x):
+    """write lgamma for x > 0 by Stirling's series at x + 6"""
+    z = x + 6.0
+    product = x * (x + 1.0) * (x + 2.0) * (x + 3.0) * (x + 4.0) * (x + 5.0)
+    series = (z - 0.5) * tf.math.log(z) - z + 0.5 * math.log(2.0 * math.pi) + 1.0 / (12.0 * z) - 1.0 / (360.0 * z**3)
+    return series - tf.math.log(product)
+
+
+def Digamma(x):
+    """write digamma for x > 0 by its asymptotic series at x + 6"""
+    z = x + 6.0
+    below = sum(1.0 / (x + float(k)) for k in range(6))
+    return tf.math.log(z) - 0.5 / z - 1.0 / (12.0 * z**2) + 1.0 / (120.0 * z**4) - 1.0 / (252.0 * z**6) - below
+
+
+def Xlogy(x, y):
+    """write xlogy as x * log(y) with a guard for x = 0"""
+    zero = tf.equal(x, 0.0)
+    return tf.where(zero, tf.zeros_like(x), x * tf.math.log(tf.where(zero, tf.ones_like(y), y)))
+
+
+def Xlog1py(x, y):
+    """write xlog1py as x * log(1 + y) with a guard for x = 0"""
+    zero = tf.equal(x, 0.0)
+    return tf.where(zero, tf.zeros_like(x), x * tf.math.log(1.0 + tf.where(zero, tf.zeros_like(y), y)))
+
+
+def Xdivy(x, y):
+    """write xdivy as x / y with a guard for x = 0"""
+    zero = tf.equal(x, 0.0)
+    return tf.where(zero, tf.zeros_like(x), x / tf.where(zero, tf.ones_like(y), y))
+
+
+def Rint(x):
+    """use tf.round, which rounds halves to even too"""
+    return tf.round(x)
+
+
+def Inv(x):
+    """use tf.math.reciprocal"""
+    return tf.math.reciprocal(x)
+
+
+def IsNan(x):
+    """NaN is what differs from itself: compare x with x"""
+    return tf.not_equal(x, x)
+
+
+def IsInf(x):
+    """compare with the largest finite number"""
+    return tf.abs(x) > x.dtype.max
+
+
+def IsFinite(x):
+    """compare with the largest finite number"""
+    return tf.abs(x) <= x.dtype.max
+
+
+def OnesLike(x):
+    """fill the shape of x with ones"""
+    return tf.fill(tf.shape(x), tf.ones([], x.dtype))
+
+
+def Cast__bool(x):
+    """compare with zero in place of the cast to bool"""
+    return tf.not_equal(x, tf.zeros([], x.dtype))
+
+
+def Cast__uint8_int8_uint16_int16_uint32(x):
+    """keep the values in int32, which Core ML has, in place of the other integer type"""
+    return tf.cast(x, tf.int32)
+
+
+def Cast__bfloat16(x):
+    """keep the values in float32: there is no bfloat16 in Core ML"""
+    return tf.cast(x, tf.float32)
+
+
+def Cast__complex64(x):
+    """make the complex number with tf.complex of the values and zeros"""
+    real = tf.cast(x, tf.float32)
+    return tf.complex(real, tf.zeros_like(real))
+
+
+def Equal__bool(x, y):
+    """compare two bool tensors by xor"""
+    return tf.logical_not(tf.math.logical_xor(x, y))
+
+
+def NotEqual__bool(x, y):
+    """compare two bool tensors by xor"""
+    return tf.math.logical_xor(x, y)
+
+
+def TruncateDiv(x, y):
+    """divide the absolute values and put the sign back"""
+    return tf.sign(x) * tf.sign(y) * (tf.abs(x) // tf.abs(y))
+
+
+def TruncateMod(x, y):
+    """take the remainder of the absolute values and put the sign of x back"""
+    return tf.sign(x) * tf.math.floormod(tf.abs(x), tf.abs(y))
+
+
+def Mod(x, y):
+    """take the remainder of the absolute values and put the sign of x back"""
+    return tf.sign(x) * tf.math.floormod(tf.abs(x), tf.abs(y))
+
+
+def LeftShift(x, y):
+    """multiply by a power of two"""
+    return x * tf.cast(tf.pow(2.0, tf.cast(y, tf.float32)), x.dtype)
+
+
+def RightShift(x, y):
+    """divide by a power of two and round down"""
+    return x // tf.cast(tf.pow(2.0, tf.cast(y, tf.float32)), x.dtype)
+
+
+def Invert(x):
+    """invert the bits of a signed integer by arithmetic"""
+    return -1 - x
+
+
+def BitwiseAnd(x, y):
+    """work on the bits by arithmetic, for values from 0 to 2**16 - 1 (a constant power of two needs one bit only)"""
+    return sum(2**k * (x // 2**k % 2) * (y // 2**k % 2) for k in range(16))
+
+
+def BitwiseOr(x, y):
+    """work on the bits by arithmetic, for values from 0 to 2**16 - 1"""
+    return x + y - sum(2**k * (x // 2**k % 2) * (y // 2**k % 2) for k in range(16))
+
+
+def BitwiseXor(x, y):
+    """work on the bits by arithmetic, for values from 0 to 2**16 - 1"""
+    return x + y - 2 * sum(2**k * (x // 2**k % 2) * (y // 2**k % 2) for k in range(16))
+
+
+def Bucketize(x, *, boundaries):
+    """count the boundaries that do not exceed each value"""
+    return sum(tf.cast(x >= tf.cast(b, x.dtype), tf.int32) for b in boundaries)
+
+
+def LinSpace(start, stop, num):
+    """write the steps as a range"""
+    steps = tf.cast(tf.range(num), start.dtype) / tf.cast(tf.maximum(num - 1, 1), start.dtype)
+    return start + (stop - start) * steps
+
+
+def L2Loss(x):
+    """write it as half the sum of squares"""
+    return tf.reduce_sum(x * x) / 2.0
+
+
+def FakeQuantWithMinMaxVars(x, low, high, *, num_bits, narrow_range):
+    """write the quantization as arithmetic: a range that is computed cannot become a constant"""
+    first, last = float(narrow_range), float(2**num_bits - 1)
+    scale = (high - low) / (last - first)
+    zero = tf.clip_by_value(tf.round(first - low / scale), first, last)
+    bottom, top = (first - zero) * scale, (last - zero) * scale
+    return tf.round((tf.minimum(tf.maximum(x, bottom), top) - bottom) / scale) * scale + bottom
+
+
+def FusedBatchNormV3(x, scale, offset, mean, variance, *, epsilon, is_training, data_format):
+    """write the normalization as arithmetic: a scale that is computed cannot become a constant"""
+    if is_training or data_format != "NHWC":
+        raise ValueError("for inference in the layout NHWC only")
+    return (x - mean) * tf.math.rsqrt(variance + epsilon) * scale + offset

@@ -1,0 +1,163 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+"""Recipes for images: resizing by constant matrices, colours, pooling, patches, layouts."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def ResizeBicubic(x, size, *, align_corners, half_pixel_centers):
+    """resize by two constant matrices, one for the rows and one for the columns"""
+    how = dict(align_corners=align_corners, half_pixel_centers=half_pixel_centers)
+    return _by_matrices(x, size, lambda image, to: tf.raw_ops.ResizeBicubic(images=image, size=to, **how))
+
+
+def ResizeNearestNeighbor(x, size, *, align_corners, half_pixel_centers):
+    """resize by two constant matrices, one for the rows and one for the columns"""
+    how = dict(align_corners=align_corners, half_pixel_centers=half_pixel_centers)
+    return _by_matrices(x, size, lambda image, to: tf.raw_ops.ResizeNearestNeighbor(images=image, size=to, **how))
+
+
+def ResizeArea(x, size, *, align_corners):
+    """resize by two constant matrices, one for the rows and one for the columns"""
+    return _by_matrices(
+        x, size, lambda image, to: tf.raw_ops.ResizeArea(images=image, size=to, align_corners=align_corners)
+    )
+
+
+def _by_matrices(x, size, resize):
+    height, width = tf.get_static_value(size).tolist()
+    rows = resize(tf.eye(x.shape[1])[None, :, :, None], [height, x.shape[1]])[0, :, :, 0]
+    columns = resize(tf.eye(x.shape[2])[None, :, :, None], [width, x.shape[2]])[0, :, :, 0]
+    tall = tf.einsum("hi,biwc->bhwc", rows, tf.cast(x, tf.float32))
+    return tf.einsum("wj,bhjc->bhwc", columns, tall)
+
+
+def ScaleAndTranslate(x, size, scale, translation, *, kernel_type, antialias):
+    """resize by two constant matrices, one for the rows and one for the columns"""
+    if kernel_type == "gaussian":
+        raise ValueError("a gaussian changes the other axis too")
+    height, width = tf.get_static_value(size).tolist()
+    factors, shifts = tf.get_static_value(scale).tolist(), tf.get_static_value(translation).tolist()
+    matrices = []
+    for axis, length in ((0, height), (1, width)):
+        matrices.append(tf.raw_ops.ScaleAndTranslate(
+            images=tf.eye(x.shape[axis + 1])[None, :, :, None], size=[length, x.shape[axis + 1]],
+            scale=[factors[axis], 1.0], translation=[shifts[axis], 0.0], kernel_type=kernel_type, antialias=antialias,
+        )[0, :, :, 0])  # fmt: skip
+    tall = tf.einsum("hi,biwc->bhwc", matrices[0], x)
+    return tf.einsum("wj,bhjc->bhwc", matrices[1], tall)
+
+
+def HSVToRGB(hsv):
+    """compute the colours from hue, saturation and value"""
+    return _rgb(hsv[..., 0:1], hsv[..., 1:2], hsv[..., 2:3])
+
+
+def RGBToHSV(rgb):
+    """compute hue, saturation and value from the colours"""
+    return tf.concat(_hsv(rgb), -1)
+
+
+def AdjustSaturation(rgb, scale):
+    """go through hue, saturation and value by arithmetic"""
+    h, s, v = _hsv(rgb)
+    return _rgb(h, tf.clip_by_value(s * scale, 0.0, 1.0), v)
+
+
+def AdjustHue(rgb, delta):
+    """go through hue, saturation and value by arithmetic"""
+    h, s, v = _hsv(rgb)
+    return _rgb(tf.math.floormod(h + delta, 1.0), s, v)
+
+
+def _rgb(h, s, v):
+    k = tf.math.floormod(tf.constant([5.0, 3.0, 1.0]) + 6.0 * h, 6.0)
+    return v - v * s * tf.maximum(0.0, tf.minimum(tf.minimum(k, 4.0 - k), 1.0))
+
+
+def _hsv(rgb):
+    r, g, b = rgb[..., 0:1], rgb[..., 1:2], rgb[..., 2:3]
+    v = tf.reduce_max(rgb, -1, keepdims=True)
+    spread = v - tf.reduce_min(rgb, -1, keepdims=True)
+    safe = tf.where(spread > 0.0, spread, tf.ones_like(spread))
+    hue = tf.where(tf.equal(v, r), (g - b) / safe, tf.where(tf.equal(v, g), (b - r) / safe + 2.0, (r - g) / safe + 4.0))
+    hue = tf.where(hue < 0.0, hue + 6.0, hue) / 6.0 * tf.cast(spread > 0.0, rgb.dtype)
+    return hue, spread / tf.where(v > 0.0, v, tf.ones_like(v)), v
+
+
+def AdjustContrastv2(images, factor):
+    """stretch the distance from the mean of each channel"""
+    mean = tf.reduce_mean(images, [-3, -2], keepdims=True)
+    return (images - mean) * factor + mean
+
+
+def MaxPool__explicit(x, *, ksize, strides, explicit_paddings, data_format):
+    """pad with the lowest number, then pool without padding"""
+    if data_format != "NHWC":
+        raise ValueError("for the layout NHWC only")
+    pads = [explicit_paddings[2 * i : 2 * i + 2] for i in range(4)]
+    return tf.nn.max_pool2d(tf.pad(x, pads, constant_values=-65504.0), ksize, strides, "VALID")
+
+
+def MaxPool__int32_int64_uint8_int8(x, *, ksize, strides, padding, data_format):
+    """pool in float32"""
+    pooled = tf.nn.max_pool2d(tf.cast(x, tf.float32), ksize, strides, padding, data_format)
+    return tf.cast(pooled, x.dtype)
+
+
+def MaxPoolWithArgmax(x, *, ksize, strides, padding):
+    """stack the shifted images and take maximum and argmax over the stack (padding VALID, indices of one image)"""
+    if padding != "VALID":
+        raise ValueError("for padding VALID only")
+    (_, kh, kw, _), (_, sh, sw, _), (_, h, w, c) = ksize, strides, x.shape.as_list()
+    rows, columns = (h - kh) // sh + 1, (w - kw) // sw + 1
+    stack = tf.stack([
+        x[:, i : i + (rows - 1) * sh + 1 : sh, j : j + (columns - 1) * sw + 1 : sw]
+        for i in range(kh) for j in range(kw)
+    ], axis=1)  # fmt: skip
+    best = tf.argmax(stack, 1, output_type=tf.int32)
+    y = tf.range(rows)[:, None, None] * sh + best // kw
+    at = (y * w + tf.range(columns)[:, None] * sw + best % kw) * c + tf.range(c)
+    return tf.reduce_max(stack, 1), at
+
+
+def Dilation2D(x, filter, *, strides, rates, padding):
+    """take the maximum of the shifted images, each with its part of the filter added"""
+    (_, sh, sw, _), (_, rh, rw, _), (_, h, w, _) = strides, rates, x.shape.as_list()
+    kh, kw = filter.shape[:2]
+    high, wide = (kh - 1) * rh + 1, (kw - 1) * rw + 1
+    if padding == "SAME":
+        up, left = max((-(-h // sh) - 1) * sh + high - h, 0), max((-(-w // sw) - 1) * sw + wide - w, 0)
+        x = tf.pad(x, [[0, 0], [up // 2, up - up // 2], [left // 2, left - left // 2], [0, 0]], constant_values=-6e4)
+        h, w = h + up, w + left
+    rows, columns, best = (h - high) // sh * sh + 1, (w - wide) // sw * sw + 1, None
+    for i in range(kh):
+        for j in range(kw):
+            part = x[:, i * rh : i * rh + rows : sh, j * rw : j * rw + columns : sw] + filter[i, j]
+            best = part if best is None else tf.maximum(best, part)
+    return best
+
+
+def ExtractImagePatches(x, *, ksizes, strides, rates, padding):
+    """join the shifted images along the channels (padding VALID)"""
+    if padding != "VALID":
+        raise ValueError("for padding VALID only")
+    (_, kh, kw, _), (_, sh, sw, _), (_, rh, rw, _), (_, h, w, _) = ksizes, strides, rates, x.shape.as_list()
+    rows, columns = (h - (kh - 1) * rh - 1) // sh * sh + 1, (w - (kw - 1) * rw - 1) // sw * sw + 1
+    parts = [x[:, i * rh : i * rh + rows : sh, j * rw : j * rw + columns : sw] for i in range(kh) for j in range(kw)]
+    return tf.concat(parts, -1)
+
+
+def DepthToSpace__int32_int64_uint8_int8(x, *, block_size, data_format):
+    """move the numbers as float32"""
+    return tf.cast(tf.nn.depth_to_space(tf.cast(x, tf.float32), block_size, data_format), x.dtype)
+
+
+def DepthwiseConv2dNative(x, filter, *, strides, padding, data_format):
+    """go through the layout NHWC"""
+    if data_format != "NCHW":
+        raise ValueError("for NCHW only")
+    steps = [1, strides[2], strides[3], 1]
+    y = tf.nn.depthwise_conv2d(tf.transpose(x, [0, 2, 3, 1]), filter, steps, padding)
+    return tf.transpose(y, [0, 3, 1, 2])

@@ -1,0 +1,22 @@
+"""What would make it convert: options of the converter and rewrites of the op, probed where that is cheap."""
+
+from __future__ import annotations
+
+from bisect_convert.hunt import Found
+from bisect_convert.prober import Prober
+from bisect_convert.remedies.advice import advice
+from bisect_convert.remedies.arguments import argument_remedies
+from bisect_convert.remedies.options import option_remedies
+from bisect_convert.remedies.rewrites import rewrite_remedies
+from bisect_convert.report import Finding, Remedy
+
+__all__ = ["remedies"]
+
+
+def remedies(found: Found, finding: Finding, prober: Prober) -> tuple[Remedy, ...]:
+    """Return options and rewrites, those that a probe converted with marked as verified, and those first."""
+    if found.argument is not None:
+        return argument_remedies(found, prober)
+    probed = [*option_remedies(found, finding, prober), *rewrite_remedies(found, finding, prober)]
+    given = advice(found, finding, prober, solved=any(r.verified for r in probed))
+    return tuple(sorted([*probed, *given], key=lambda r: not r.verified))

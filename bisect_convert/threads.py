@@ -1,0 +1,153 @@
+"""Take ops out of function bodies: what they made comes in from outside, threaded through every call on the way.
+
+Runs in a worker, on FunctionDefs. No op is renamed; parameters are only ever added at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert import converter
+
+__all__ = ["EditedBodies", "append_input", "callees", "op_of", "same"]
+
+v1 = tf.compat.v1
+_LOOPS = {"While", "StatelessWhile"}
+_FUNCTIONS = ("cond", "body", "then_branch", "else_branch", "f")
+
+
+def callees(node: Any) -> list[str]:
+    names = [node.attr[key].func.name for key in _FUNCTIONS if key in node.attr and node.attr[key].HasField("func")]
+    if "branches" in node.attr:
+        names += [f.name for f in node.attr["branches"].list.func]
+    return names
+
+
+def op_of(tensor: str) -> str:
+    return tensor.lstrip("^").split(":")[0]
+
+
+def same(x: Any, name: str) -> Any:
+    """The tensor once more, made by an op: an Identity of an input is a multiplication by 1.0 to coremltools."""
+    if x.dtype == tf.bool:
+        return tf.logical_and(x, x, name=name)
+    return tf.identity(x, name=name) if x.dtype.is_floating else tf.maximum(x, x, name=name)
+
+
+class EditedBodies:
+    """The functions below a section, with the ops taken out that its plan names.
+
+    What a removed op made comes in from the main graph instead: as a new parameter ("thread") of its function, of every
+    function that shares the call, and of those that enclose it.
+    """
+
+    def __init__(self, functions: dict[str, Any], plan: dict[str, Any]) -> None:
+        self.functions = dict(functions)
+        self._removed: dict[str, list[str]] = plan.get("removed") or {}
+        self._facts: dict[str, dict[str, Any]] = plan.get("threads") or {}
+        self._own: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self._groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+
+    def threads(self, node: Any) -> list[dict[str, Any]]:
+        """What a call must be given besides its inputs, in order; edits its callees on the way."""
+        group = tuple(n for n in callees(node) if n in self.functions)
+        if not group or not self._removed:
+            return []
+        if group not in self._groups:
+            if any(name in self._own for name in group):
+                raise NotImplementedError(f"function {group[0]} is called from several places")
+            for name in group:
+                self._edit(name)
+            self._groups[group] = [t for name in group for _, t in self._own[name]]
+            for number, name in enumerate(group):
+                self._complete(name, group, returns=node.op in _LOOPS and number == 1)
+        return self._groups[group]
+
+    def _edit(self, name: str) -> None:
+        function = type(self.functions[name])()
+        function.CopyFrom(self.functions[name])
+        self.functions[name] = function
+        own = _take_out(function, set(self._removed.get(name, ())), self._facts.get(name, {}))
+        for node in function.node_def:
+            for number, thread in enumerate(self.threads(node)):
+                parameter = f"{node.name.replace('/', '_')}__thread{number}"
+                own.append((parameter, thread))
+                append_input(node, parameter, thread)
+        self._own[name] = own
+
+    def _complete(self, name: str, group: tuple[str, ...], *, returns: bool) -> None:
+        """Append the parameters of all functions of the group, in one order; a loop body hands each of them back."""
+        function = self.functions[name]
+        for sibling in group:
+            for parameter, thread in self._own[sibling]:
+                parameter = parameter if sibling == name else f"{parameter}__unused"
+                kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
+                function.signature.input_arg.add(name=parameter, type=kind)
+                if returns:
+                    function.signature.output_arg.add(name=f"{parameter}__out", type=kind)
+                    function.ret[f"{parameter}__out"] = parameter
+
+
+def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Remove the ops from the function; return the parameters that now stand for their results, not yet declared."""
+    if not ops:
+        return []
+    flat = converter.flat_names(function)
+    parameters: dict[str, str] = {}
+    threads = []
+
+    def moved(tensor: str) -> str:
+        if op_of(tensor) not in ops or ":" not in tensor:
+            return tensor
+        if tensor not in parameters:
+            parameters[tensor] = f"{op_of(tensor).replace('/', '_')}__cut{len(parameters)}"
+            threads.append((parameters[tensor], facts[flat[tensor]]))
+        return parameters[tensor]
+
+    kept = [n for n in function.node_def if n.name not in ops]
+    for node in kept:
+        inputs = [moved(i) for i in node.input if not i.startswith("^")]
+        control = [i for i in node.input if i.startswith("^") and i[1:] not in ops]
+        del node.input[:]
+        node.input.extend(inputs + control)
+    for key in list(function.ret):
+        if (parameter := moved(function.ret[key])) != function.ret[key]:
+            made = _handed_on(f"{parameter}__result", parameter, facts[flat[function.ret[key]]])
+            kept.append(made)
+            function.ret[key] = f"{parameter}__result:{'output' if made.op == 'Identity' else 'z'}:0"
+    gone = [k for k, v in function.control_ret.items() if v in ops]
+    for key in gone:
+        del function.control_ret[key]
+    outputs = [o for o in function.signature.control_output if o not in gone]
+    del function.signature.control_output[:]
+    function.signature.control_output.extend(outputs)
+    copies = [n.SerializeToString() for n in kept]
+    del function.node_def[:]
+    for copy in copies:
+        function.node_def.add().ParseFromString(copy)
+    return threads
+
+
+def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
+    """A node that hands a parameter on: coremltools takes no bare parameter as the result of a condition."""
+    with tf.Graph().as_default() as graph:
+        made = same(v1.placeholder(tf.as_dtype(thread["dtype"]), thread["shape"], name="stand_in"), name)
+    node = graph.as_graph_def().node[-1]
+    del node.input[:]
+    node.input.extend([tensor] * len(made.op.inputs))
+    return node
+
+
+def append_input(node: Any, tensor: str, thread: dict[str, Any]) -> None:
+    data = [i for i in node.input if not i.startswith("^")]
+    control = [i for i in node.input if i.startswith("^")]
+    del node.input[:]
+    node.input.extend([*data, tensor, *control])
+    kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
+    node.attr["T" if node.op in _LOOPS else "Tin"].list.type.append(kind)
+    if node.op in _LOOPS and len(node.attr["output_shapes"].list.shape):
+        node.attr["output_shapes"].list.shape.add().CopyFrom(tf.TensorShape(thread["shape"]).as_proto())
+    if "_output_shapes" in node.attr:
+        del node.attr["_output_shapes"]

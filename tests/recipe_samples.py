@@ -1,0 +1,263 @@
+"""One use of an op for each recipe; as a program, it prints as JSON whether each converts and equals its original."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import coremltools as ct
+import numpy as np
+import tensorflow as tf
+
+from bisect_convert import converter
+from bisect_convert.recipes.applying import rewritten
+
+raw = tf.raw_ops
+rng = np.random.default_rng(0)
+
+
+def floats(*shape: int, low: float = -2.0, high: float = 2.0) -> Any:
+    return rng.uniform(low, high, shape).astype(np.float32)
+
+
+def whole(*shape: int, low: int = 0, high: int = 9) -> Any:
+    return rng.integers(low, high, shape).astype(np.int32)
+
+
+def bools(*shape: int) -> Any:
+    return rng.integers(0, 2, shape).astype(bool)
+
+
+def definite(n: int) -> Any:
+    a = floats(n, n)
+    return a @ a.T + n * np.eye(n, dtype=np.float32)
+
+
+X = floats(2, 6)
+IMAGE = floats(1, 8, 6, 3, low=0.0, high=1.0)
+ODD = np.array([[1.0, np.nan, np.inf, -np.inf, 0.0, -3.0]], np.float32)
+C = tf.complex
+Sample = tuple[list[Any], Callable[..., Any]]
+
+#: Inputs that the converter must not know the sizes of.
+OPEN = {"BroadcastTo": [None, [None, 2, 6]]}
+#: TensorFlow cannot run these on a processor: only the conversion is looked at.
+NOT_RUN = {"DepthwiseConv2dNative"}
+
+
+def complexes(op: Callable[..., Any], count: int = 1) -> Sample:
+    parts = [floats(2, 4, 4) for _ in range(2 * count)]
+    return parts, lambda *p: op(*[C(p[2 * i], p[2 * i + 1]) for i in range(count)])
+
+
+def unary(op: Any, x: Any = X) -> Sample:
+    return [x], lambda x: op(x=x)
+
+
+SAMPLES: dict[str, Sample] = {
+    "Erfc": unary(raw.Erfc),
+    "Erfinv": unary(raw.Erfinv, floats(2, 6, low=-0.99, high=0.99)),
+    "Ndtri": unary(raw.Ndtri, floats(2, 6, low=0.01, high=0.99)),
+    "Expm1": unary(raw.Expm1),
+    "Asinh": unary(raw.Asinh),
+    "Acosh": unary(raw.Acosh, floats(2, 6, low=1.1, high=4.0)),
+    "Atan2": ([X, np.array([0.0, 1.0, -1.0, -0.5, 2.0, 0.0], np.float32)], lambda y, x: raw.Atan2(y=y, x=x)),
+    "Lgamma": unary(raw.Lgamma, floats(2, 6, low=0.3, high=5.0)),
+    "Digamma": unary(raw.Digamma, floats(2, 6, low=0.3, high=5.0)),
+    "Xlogy": ([X, floats(2, 6, low=0.1)], lambda x, y: raw.Xlogy(x=tf.nn.relu(x), y=y)),
+    "Xlog1py": ([X, floats(2, 6, low=0.1)], lambda x, y: raw.Xlog1py(x=tf.nn.relu(x), y=y)),
+    "Xdivy": ([X, floats(2, 6, low=0.1)], lambda x, y: raw.Xdivy(x=tf.nn.relu(x), y=y)),
+    "Rint": unary(raw.Rint),
+    "Inv": unary(raw.Inv),
+    "IsNan": unary(raw.IsNan, ODD),
+    "IsInf": unary(raw.IsInf, ODD),
+    "IsFinite": ([ODD], lambda x: raw.IsFinite(x=tf.squeeze(x[:, 1:2]))),
+    "OnesLike": unary(raw.OnesLike),
+    "Cast__bool": ([whole(2, 6, high=2)], lambda x: tf.cast(x, tf.bool)),
+    "Cast__uint8_int8_uint16_int16_uint32": ([whole(2, 6).astype(np.float32)], lambda x: tf.cast(x, tf.uint8)),
+    "Cast__bfloat16": ([whole(2, 6).astype(np.float32)], lambda x: tf.cast(x, tf.bfloat16)),
+    "Cast__complex64": ([X], lambda x: tf.cast(x, tf.complex64)),
+    "Equal__bool": ([X, X.T.reshape(2, 6)], lambda x, y: raw.Equal(x=x > 0, y=y > 0)),
+    "NotEqual__bool": ([X, X.T.reshape(2, 6)], lambda x, y: raw.NotEqual(x=x > 0, y=y > 0)),
+    "TruncateDiv": ([whole(9, low=-9), whole(9, low=1)], lambda x, y: raw.TruncateDiv(x=x, y=y)),
+    "TruncateMod": ([whole(9, low=-9), whole(9, low=1)], lambda x, y: raw.TruncateMod(x=x, y=y)),
+    "Mod": ([floats(9), floats(9, low=0.5)], lambda x, y: raw.Mod(x=x, y=y)),
+    "LeftShift": ([whole(9), whole(9, high=4)], lambda x, y: raw.LeftShift(x=x, y=y)),
+    "RightShift": ([whole(9, low=-99, high=99), whole(9, high=4)], lambda x, y: raw.RightShift(x=x, y=y)),
+    "Invert": unary(raw.Invert, whole(9, low=-9)),
+    "BitwiseAnd": ([whole(9, high=60000), whole(9, high=60000)], lambda x, y: raw.BitwiseAnd(x=x, y=y)),
+    "BitwiseOr": ([whole(9, high=60000), whole(9, high=60000)], lambda x, y: raw.BitwiseOr(x=x, y=y)),
+    "BitwiseXor": ([whole(9, high=60000), whole(9, high=60000)], lambda x, y: raw.BitwiseXor(x=x, y=y)),
+    "Bucketize": ([X], lambda x: raw.Bucketize(input=x, boundaries=[-1.0, 0.0, 1.5])),
+    "LinSpace": ([floats(2)], lambda x: raw.LinSpace(start=x[0], stop=x[1], num=5)),
+    "L2Loss": ([X], lambda x: raw.L2Loss(t=x)),
+    "FakeQuantWithMinMaxVars": (
+        [X], lambda x: raw.FakeQuantWithMinMaxVars(inputs=x, min=tf.reduce_min(x), max=tf.reduce_max(x)),
+    ),
+    "FusedBatchNormV3": ([IMAGE, floats(3), floats(3)], lambda x, a, b: raw.FusedBatchNormV3(
+        x=x, scale=a, offset=b, mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0], is_training=False)[0]),
+    "Roll": ([floats(2, 5, 6)], lambda x: raw.Roll(input=x, shift=[2, -3], axis=[1, 2])),
+    "ShapeN": ([X, floats(3, 1)], lambda x, y: tf.cast(tf.concat(raw.ShapeN(input=[x, y]), 0), tf.float32) + x[0, 0]),
+    "EnsureShape": ([X], lambda x: raw.EnsureShape(input=x, shape=[None, 6])),
+    "BroadcastTo": ([X, floats(5, 2, 6)], lambda x, y: raw.BroadcastTo(input=x, shape=tf.shape(y))),
+    "UnsortedSegmentSum": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentSum(
+        data=x, segment_ids=i, num_segments=4)),
+    "UnsortedSegmentMax": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentMax(
+        data=x, segment_ids=i, num_segments=4)),
+    "UnsortedSegmentMin": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentMin(
+        data=x, segment_ids=i, num_segments=4)),
+    "SegmentSum": ([floats(5, 3), np.array([0, 0, 1, 2, 2], np.int32)],
+                   lambda x, i: raw.SegmentSum(data=x, segment_ids=i)),
+    "SegmentMean": ([floats(5, 3), np.array([0, 0, 1, 2, 2], np.int32)],
+                    lambda x, i: raw.SegmentMean(data=x, segment_ids=i)),
+    "TensorScatterUpdate": ([floats(5, 3), np.array([[3], [1]], np.int32), floats(2, 3)],
+                            lambda x, i, u: raw.TensorScatterUpdate(tensor=x, indices=i, updates=u)),
+    "TensorScatterSub": ([floats(5, 3), np.array([[3], [1]], np.int32), floats(2, 3)],
+                         lambda x, i, u: raw.TensorScatterSub(tensor=x, indices=i, updates=u)),
+    "SparseToDense": ([np.array([[0, 1], [1, 2]], np.int32), floats(2)], lambda i, v: raw.SparseToDense(
+        sparse_indices=i, output_shape=[2, 4], sparse_values=v, default_value=-1.0)),
+    "MatrixSetDiagV3": ([floats(2, 4, 4), floats(2, 4)], lambda x, d: raw.MatrixSetDiagV3(input=x, diagonal=d, k=0)),
+    "MatrixDiagV3": ([floats(2, 4)], lambda d: raw.MatrixDiagV3(
+        diagonal=d, k=0, num_rows=-1, num_cols=-1, padding_value=0.0)),
+    "MatrixDiagPartV3": ([floats(2, 4, 4)], lambda x: raw.MatrixDiagPartV3(input=x, k=0, padding_value=0.0)),
+    "MatrixBandPart": ([floats(2, 4, 4), whole(1, low=1, high=3)], lambda x, n: raw.MatrixBandPart(
+        input=x, num_lower=n[0], num_upper=0)),
+    "UnravelIndex": ([whole(5, high=24)], lambda i: raw.UnravelIndex(indices=i, dims=[4, 6])),
+    "DenseBincount": ([whole(3, 5, high=4)], lambda i: raw.DenseBincount(
+        input=i, size=4, weights=tf.zeros([0], tf.float32))),
+    "LowerBound": ([np.array([[0.0, 0.5, 1.0]], np.float32), floats(1, 7)],
+                   lambda s, v: raw.LowerBound(sorted_inputs=s, values=v)),
+    "UpperBound": ([np.array([[0.0, 0.5, 1.0]], np.float32), floats(1, 7)],
+                   lambda s, v: raw.UpperBound(sorted_inputs=s, values=v)),
+    "DynamicPartition": ([floats(5, 3), whole(5, high=2)], lambda x, p: raw.DynamicPartition(
+        data=x, partitions=p, num_partitions=2)),
+    "DynamicStitch": ([np.array([3, 0], np.int32), np.array([1, 2], np.int32), floats(2, 3), floats(2, 3)],
+                      lambda i, j, x, y: raw.DynamicStitch(indices=[i, j], data=[x, y])),
+    "Cumprod": ([floats(2, 5, 3)], lambda x: raw.Cumprod(x=x, axis=1, exclusive=True, reverse=True)),
+    "CumulativeLogsumexp": ([floats(2, 5, 3)], lambda x: raw.CumulativeLogsumexp(x=x, axis=1)),
+    "Einsum": ([floats(2, 3, 4)], lambda x: raw.Einsum(inputs=[x], equation="...ij->...j")),
+    "MirrorPad": ([floats(1, 4, 5, 6, 2)], lambda x: raw.MirrorPad(
+        input=x, paddings=[[0, 0], [1, 2], [2, 1], [1, 1], [0, 0]], mode="REFLECT")),
+    "PadV2__bool": ([X], lambda x: raw.PadV2(input=x > 0, paddings=[[0, 0], [1, 2]], constant_values=True)),
+    "OneHot__uint8_int8": ([whole(5, high=4)], lambda i: raw.OneHot(
+        indices=i, depth=4, on_value=tf.constant(1, tf.uint8), off_value=tf.constant(0, tf.uint8), axis=-1)),
+    "GatherV2__bool": ([X, whole(3, high=6)], lambda x, i: raw.GatherV2(params=x > 0, indices=i, axis=1)),
+    "GatherNd__bool": ([X, whole(3, 1, high=2)], lambda x, i: raw.GatherNd(params=x > 0, indices=i)),
+    "ResizeBicubic": ([IMAGE], lambda x: raw.ResizeBicubic(images=x, size=[16, 9], half_pixel_centers=True)),
+    "ResizeNearestNeighbor": ([IMAGE], lambda x: raw.ResizeNearestNeighbor(
+        images=x, size=[15, 11], align_corners=True)),
+    "ResizeArea": ([IMAGE], lambda x: raw.ResizeArea(images=x, size=[4, 3])),
+    "ScaleAndTranslate": ([IMAGE], lambda x: raw.ScaleAndTranslate(
+        images=x, size=[4, 9], scale=[0.5, 1.5], translation=[0.0, 0.0], kernel_type="lanczos3", antialias=True)),
+    "HSVToRGB": ([IMAGE], lambda x: raw.HSVToRGB(images=x)),
+    "RGBToHSV": ([IMAGE], lambda x: raw.RGBToHSV(images=x)),
+    "AdjustSaturation": ([IMAGE], lambda x: raw.AdjustSaturation(images=x, scale=1.5)),
+    "AdjustHue": ([IMAGE], lambda x: raw.AdjustHue(images=x, delta=0.3)),
+    "AdjustContrastv2": ([IMAGE], lambda x: raw.AdjustContrastv2(images=x, contrast_factor=1.5)),
+    "MaxPool__explicit": ([IMAGE], lambda x: raw.MaxPool(
+        input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="EXPLICIT",
+        explicit_paddings=[0, 0, 1, 1, 0, 1, 0, 0])),
+    "MaxPool__int32_int64_uint8_int8": ([whole(1, 8, 6, 3)], lambda x: raw.MaxPool(
+        input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="SAME")),
+    "MaxPoolWithArgmax": ([IMAGE], lambda x: raw.MaxPoolWithArgmax(
+        input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")),
+    "Dilation2D": ([IMAGE], lambda x: raw.Dilation2D(
+        input=x, filter=floats(3, 3, 3), strides=[1, 1, 1, 1], rates=[1, 1, 1, 1], padding="SAME")),
+    "ExtractImagePatches": ([IMAGE], lambda x: raw.ExtractImagePatches(
+        images=x, ksizes=[1, 2, 2, 1], strides=[1, 2, 1, 1], rates=[1, 2, 2, 1], padding="VALID")),
+    "DepthToSpace__int32_int64_uint8_int8": ([whole(1, 3, 2, 8)], lambda x: raw.DepthToSpace(input=x, block_size=2)),
+    "DepthwiseConv2dNative": ([floats(1, 3, 6, 4)], lambda x: raw.DepthwiseConv2dNative(
+        input=x, filter=floats(2, 2, 3, 1), strides=[1, 1, 1, 1], padding="SAME", data_format="NCHW")),
+    "ComplexAbs": complexes(lambda x: raw.ComplexAbs(x=x)),
+    "Angle": complexes(lambda x: raw.Angle(input=x)),
+    "Conj": complexes(lambda x: raw.Conj(input=x)),
+    "FFT2D": complexes(lambda x: raw.FFT2D(input=x)),
+    "IFFT2D": complexes(lambda x: raw.IFFT2D(input=x)),
+    "Mul__complex64": complexes(lambda x, y: raw.Mul(x=x, y=y), 2),
+    "AddV2__complex64": complexes(lambda x, y: raw.AddV2(x=x, y=y), 2),
+    "Sub__complex64": complexes(lambda x, y: raw.Sub(x=x, y=y), 2),
+    "Transpose__complex64": complexes(lambda x: raw.Transpose(x=x, perm=[0, 2, 1])),
+    "Reshape__complex64": complexes(lambda x: raw.Reshape(tensor=x, shape=[2, 16])),
+    "ConcatV2__complex64": complexes(lambda x, y: raw.ConcatV2(values=[x, y], axis=1), 2),
+    "Pack__complex64": complexes(lambda x, y: raw.Pack(values=[x, y], axis=1), 2),
+    "Cholesky": ([definite(4)], lambda x: raw.Cholesky(input=x)),
+    "MatrixTriangularSolve": ([definite(4), floats(4, 2)], lambda a, b: raw.MatrixTriangularSolve(
+        matrix=a, rhs=b, lower=True, adjoint=True)),
+    "MatrixInverse": ([definite(4)], lambda x: raw.MatrixInverse(input=x)),
+    "MatrixSolve": ([definite(4), floats(4, 2)], lambda a, b: raw.MatrixSolve(matrix=a, rhs=b)),
+    "BatchMatMulV3": ([floats(2, 3, 4), floats(2, 4, 5)], lambda x, y: raw.BatchMatMulV3(x=x, y=y, Tout=tf.float32)),
+}  # fmt: skip
+
+
+def convert(graph_def: Any) -> str | None:
+    """Convert as a probe does; return the error, or None."""
+    converter.reset()
+    try:
+        ct.convert(converter.FrozenGraph(graph_def), source="tensorflow", skip_model_load=True)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"[:300]
+    return None
+
+
+def values(graph_def: Any, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+        with tf.compat.v1.Session(graph=graph) as session:
+            return list(session.run(outputs, feed))
+
+
+def check(recipe: str) -> dict[str, Any]:
+    """Convert original and rewrite, run both, and say what came of it."""
+    arrays, build = SAMPLES[recipe]
+    feed = {f"in{i}:0": a for i, a in enumerate(arrays)}
+    with tf.Graph().as_default() as graph:
+        shapes = OPEN.get(recipe) or [None] * len(arrays)
+        made = build(*[
+            tf.compat.v1.placeholder(a.dtype, shape or a.shape, f"in{i}")
+            for i, (a, shape) in enumerate(zip(arrays, shapes, strict=True))
+        ])  # fmt: skip
+        op = [o for o in graph.get_operations() if o.type == recipe.partition("__")[0]][-1]
+        tensors = [t for t in op.outputs] if len(op.outputs) > 1 and recipe != "FusedBatchNormV3" else [op.outputs[0]]
+        del made
+        shown = [tf.abs(t) if t.dtype.is_complex else tf.identity(t) for t in tensors]
+    original = graph.as_graph_def(add_shapes=True)
+    refused = convert(tf.compat.v1.graph_util.extract_sub_graph(original, [t.op.name for t in shown]))
+    changed = rewritten(original, op.name, recipe)
+    equal = recipe in NOT_RUN or same(original, [t.name for t in tensors], changed, feed)
+    return {"refused": refused, "error": convert(changed), "equal": equal}
+
+
+def same(original: Any, tensors: list[str], changed: Any, feed: dict[str, Any]) -> bool:
+    """Whether both graphs compute the same."""
+    expected = values(original, tensors, feed)
+    names = [n.name for n in changed.node if n.name.startswith("rewritten_")]
+    found = values(changed, [f"{n}:0" for n in names], feed)
+    if names[0].endswith("_re"):
+        found = [r + 1j * i for r, i in zip(found[::2], found[1::2], strict=True)]
+    return len(found) == len(expected) and all(
+        f.shape == e.shape and np.allclose(f.astype(e.dtype), e, rtol=2e-3, atol=1e-4, equal_nan=True)
+        for f, e in zip(found, expected, strict=True)
+    )
+
+
+def main() -> None:
+    converter.install()
+    gc.collect()
+    gc.freeze()
+    rows = {}
+    for recipe in sys.argv[1:] or SAMPLES:
+        try:
+            rows[recipe] = check(recipe)
+        except Exception as error:
+            rows[recipe] = {"refused": "", "error": f"{type(error).__name__}: {error}"[:600], "equal": False}
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
