@@ -117,9 +117,7 @@ def test_each_culprit_is_seen_where_it_sits(name: str, workers: Workers) -> None
 @each_failing
 def test_few_probes_are_asked(name: str, workers: Workers) -> None:
     report = report_of(name, workers)
-    allowed = sum(
-        3 if truth["hinted"] else 2 * math.log2(report.ops) + 5 for truth in CAUSES[name]["findings"]
-    )
+    allowed = sum(3 if truth["hinted"] else 2 * math.log2(report.ops) + 5 for truth in CAUSES[name]["findings"])
     assert probes_of_the_search(report) <= allowed, "\n".join(f"{p.question} {p.cached}" for p in report.journal)
 
 

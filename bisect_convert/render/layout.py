@@ -101,4 +101,4 @@ def _settle(
     for i, node in reversed(list(enumerate(layer))):
         room = (sizes[layer[i + 1]] + sizes[node]) / 2 + gap if left else 0.0
         left.append(min(wish[node], left[-1] - room) if left else wish[node])
-    return {n: (a + b) / 2 for n, a, b in zip(layer, right, reversed(left))}
+    return {n: (a + b) / 2 for n, a, b in zip(layer, right, reversed(left), strict=False)}

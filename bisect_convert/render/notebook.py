@@ -32,7 +32,9 @@ def card(finding: Finding) -> str:
     rows.append(f"<code>{_safe(finding.error_type)}: {_safe(' '.join(said))}</code>")
     rows += [_sentence(parse(finding.explanation))] if finding.explanation else []
     if further := words.others(finding):
-        rows.append(f"the same at {len(further)} more: " + ", ".join(f"<code>{_safe(c.name)}</code>" for c in further[:5]))
+        rows.append(
+            f"the same at {len(further)} more: " + ", ".join(f"<code>{_safe(c.name)}</code>" for c in further[:5])
+        )
     for remedy in finding.remedies:
         rows.append(f"{'verified' if remedy.verified else 'not tried'}: {_sentence(parse(remedy.summary))}")
     return f"<div>{''.join(f'<div>{row}</div>' for row in rows)}{picture(finding)}</div>"

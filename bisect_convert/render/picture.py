@@ -51,7 +51,7 @@ def of_witness(
     """
     ops = list(dict.fromkeys(witness.ops))
     blamed = {c.name for c in culprits}
-    kinds = dict(zip(reversed(witness.ops), reversed(witness.types))) | {c.name: c.op for c in culprits}
+    kinds = dict(zip(reversed(witness.ops), reversed(witness.types), strict=False)) | {c.name: c.op for c in culprits}
     inner = _acyclic(ops, witness.edges)
     shown = _nearest(inner, [op for op in ops if op in blamed or op in holding], limit)
     entering, arrows = _entering(witness, culprits, inner)
@@ -80,7 +80,7 @@ def of_arms(context: Context, culprits: Sequence[Culprit], *, limit: int = 6) ->
         for index, item in enumerate(_abridged(arm, kinds, limit)):
             keys.append(f"arm:{number}:{index}")
             nodes.append(_arm_node(keys[-1], item, kinds))
-        edges += list(zip(keys, [*keys[1:], join]))
+        edges += list(zip(keys, [*keys[1:], join], strict=False))
     nodes.append(Node(join, "op", "join", context.join, context.join in kinds))
     return Picture(tuple(nodes), tuple(edges))
 
