@@ -18,12 +18,12 @@ _UNSUPPORTED = re.compile(r"Conversion for TF op '([^']+)' not implemented")
 
 #: What an op type usually comes from, where its name does not say so.
 _ORIGINS = {
-    "Erfc": "an exact GELU (`approximate=False`) computes it",
+    "Erfc": "an exact GELU (`approximate=False`) is computed with it",
     "Roll": "`tf.roll` makes it, as shifted windows use it",
     "PartitionedCall": "it is a call of a function that freezing leaves in the graph, as `jit_compile=True` and "
     "Keras's grouped convolutions make them",
-    "_SwitchN": "freezing takes a `tf.switch_case` apart into such ops",
-    "Merge": "freezing takes a `tf.switch_case` apart into such ops",
+    "_SwitchN": "freezing takes `tf.switch_case` apart into such ops, and conditionals of TensorFlow 1 are made of them",
+    "Merge": "freezing takes `tf.switch_case` apart into such ops, and conditionals of TensorFlow 1 are made of them",
     "ComplexAbs": "`tf.abs` of complex numbers makes it, as a spectrogram does",
     "Angle": "`tf.math.angle` makes it",
     "EnsureShape": "`tf.ensure_shape` makes it",
@@ -129,8 +129,7 @@ def _no_value(facts: Facts) -> str | None:
     if match is None:
         return None
     return (
-        f"coremltools read no value for the constant `{match.group(1)}`: the pass that evaluates constants failed "
-        "before, and only logged it."
+        f"coremltools has no value for the constant `{match.group(1)}`: its own evaluation of constants gave it none."
     )
 
 

@@ -69,7 +69,7 @@ CHAIN = "x Placeholder\na Conv2D x\nb Erfc a"
 def test_an_op_without_a_conversion_is_named_with_where_it_comes_from() -> None:
     text = why(model_of(CHAIN), "b", "Conversion for TF op 'Erfc' not implemented.\n \nname: ...")
     assert text == (
-        "coremltools has no conversion for the op type `Erfc`; an exact GELU (`approximate=False`) computes it."
+        "coremltools has no conversion for the op type `Erfc`; an exact GELU (`approximate=False`) is computed with it."
     )
 
 

@@ -77,6 +77,13 @@ def test_unrelated():
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Models by the op in their middle. Made before pytester starts: it would unload tensorflow, which dies of that."""
+    folder = tmp_path_factory.mktemp("models")
+    return {op: small.write(folder / f"{op}.pb", op).read_bytes() for op in ("erfc", "tanh", "digamma")}
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
     """Run pytest in a process of its own, with the plugin whether or not the package is installed."""
@@ -183,9 +190,11 @@ def test_the_call_may_lie_behind_another_error() -> None:
 # --- the fixture -----------------------------------------------------------------------------------------------------
 
 
-def test_assert_converts(pytester: pytest.Pytester, run: Callable[..., pytest.RunResult]) -> None:
-    small.write(pytester.path / "good.pb", "tanh")
-    small.write(pytester.path / "bad.pb")
+def test_assert_converts(
+    pytester: pytest.Pytester, run: Callable[..., pytest.RunResult], made: dict[str, bytes]
+) -> None:  # fmt: skip
+    (pytester.path / "good.pb").write_bytes(made["tanh"])
+    (pytester.path / "bad.pb").write_bytes(made["erfc"])
     pytester.makepyfile("""
         def test_good(assert_converts):
             report = assert_converts("good.pb", convert_to="mlprogram")
@@ -213,10 +222,12 @@ def test_assert_converts(pytester: pytest.Pytester, run: Callable[..., pytest.Ru
 # --- models as tests -------------------------------------------------------------------------------------------------
 
 
-def test_models_are_tests_with_known_failures(pytester: pytest.Pytester, run: Callable[..., pytest.RunResult]) -> None:
+def test_models_are_tests_with_known_failures(
+    pytester: pytest.Pytester, run: Callable[..., pytest.RunResult], made: dict[str, bytes]
+) -> None:
     models = pytester.mkdir("models")
-    small.write(models / "good.pb", "tanh")
-    small.write(models / "bad.pb")
+    (models / "good.pb").write_bytes(made["tanh"])
+    (models / "bad.pb").write_bytes(made["erfc"])
     (models / "notes.txt").write_text("no model")
     known = models / "bisect-convert.toml"
     known.write_text('# for all of them\nminimum-deployment-target = "iOS17"\n')
@@ -232,7 +243,7 @@ def test_models_are_tests_with_known_failures(pytester: pytest.Pytester, run: Ca
     text = known.read_text()
     assert text.startswith("# for all of them\n") and '["bad.pb"]\nknown = [\n    "Erfc act/Erfc",\n]' in text
 
-    small.write(models / "bad.pb", "digamma")
+    (models / "bad.pb").write_bytes(made["digamma"])
     stale = run("--lf", "models")
     stale.assert_outcomes(passed=1, failed=1)
     stale.stdout.fnmatch_lines(["new culprit: Digamma act/Erfc", "known culprit is gone: Erfc act/Erfc"])
