@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
 from bisect_convert import slicer
@@ -18,13 +19,17 @@ from bisect_convert.run import Run
 from bisect_convert.stepping import Walk
 from bisect_convert.verdict import Outcome
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "annotated"]
+
+#: Seconds for what is no probe, where the session has no limit of its own: with made-up values a loop may never end.
+_LONGEST = 120.0
 
 
 class Desk:
     """A run and its walk, and what can be asked about a section of the model besides the search."""
 
-    def __init__(self, run: Run, walk: Walk) -> None:
+    def __init__(self, run: Run, walk: Walk, timeout: float | None = None) -> None:
+        self._timeout = _LONGEST if timeout is None else timeout
         self.run = run
         self.walk = walk
         self.model: Model = run.loaded.model
@@ -98,9 +103,22 @@ class Desk:
         return {"do": do, "folder": str(self.run.folder), "plan": plan}
 
     def _ask(self, request: dict[str, Any]) -> None:
-        answer = self.run.workers.ask(request)
+        answer = self.run.workers.ask({**request, "timeout": self._timeout})
+        if answer.get("death") == "timeout":
+            raise BisectConvertError(
+                f"this ran over its time limit of {self._timeout:g} s; a longer one is Session's timeout"
+            )
         if "death" in answer or "memory" in answer:
             raise BisectConvertError(f"this ended the worker process ({answer.get('death', 'out of memory')})")
+
+
+def annotated(graph: Graph) -> nx.DiGraph[str]:
+    """Return the graph's DAG with each op's type, layer and outputs on its node; the caller may change it."""
+    dag: nx.DiGraph[str] = nx.DiGraph(graph.dag)
+    for name in dag:
+        op = graph.ops[name]
+        dag.nodes[name].update(op=op.type, layer=op.layer, outputs=op.outputs)
+    return dag
 
 
 def _as_input(tensor: Tensor, value: Any) -> Any:

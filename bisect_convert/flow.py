@@ -36,6 +36,7 @@ class Facts:
 
 
 def listed(names: list[str]) -> str:
+    """Return the names as a phrase: "`a`, `b` and `c`"."""
     quoted = [f"`{n}`" for n in names]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 

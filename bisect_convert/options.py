@@ -197,10 +197,10 @@ def _make_feature(ct: Any, data: Mapping[str, Any], ranges: dict[str, Any]) -> A
         from coremltools.converters.mil.mil import types
 
         kwargs["dtype"] = types.string_to_builtin(data["dtype"])
-    if "default_value" in data:
-        import numpy as np
+        if "default_value" in data:
+            import numpy as np
 
-        kwargs["default_value"] = np.array(data["default_value"])
+            kwargs["default_value"] = np.array(data["default_value"], types.nptype_from_builtin(kwargs["dtype"]))
     return ct.TensorType(**kwargs)
 
 

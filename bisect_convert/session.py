@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from bisect_convert.desk import Desk
+from bisect_convert.desk import Desk, annotated
 from bisect_convert.errors import UsageError
-from bisect_convert.graph import Graph, Model
+from bisect_convert.graph import Model
 from bisect_convert.journal import Journal, Step, progress_bar
 from bisect_convert.prober import Prober
 from bisect_convert.run import Run
@@ -71,7 +71,7 @@ class Session:
         def prober(gate: Workers) -> Prober:
             return Prober(run.loaded, gate, run.packed, timeout=timeout, memory=memory)
 
-        self._desk = Desk(run, Walk(run.workers, prober, run.search))
+        self._desk = Desk(run, Walk(run.workers, prober, run.search), timeout)
         self._close = weakref.finalize(self, self._desk.close)
 
     @property
@@ -118,7 +118,7 @@ class Session:
         >>> list(s.graphs)
         ['']
         """
-        return {name: _annotated(graph) for name, graph in self.model.graphs.items()}
+        return {name: annotated(graph) for name, graph in self.model.graphs.items()}
 
     def ops(self, pattern: str = "*", *, type: str = "*", graph: str = "") -> Section:
         """Return the section of all ops whose name and type match these globs; constants go with their consumers.
@@ -294,11 +294,3 @@ class Session:
     def _named(self, pattern: str) -> Section:
         found = self.ops(pattern)
         return found if found.ops else Section(self._desk, frozenset({self._desk.find(pattern, "")[1]}))
-
-
-def _annotated(graph: Graph) -> nx.DiGraph[str]:
-    dag: nx.DiGraph[str] = nx.DiGraph(graph.dag)
-    for name in dag:
-        op = graph.ops[name]
-        dag.nodes[name].update(op=op.type, layer=op.layer, outputs=op.outputs)
-    return dag

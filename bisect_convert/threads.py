@@ -19,6 +19,7 @@ _FUNCTIONS = ("cond", "body", "then_branch", "else_branch", "f")
 
 
 def callees(node: Any) -> list[str]:
+    """Return the names of the functions that the node calls."""
     names = [node.attr[key].func.name for key in _FUNCTIONS if key in node.attr and node.attr[key].HasField("func")]
     if "branches" in node.attr:
         names += [f.name for f in node.attr["branches"].list.func]
@@ -26,6 +27,7 @@ def callees(node: Any) -> list[str]:
 
 
 def op_of(tensor: str) -> str:
+    """Return the name of the node that an input of a node, control inputs too, comes from."""
     return tensor.lstrip("^").split(":")[0]
 
 
@@ -141,6 +143,7 @@ def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
 
 
 def append_input(node: Any, tensor: str, thread: dict[str, Any]) -> None:
+    """Give the call one more input, declared in its attributes as the thread's facts say."""
     data = [i for i in node.input if not i.startswith("^")]
     control = [i for i in node.input if i.startswith("^")]
     del node.input[:]

@@ -39,7 +39,7 @@ class Drawn:
         failure = self.outcome.failure
         said = self.outcome.unresolved or "converts"
         if failure is not None:
-            said = f"{failure.signature.stage.word}: {failure.type}: {failure.message.strip()[:300]}"
+            said = f"{failure.signature.stage.word}: {failure.type}: {(failure.message.strip() or '-').splitlines()[0]}"
         said += f", and {self.differs}" if self.differs else ""
         hint = f" at {failure.hint[-1].name}" if failure and failure.hint else ""
         ops = sorted(self.section.ops)

@@ -144,9 +144,9 @@ def convert(model, source="auto", inputs=None, pass_pipeline=None, states=None, 
 """
 
 
-def _failing(source: str = "tensorflow2", **arguments: Any) -> Any:
+def _failing(exact: str = "tensorflow2", **arguments: Any) -> Any:
     """An exception out of a function that is where and what coremltools' own is."""
-    names: dict[str, Any] = {"__name__": "coremltools.converters._converters_entry", "SOURCE": source}
+    names: dict[str, Any] = {"__name__": "coremltools.converters._converters_entry", "SOURCE": exact}
     exec(_CONVERT, names)
     try:
         names["convert"](**arguments)

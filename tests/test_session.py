@@ -16,7 +16,7 @@ import pytest
 import small
 
 from bisect_convert import Section, Session, find
-from bisect_convert.errors import ModelError, UsageError
+from bisect_convert.errors import BisectConvertError, ModelError, UsageError
 from bisect_convert.journal import Journal, Step
 from bisect_convert.workers import Workers
 
@@ -160,6 +160,20 @@ def test_known_culprits_are_marked_in_drawings(s: Session) -> None:
     s.hunt()
     assert "act/Erfc  <-- culprit" in str(s.ops("act/*").draw())
     assert s.whole._repr_svg_().startswith("<svg")
+
+
+def test_a_loop_without_end_is_stopped(workers: Workers, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [2], name="x")
+        tf.while_loop(lambda v: tf.reduce_sum(v) < 1e9, lambda v: [v * 1.0], [x], name="loop")
+    path = tmp_path / "endless.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    with Session(path, workers=workers, timeout=2) as session:
+        with pytest.raises(BisectConvertError, match="over its time limit of 2 s"):
+            session.whole.run([[0.0, 0.0]])
+        assert session.ops("x").run([[1.0, 2.0]])
 
 
 # --- the search ------------------------------------------------------------------------------------------------------
