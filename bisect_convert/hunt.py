@@ -18,6 +18,8 @@ from bisect_convert.verdict import ARGUMENTS, Failure, Outcome, Signature, Stage
 
 __all__ = ["Found", "Hunt"]
 
+#: Failures that a slow or a full machine brings about: without a second one, nothing is blamed.
+_FICKLE = frozenset({"timeout", "MemoryError"})
 _HANDLES = frozenset({"string", "resource", "variant"})
 #: Arguments of `ct.convert` that hold for the whole model alone, and all that it checks by themselves.
 _ONLY_WHOLE = ("classifier_config", "outputs")
@@ -151,7 +153,12 @@ class Hunt:
             return Found(failure, (), cause.witness, cause.minimal, True, argument=argument)
         target = cause.failure.signature
         confirmed = self.prober.verdict(cause.witness, target, "confirm", fresh=True) is Verdict.FAIL
-        if difference := self.prober.differs(cause.witness):
+        if not confirmed and target.kind in _FICKLE:
+            self._give_up(
+                f"{cause.ops[0]} was suspected, but it did not fail so again when asked afresh ({target.kind})"
+            )
+            return None
+        if len(cause.witness.ops) > 1 and (difference := self.prober.differs(cause.witness)):
             self.notes.append(f"the section of {cause.ops[0]} gives other values than the model does ({difference})")
             confirmed = False
         culprits = [(cause.graph, op) for op in cause.ops]

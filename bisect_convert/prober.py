@@ -16,6 +16,10 @@ from bisect_convert.workers import Workers
 __all__ = ["Prober"]
 
 
+#: Seconds that a small section never takes unless it hangs.
+_PATIENCE = 10.0
+
+
 class Prober:
     """Asks workers about sections of one model under one set of options; what was asked once is not asked again."""
 
@@ -138,7 +142,7 @@ class Prober:
             return Outcome(unresolved=str(reason))
         request = {
             "do": "probe", "folder": str(self.loaded.folder), "plan": made, "options": dict(options),
-            "frontend": frontend, "weights": fresh, "memory": self._memory, "timeout": self._timeout,
+            "frontend": frontend, "weights": fresh, "memory": self._memory, "timeout": self._patience(fresh),
             **(extra or {}),
         }  # fmt: skip
         self.asked += 1
@@ -146,6 +150,12 @@ class Prober:
         if "outcome" in answer:
             return Outcome.from_json(answer["outcome"])
         return _death(answer, frontend)
+
+    def _patience(self, fresh: bool) -> float | None:
+        """The time limit of one probe; what is to confirm an accusation gets enough of it for any honest conversion."""
+        if self._timeout is None or not fresh:
+            return self._timeout
+        return max(3 * self._timeout, _PATIENCE)
 
     def _like(self, section: Section, frontend: bool) -> Outcome | None:
         """The outcome of a one-op section that is the same but for its names, if there was one."""

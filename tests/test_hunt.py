@@ -89,7 +89,7 @@ def dags(draw: st.DrawFn, least: int = 1) -> list[list[int]]:
 @st.composite
 def planted(draw: st.DrawFn, most: int = 2) -> Planted:
     """A graph and causes of one or two ops each, with no op in two of them; some hints lie."""
-    dag = draw(dags(least=6))
+    dag = draw(dags(least=8))
     free = draw(st.permutations(range(len(dag))))
     causes = []
     for _ in range(draw(st.integers(1, most))):
