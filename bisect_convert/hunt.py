@@ -20,6 +20,8 @@ __all__ = ["Found", "Hunt"]
 
 #: Failures that a slow or a full machine brings about: without a second one, nothing is blamed.
 _FICKLE = frozenset({"timeout", "MemoryError"})
+#: From how many ops on it pays to begin on the rest before it is known.
+_LARGE = 60
 _HANDLES = frozenset({"string", "resource", "variant"})
 #: Arguments of `ct.convert` that hold for the whole model alone, and all that it checks by themselves.
 _ONLY_WHOLE = ("classifier_config", "outputs")
@@ -62,6 +64,7 @@ class Hunt:
         """Yield each cause until what is left of the model, and of each body that had to be cut out, converts."""
         todo = [whole(self.model)]
         self.complete = True
+        self._foresee()
         while todo:
             section = todo.pop(0)
             outcome = self.prober.outcome(section, "the whole model" if section == whole(self.model) else "the rest")
@@ -80,6 +83,14 @@ class Hunt:
                 else:
                     self.prober.without(found.argument)
                     todo.insert(0, section)
+
+    def _foresee(self) -> None:
+        """Begin on the likely rest of a large model: what is left without the ops of types that have no conversion."""
+        main = self.model.main
+        unknown = frozenset(n for n in main.atoms if main.ops[n].type not in self.prober.loaded.convertible)
+        unknown = frozenset(n for n in unknown if not main.ops[n].type.startswith("Placeholder"))
+        if unknown and len(main.atoms) >= _LARGE:
+            self.prober.ahead(Section("", _feedable(main, main.atoms - unknown, main.atoms)[0]))
 
     def causes_with_weights(self) -> Iterator[Found]:
         """Yield the failure, if any, of the model with its true weights, where it converts with repeated values."""

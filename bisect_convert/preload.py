@@ -1,7 +1,8 @@
 """Imported once by the fork server, so that each worker starts with tensorflow and coremltools ready.
 
 It only imports: a child forked from a process that has run TensorFlow hangs. The heap is frozen because coremltools
-calls `gc.collect` in every conversion, which on TensorFlow's heap takes more time than all the rest. What goes wrong is
+calls `gc.collect` in every conversion, which on TensorFlow's heap takes more time than all the rest; Python's own
+collections stay off, since those of coremltools come often enough. What goes wrong is
 kept for `versions` to raise in a worker: raised here it would end the fork server, and say nothing to anyone.
 """
 
@@ -29,6 +30,7 @@ def versions() -> dict[str, str]:
 
 
 def _prepare() -> None:
+    gc.disable()
     for name, least in _LEAST.items():
         _found[name] = _version(name, least)
     try:

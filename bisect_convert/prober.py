@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,7 @@ class Prober:
         self._memory = memory
         self._told = told
         self._known: dict[tuple[Any, ...], Outcome] = {}
+        self._ahead: dict[str, Future[dict[str, Any]]] = {}
 
     def outcome(
         self, section: Section, question: str, *, frontend: bool = False, fresh: bool = False, options: Any = None
@@ -127,6 +131,19 @@ class Prober:
         self._told(self.journal[-1])
         return verdict
 
+    def ahead(self, section: Section) -> None:
+        """Begin a probe of the section that is likely to be asked for; it counts once it is."""
+        with contextlib.suppress(Unsliceable):
+            request = self._request(section, frontend=False, fresh=False, options=self.options)
+            self._ahead[json.dumps(request)] = self._workers.send(request)
+
+    def _request(self, section: Section, *, frontend: bool, fresh: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "do": "probe", "folder": str(self.loaded.folder), "plan": plan(self.model, section, self.loaded.files),
+            "options": dict(options), "frontend": frontend, "weights": fresh, "memory": self._memory,
+            "timeout": self._patience(fresh),
+        }  # fmt: skip
+
     def _probe(
         self,
         section: Section,
@@ -137,16 +154,12 @@ class Prober:
         extra: Mapping[str, Any] | None = None,
     ) -> Outcome:
         try:
-            made = plan(self.model, section, self.loaded.files)
+            request = self._request(section, frontend=frontend, fresh=fresh, options=options) | dict(extra or {})
         except Unsliceable as reason:
             return Outcome(unresolved=str(reason))
-        request = {
-            "do": "probe", "folder": str(self.loaded.folder), "plan": made, "options": dict(options),
-            "frontend": frontend, "weights": fresh, "memory": self._memory, "timeout": self._patience(fresh),
-            **(extra or {}),
-        }  # fmt: skip
         self.asked += 1
-        answer = self._workers.ask(request)
+        begun = self._ahead.pop(json.dumps(request), None)
+        answer = self._workers.ask(request) if begun is None else self._workers.answer(begun)
         if "outcome" in answer:
             return Outcome.from_json(answer["outcome"])
         return _death(answer, frontend)

@@ -25,6 +25,8 @@ __all__ = ["Workers"]
 class Workers:
     """Worker processes that load and convert, with a folder of their own; a context manager that ends them all.
 
+    There is one more than `jobs`, for what is likely to be asked next.
+
     They are a process group of their own, so that Ctrl-C reaches the caller alone; where the caller is killed, the
     server sees its input end, ends its workers and removes the folder.
     """
@@ -41,7 +43,7 @@ class Workers:
             "BISECT_CONVERT_VERBOSE": "1" if verbose else "0",
         }
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "bisect_convert.server", str(jobs), str(self.folder)],
+            [sys.executable, "-m", "bisect_convert.server", str(jobs + 1), str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -50,6 +52,7 @@ class Workers:
         )
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._numbers = itertools.count()
+        self._ended = False
         self._lock = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
         self._ready = self.send({"do": "ready"})
@@ -71,13 +74,23 @@ class Workers:
                 self._server.stdin.write(json.dumps({"id": number, **request}) + "\n")
                 self._server.stdin.flush()
             except (BrokenPipeError, ValueError):
-                self._waiting.pop(number)
-                future.set_result({"death": "server"})
+                self._ended = True
+            if self._ended:  # nobody is there to answer, nor to notice later
+                self._bury()
         return future
+
+    def _bury(self) -> None:
+        while self._waiting:
+            _, future = self._waiting.popitem()
+            future.set_result({"death": "server"})
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer; raises what went wrong on the way, but for a worker's death, which is an answer."""
-        answer = self.send(request).result()
+        return self.answer(self.send(request))
+
+    def answer(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
+        """Return the answer to a request handed over before; raises as `ask` does."""
+        answer = future.result()
         if "error" in answer:
             kind = getattr(errors, answer["error"], BisectConvertError)
             raise kind(answer["message"])
@@ -119,6 +132,6 @@ class Workers:
             future = self._waiting.pop(answer["id"], None)
             if future is not None:
                 future.set_result(answer)
-        for future in list(self._waiting.values()):
-            if not future.done():
-                future.set_result({"death": "server"})
+        with self._lock:
+            self._ended = True
+            self._bury()
