@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bisect_convert import options as convert_options
 from bisect_convert.compose import compose
-from bisect_convert.finder import load_model, signature_note
+from bisect_convert.errors import ModelError, UsageError
 from bisect_convert.hunt import Found, Hunt
 from bisect_convert.loadfail import load_causes
-from bisect_convert.paths import check_path
+from bisect_convert.model import Loaded, read_facts
+from bisect_convert.paths import check_path, damage
 from bisect_convert.prober import Prober
 from bisect_convert.report import Finding, Report
 from bisect_convert.workers import Workers
@@ -32,14 +35,14 @@ class Run:
     def __init__(
         self,
         model: Any,
-        convert_kwargs: Mapping[str, Any],
+        packed: Mapping[str, Any],
         workers: Workers | Callable[[], Workers],
         *,
         signature: str | None = None,
         allow_code: bool = False,
     ) -> None:
         self.started = time.monotonic()
-        self.packed = convert_options.pack(convert_kwargs)
+        self.packed = dict(packed)
         if isinstance(model, (str, os.PathLike)):
             check_path(model, signature)
         self.findings: list[Finding] = []
@@ -52,9 +55,11 @@ class Run:
         request = {"signature": signature, "inputs": self.packed.get("inputs"), "allow_code": allow_code}
         request["outputs"] = [o["name"] for o in self.packed.get("outputs", ()) if o.get("name")]
         try:
-            self.versions = self.workers.versions()
+            if isinstance(model, (str, os.PathLike)):
+                self.workers.versions()
             self.workers.ask({"do": "check", "options": dict(self.packed)})
-            self.loaded = load_model(model, self.workers, self.folder, request)
+            self.loaded = _load(model, self.workers, self.folder, request)
+            self.versions = self.workers.versions()
         except BaseException:
             self.close()
             raise
@@ -66,19 +71,35 @@ class Run:
             self.workers.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def search(self, prober: Prober) -> None:
-        """Find every cause; what is found stands in `findings` at once, `complete` and `notes` at the end."""
+    def search(
+        self,
+        prober: Prober,
+        *,
+        first: bool = False,
+        completed: Callable[[Found, Finding], Finding] = lambda found, finding: finding,
+    ) -> None:
+        """Find every cause, or the `first`; what is found stands in `findings` at once, also where this is interrupted.
+
+        `completed` gets each finding before it is kept, and returns it with what there is to add.
+        """
         if self.loaded.failure is not None:
             self._keep(None, load_causes(self.loaded))
             return
         hunt = Hunt(prober)
-        for found in hunt.causes():
-            self._keep(found, [compose(found, prober)])
+        try:
+            for found in itertools.chain(hunt.causes(), self._with_weights(hunt)):
+                self._keep(found, [completed(found, compose(found, prober))])
+                if first:
+                    self.notes.append("stopped at the first finding, as asked")
+                    return
+            self.complete = hunt.complete
+        finally:
+            self.notes += hunt.notes
+
+    def _with_weights(self, hunt: Hunt) -> Iterator[Found]:
+        """A model that converts with its large weights as repeated values is converted once more as it is."""
         if not self.findings and hunt.complete and self.loaded.slim:
-            for found in hunt.causes_with_weights():
-                self._keep(found, [compose(found, prober)])
-        self.complete = hunt.complete
-        self.notes += hunt.notes
+            yield from hunt.causes_with_weights()
 
     def _keep(self, found: Found | None, findings: list[Finding]) -> None:
         self.findings += findings
@@ -99,5 +120,41 @@ class Run:
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
                 "search": round(total - self.load_seconds, 2),
             },
-            notes=tuple([*signature_note(self.loaded), *self.notes]), journal=tuple(prober.journal),
+            notes=tuple([*_signature_note(self.loaded), *self.notes]), journal=tuple(prober.journal),
         )  # fmt: skip
+
+
+def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -> Loaded:
+    """Read the model in a worker, or here where it is in memory: its tensorflow is imported already then."""
+    if isinstance(model, (str, os.PathLike)):
+        path = os.path.abspath(os.fspath(model))
+        try:
+            answer = workers.ask({"do": "load", "path": path, "folder": str(folder), **request})
+        except ModelError as error:
+            raise ModelError(damage(path, str(error))) from error
+        if "death" in answer or "memory" in answer:
+            raise ModelError(f"{path} cannot be loaded: loading it ended the process ({answer.get('death', 'memory')})")
+        return read_facts(folder)
+    if "tensorflow" not in sys.modules:
+        raise UsageError(
+            f"cannot convert a {type(model).__name__}; pass a path, a Keras model, a tf.function or a GraphDef"
+        )
+    from bisect_convert import facts, loading
+
+    if type(model).__name__ == "GraphDef":
+        facts.write_facts(facts.shaped(model), folder, {**request, "path": ""})
+    else:
+        loading.freeze_and_write(loading.concrete_function(model), folder, {**request, "path": ""})
+    return read_facts(folder)
+
+
+def _signature_note(loaded: Loaded) -> list[str]:
+    """Return what is to be said where the model has several signatures, as notes."""
+    model = loaded.model
+    if len(model.signatures) < 2:
+        return []
+    others = ", ".join(s for s in model.signatures if s != model.signature)
+    return [
+        f"signature {model.signature} was taken; there is also {others} (--signature NAME). "
+        'coremltools.convert itself refuses such a folder: "Only a single concrete function is supported."'
+    ]

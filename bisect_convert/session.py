@@ -14,6 +14,7 @@ from bisect_convert.desk import Desk, annotated
 from bisect_convert.errors import UsageError
 from bisect_convert.graph import Model
 from bisect_convert.journal import Journal, Step, progress_bar
+from bisect_convert.options import pack
 from bisect_convert.prober import Prober
 from bisect_convert.run import Run
 from bisect_convert.section import Section
@@ -66,7 +67,7 @@ class Session:
         **convert_kwargs: Any,
     ) -> None:
         serving = workers or partial(Workers, jobs, verbose=verbose)
-        run = Run(model, convert_kwargs, serving, signature=signature, allow_code=allow_code)
+        run = Run(model, pack(convert_kwargs), serving, signature=signature, allow_code=allow_code)
 
         def prober(gate: Workers) -> Prober:
             return Prober(run.loaded, gate, run.packed, timeout=timeout, memory=memory)
