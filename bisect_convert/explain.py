@@ -24,6 +24,7 @@ _ORIGINS = {
     "Keras's grouped convolutions make them",
     "_SwitchN": "freezing takes `tf.switch_case` apart into such ops, and conditionals of TensorFlow 1 are made of them",
     "Merge": "freezing takes `tf.switch_case` apart into such ops, and conditionals of TensorFlow 1 are made of them",
+    "Switch": "conditionals of TensorFlow 1 are made of such ops; `tf.compat.v1.enable_control_flow_v2()` makes others",
     "ComplexAbs": "`tf.abs` of complex numbers makes it, as a spectrogram does",
     "Angle": "`tf.math.angle` makes it",
     "EnsureShape": "`tf.ensure_shape` makes it",

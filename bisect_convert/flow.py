@@ -53,6 +53,16 @@ def _counted_loop(facts: Facts) -> str | None:
     )
 
 
+def _old_loop(facts: Facts) -> str | None:
+    if not any(op.type == "LoopCond" for _, op in facts.ops):
+        return None
+    return (
+        "This is a loop as TensorFlow 1 writes it, a cycle of Enter, Merge, Switch, NextIteration and Exit. With "
+        "TensorFlow 2 coremltools follows only loops that are one op with functions (`While`): freeze the model again "
+        "with `tf.compat.v1.enable_control_flow_v2()`."
+    )
+
+
 def _nested(facts: Facts) -> str | None:
     calls = [e for e in facts.finding.context.enclosing if e.kind != "call"]
     inner = [c for c in facts.finding.culprits if c.op in BRANCHES | LOOPS]
@@ -133,5 +143,5 @@ def _captures_nothing(facts: Facts) -> str | None:
 
 
 FLOW_RULES: tuple[Callable[[Facts], str | None], ...] = (
-    _counted_loop, _names, _two_readers, _nested, _loop_into_cond, _captures_nothing,
+    _old_loop, _counted_loop, _names, _two_readers, _nested, _loop_into_cond, _captures_nothing,
 )  # fmt: skip

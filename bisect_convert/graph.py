@@ -150,9 +150,19 @@ class Graph:
     @cached_property
     def ties(self) -> dict[str, frozenset[str]]:
         """Ops that only make sense together, each mapped to its whole group: cycles, dilated convolutions."""
-        groups = [set(c) for c in nx.strongly_connected_components(self.dag) if len(c) > 1]
+        groups = [self._loop(c) for c in nx.strongly_connected_components(self.dag) if len(c) > 1]
         groups += [g for n, op in self.ops.items() if op.type == "BatchToSpaceND" and (g := self._dilated(n))]
         return {name: frozenset(group) for group in groups for name in group}
+
+    def _loop(self, cycle: set[str]) -> set[str]:
+        """A loop of TensorFlow 1, given the cycle of one of its variables: those of all, their test, Enter and Exit."""
+        tests = {p for n in cycle for p in self.dag.predecessors(n) if self.ops[p].type == "LoopCond"}
+        switches = {s for t in tests for s in self.dag.successors(t)}
+        loop = cycle | tests | set().union(*(c for c in nx.strongly_connected_components(self.dag) if c & switches))
+        between = {n for t in tests for n in nx.ancestors(self.dag, t)}
+        loop |= between & {n for m in loop for n in nx.descendants(self.dag, m)}
+        around = {n for m in loop for n in (*self.dag.predecessors(m), *self.dag.successors(m))}
+        return loop | {n for n in around if self.ops[n].type.removeprefix("Ref") in ("Enter", "Exit")}
 
     def _dilated(self, last: str) -> set[str] | None:
         """The group SpaceToBatchND, (ExpandDims), convolution, (Squeeze, BiasAdd), BatchToSpaceND ending in `last`."""

@@ -172,15 +172,17 @@ class Hunt:
         if len(cause.witness.ops) > 1 and (difference := self.prober.differs(cause.witness)):
             self.notes.append(f"the section of {cause.ops[0]} gives other values than the model does ({difference})")
             confirmed = False
+        graph = self.model.graphs[cause.graph]
         culprits = [(cause.graph, op) for op in cause.ops]
         if readers := self._table_readers(cause):
             cut = frozenset([*culprits, *readers])
             return Found(failure, readers, cause.witness, cause.minimal, confirmed, cut=cut)
-        if len(culprits) == 1:
+        cut = cause.cut or frozenset((cause.graph, n) for op in cause.ops for n in graph.ties.get(op, ()))
+        if len(culprits) == 1 and not cut:
             culprits += [(cause.graph, op) for op in self._instances(cause, section)]
         return Found(
             replace(failure, signature=failure.signature), tuple(culprits), cause.witness, cause.minimal, confirmed,
-            interaction=len(cause.ops) > 1, cut=cause.cut,
+            interaction=len(cause.ops) > 1, cut=cut,
         )  # fmt: skip
 
     def _argument(self, section: Section, failure: Failure) -> str | None:

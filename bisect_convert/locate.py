@@ -175,11 +175,15 @@ class Locator:
         """One op for each group of the witness that only goes together: the one hinted at, or a call, or the last."""
         hinted = {frame.name for frame in failure.hint}
         groups: dict[frozenset[str], str] = {}
+
+        def weight(name: str) -> tuple[bool, bool]:
+            """A loop of TensorFlow 1 goes by its LoopCond, of which it has one."""
+            return graph.ops[name].type == "LoopCond" or name in hinted, bool(graph.ops[name].functions)
+
         for name in graph.sorted(witness.ops):
             group = graph.close({name}, graph.atoms - witness.ops)
             best = groups.get(group)
-            weight = (name in hinted, bool(graph.ops[name].functions))
-            if best is None or weight >= (best in hinted, bool(graph.ops[best].functions)):
+            if best is None or weight(name) >= weight(best):
                 groups[group] = name
         return graph.sorted(groups.values())
 

@@ -21,8 +21,9 @@ def equal_sizes(graph_def: Any, graph: Any) -> dict[str, list[str]]:
     A dimension that stays the same size in every run is known after all: it gets "=SIZE". Where the graph cannot be
     run (an op without a kernel, sizes that do not fit) every unknown dimension gets a name of its own.
     """
+    looping = _between(graph, {"Enter"}, {"Exit"}) | _between(graph, {"Switch"}, {"Merge", "Exit"})
     open_tensors = [
-        t for op in graph.get_operations() for t in op.outputs
+        t for op in graph.get_operations() if op.name not in looping for t in op.outputs
         if (t.shape.rank is None or None in t.shape.as_list()) and t.dtype.name not in ("variant", "resource")
     ]  # fmt: skip
     if not open_tensors:
@@ -42,6 +43,18 @@ def equal_sizes(graph_def: Any, graph: Any) -> dict[str, list[str]]:
             for axis, size in enumerate(known)
         ]
     return found
+
+
+def _between(graph: Any, starts: set[str], ends: set[str]) -> set[str]:
+    """The ops inside loops and conditionals of TensorFlow 1: their tensors may be dead, or of one turn, for a fetch."""
+    inside: set[str] = set()
+    todo = [op for op in graph.get_operations() if op.type in starts]
+    while todo:
+        op = todo.pop()
+        if op.name not in inside and op.type not in ends:
+            inside.add(op.name)
+            todo += [reader for tensor in op.outputs for reader in tensor.consumers()]
+    return inside
 
 
 def _name(names: dict[tuple[int, ...], str], sizes: tuple[int, ...]) -> str:

@@ -91,7 +91,7 @@ def test_the_ops_of_a_cycle_adjoin_in_the_order() -> None:
     loop = [op("enter", "Enter", "x"), op("merge", "Merge", "enter", "next"), op("next", "NextIteration", "merge")]
     graph = graph_of(op("x", "Placeholder"), *loop, op("exit", "Exit", "merge"), op("y", "Relu", "exit"))
     assert list(graph.order) == ["x", "enter", "merge", "next", "exit", "y"]
-    assert graph.close({"merge"}) == {"merge", "next"}
+    assert graph.close({"merge"}) == {"enter", "merge", "next", "exit"}
 
 
 # --- closures --------------------------------------------------------------------------------------------------------
@@ -219,3 +219,22 @@ def test_bodies_below_a_call_come_with_those_inside_them() -> None:
 
 def test_ops_are_counted_with_those_of_bodies() -> None:
     assert nested().ops == 2 + 1 + 1
+
+
+def test_a_loop_of_tensorflow_1_goes_as_a_whole() -> None:
+    """Two loop variables are two cycles, joined by the test of the loop alone."""
+
+    def op(name: str, kind: str, *inputs: str) -> Op:
+        return Op(name, kind, tuple(f"{i}:0" for i in inputs), (Tensor(f"{name}:0", "float32", (1,)),))
+
+    ops = [op("x", "Placeholder"), op("less", "Less", "merge0"), op("test", "LoopCond", "less")]
+    for i in "01":
+        ops += [
+            op(f"enter{i}", "Enter", "x"), op(f"merge{i}", "Merge", f"enter{i}", f"next{i}"),
+            op(f"switch{i}", "Switch", f"merge{i}", "test"), op(f"body{i}", "Tanh", f"switch{i}"),
+            op(f"next{i}", "NextIteration", f"body{i}"), op(f"exit{i}", "Exit", f"switch{i}"),
+        ]  # fmt: skip
+    ops.append(op("after", "Relu", "exit1"))
+    graph = Graph("", {o.name: o for o in ops})
+    assert graph.close({"body1"}) == graph.atoms - {"x", "after"}
+    assert set(graph.ties) == graph.atoms - {"x", "after"}
