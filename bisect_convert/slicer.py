@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import networkx as nx
+
 from bisect_convert.graph import Graph, Model, Op, Tensor
 
 __all__ = ["Section", "Unsliceable", "canonical", "plan", "whole"]
@@ -65,7 +67,7 @@ def plan(model: Model, section: Section, files: dict[str, str]) -> dict[str, Any
     ]  # fmt: skip
     made["symbols"] = {n: list(graph.ops[n].outputs[0].symbols) for n in inputs if n in section.ops}
     if section.removed:
-        made["removed"], made["threads"] = _removals(model, section)
+        made["removed"], made["threads"], made["ends"] = _removals(model, section)
     return made
 
 
@@ -107,10 +109,11 @@ def _fact(tensor: Tensor) -> dict[str, Any]:
     }
 
 
-def _removals(model: Model, section: Section) -> tuple[dict[str, list[str]], dict[str, Any]]:
-    """Per body: the ops taken out, and the facts of their tensors that what stays still reads."""
+def _removals(model: Model, section: Section) -> tuple[dict[str, list[str]], dict[str, Any], dict[str, Any]]:
+    """Per body: the ops taken out, the facts of their tensors that what stays still reads, and the ends they leave."""
     removed: dict[str, list[str]] = {}
     threads: dict[str, Any] = {}
+    ends: dict[str, Any] = {}
     for name in sorted(section.ops):
         for body in model.below(section.graph, name):
             gone = {op for graph, op in section.removed if graph == body.name and op in body.order}
@@ -121,7 +124,25 @@ def _removals(model: Model, section: Section) -> tuple[dict[str, list[str]], dic
             tensors += [body.tensors[r] for r in body.results if r.rpartition(":")[0] in gone]
             threads[body.name] = {t.name: _entry(t) for t in tensors}
             removed[body.name] = sorted(gone)
-    return removed, threads
+            ends[body.name] = _ends(body, gone, tensors)
+    return removed, threads, ends
+
+
+def _ends(body: Graph, gone: set[str], threads: list[Tensor]) -> list[dict[str, Any]]:
+    """What only removed ops read, each with a thread that stands for what it leads to: a body may not have loose ends."""
+    results = {r.rpartition(":")[0] for r in body.results}
+    found = []
+    for name in body.sorted(body.atoms - gone - results):
+        readers = set(body.dag.successors(name))
+        read = {t for reader in readers for t in body.dag[name][reader]["tensors"]}
+        tensors = [t for t in body.ops[name].outputs if t.severable and t.name in read]
+        if not readers or readers - gone or not tensors:
+            continue
+        below = nx.descendants(body.dag.subgraph(gone | {name}), name)
+        into = next((t.name for t in threads if t.op in below), None)
+        if into is not None:
+            found.append({**_fact(tensors[0]), "into": into})
+    return found
 
 
 def canonical(graph: Graph, op: str) -> str:

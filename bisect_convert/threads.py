@@ -5,6 +5,7 @@ Runs in a worker, on FunctionDefs. No op is renamed; parameters are only ever ad
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
@@ -15,6 +16,7 @@ __all__ = ["EditedBodies", "append_input", "callees", "op_of", "same"]
 
 v1 = tf.compat.v1
 _LOOPS = {"While", "StatelessWhile"}
+_CASTABLE = (tf.float16, tf.float32, tf.float64, tf.int32, tf.int64)
 _FUNCTIONS = ("cond", "body", "then_branch", "else_branch", "f")
 
 
@@ -49,6 +51,7 @@ class EditedBodies:
         self.functions = dict(functions)
         self._removed: dict[str, list[str]] = plan.get("removed") or {}
         self._facts: dict[str, dict[str, Any]] = plan.get("threads") or {}
+        self._ends: dict[str, list[dict[str, Any]]] = plan.get("ends") or {}
         self._own: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self._groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
 
@@ -71,7 +74,8 @@ class EditedBodies:
         function = type(self.functions[name])()
         function.CopyFrom(self.functions[name])
         self.functions[name] = function
-        own = _take_out(function, set(self._removed.get(name, ())), self._facts.get(name, {}))
+        facts, ends = self._facts.get(name, {}), self._ends.get(name, [])
+        own = _take_out(function, set(self._removed.get(name, ())), facts, ends)
         for node in function.node_def:
             for number, thread in enumerate(self.threads(node)):
                 parameter = f"{node.name.replace('/', '_')}__thread{number}"
@@ -92,7 +96,9 @@ class EditedBodies:
                     function.ret[f"{parameter}__out"] = parameter
 
 
-def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+def _take_out(
+    function: Any, ops: set[str], facts: dict[str, dict[str, Any]], ends: list[dict[str, Any]]
+) -> list[tuple[str, dict[str, Any]]]:
     """Remove the ops from the function; return the parameters that now stand for their results, not yet declared."""
     if not ops:
         return []
@@ -119,6 +125,17 @@ def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) ->
             made = _handed_on(f"{parameter}__result", parameter, facts[flat[function.ret[key]]])
             kept.append(made)
             function.ret[key] = f"{parameter}__result:{'output' if made.op == 'Identity' else 'z'}:0"
+    names = {flat[tensor]: parameter for tensor, parameter in parameters.items()}
+    full = {short: tensor for tensor, short in flat.items()}
+    for number, end in enumerate(ends):
+        thread = {**facts[end["into"]], "tensor": names[end["into"]]}
+        names[end["into"]] = _tie(kept, {**end, "tensor": full[end["tensor"]]}, thread, f"cut_end_{number}")
+    _keep_only(function, kept, ops)
+    return threads
+
+
+def _keep_only(function: Any, kept: list[Any], ops: set[str]) -> None:
+    """Make these nodes the function's own, and forget its control outputs that were among the removed ops."""
     gone = [k for k, v in function.control_ret.items() if v in ops]
     for key in gone:
         del function.control_ret[key]
@@ -129,7 +146,6 @@ def _take_out(function: Any, ops: set[str], facts: dict[str, dict[str, Any]]) ->
     del function.node_def[:]
     for copy in copies:
         function.node_def.add().ParseFromString(copy)
-    return threads
 
 
 def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
@@ -140,6 +156,43 @@ def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
     del node.input[:]
     node.input.extend([tensor] * len(made.op.inputs))
     return node
+
+
+def _tie(kept: list[Any], end: dict[str, Any], thread: dict[str, Any], name: str) -> str:
+    """Let what reads the thread read the loose end too, which changes no value; returns the tensor to read instead."""
+    with tf.Graph().as_default() as graph:
+        loose = _number(v1.placeholder(end["dtype"], end["shape"], name="loose"))
+        value = v1.placeholder(thread["dtype"], thread["shape"], name="value")
+        with tf.name_scope(name):
+            one = tf.reduce_sum(loose, list(range(len(end["shape"])))) if end["shape"] else loose
+            never = tf.greater(one, one)
+            if value.dtype in _CASTABLE:
+                tied = value + tf.cast(never, value.dtype)
+            else:
+                tied = tf.logical_or(value, never) if value.dtype == tf.bool else tf.where(never, value, value)
+    made = [n for n in graph.as_graph_def().node if n.op != "Placeholder"]
+    written = {
+        flat.removesuffix(":0"): full for full, flat in converter.flat_names(SimpleNamespace(node_def=made)).items()
+    }
+    for node in kept:
+        if not node.name.startswith("cut_end_"):
+            _read_instead(node, {thread["tensor"]: written[tied.op.name]})
+    for node in made:
+        _read_instead(node, {**written, "loose": end["tensor"], "value": thread["tensor"]})
+    kept += made
+    return written[tied.op.name]
+
+
+def _number(x: Any) -> Any:
+    if x.dtype.is_complex:
+        return tf.math.real(x, name="loose_real")
+    return tf.cast(x, tf.float32, name="loose_number") if x.dtype == tf.bool else x
+
+
+def _read_instead(node: Any, written: dict[str, str]) -> None:
+    inputs = [written.get(i, i) for i in node.input]
+    del node.input[:]
+    node.input.extend(inputs)
 
 
 def append_input(node: Any, tensor: str, thread: dict[str, Any]) -> None:

@@ -237,6 +237,23 @@ def loops() -> Made:
 
 
 @model
+def nested_loops() -> Made:
+    """A loop in a loop; ops on either side of the inner one."""
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        def inner(y: tf.Tensor) -> tf.Tensor:
+            return tf.while_loop(lambda j, z: j < 2, lambda j, z: [j + 1, tf.nn.relu(z) * 0.5], [0, y], name="inner")[1]
+
+        def step(i: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
+            return [i + 1, _dense(inner(tf.tanh(y)), 16, "after") + 0.1]
+
+        x = tf.while_loop(lambda i, y: i < 3, step, [0, _dense(x, 16, "embed")], name="outer")[1]
+        return _dense(x, 4, "head")
+
+    return call, [spec(1, 6, 16)]
+
+
+@model
 def many_ends() -> Made:
     """Several inputs and outputs; ops with several results."""
 

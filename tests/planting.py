@@ -20,14 +20,15 @@ __all__ = ["KINDS", "Place", "blamed", "places", "plant", "report_on"]
 KINDS: dict[str, tuple[Callable[[tf.Tensor, str], tf.Tensor], tuple[str, ...]]] = {
     "roll": (lambda x, name: tf.roll(x, 1, 0, name=f"{name}/Roll"), ("Roll",)),
     "erfc": (lambda x, name: tf.math.erfc(x, name=f"{name}/Erfc"), ("Erfc",)),
-    "cast": (lambda x, name: _through_bool(x, name), ("Bool",)),
+    "cast": (lambda x, name: _through(x, name, "Bool", tf.bool), ("Bool",)),
+    "int8": (lambda x, name: _through(x, name, "Int8", tf.int8), ("Int8",)),
     "rank6": (lambda x, name: _rank6(x, name), ("Six", "Work")),
     "benign": (lambda x, name: tf.math.atan(x, name=f"{name}/Atan"), ()),
 }
 
 
-def _through_bool(x: tf.Tensor, name: str) -> tf.Tensor:
-    return tf.cast(tf.cast(x, tf.bool, name=f"{name}/Bool"), x.dtype, name=f"{name}/Back")
+def _through(x: tf.Tensor, name: str, op: str, dtype: tf.DType) -> tf.Tensor:
+    return tf.cast(tf.cast(x, dtype, name=f"{name}/{op}"), x.dtype, name=f"{name}/Back")
 
 
 def _rank6(x: tf.Tensor, name: str) -> tf.Tensor:
@@ -50,13 +51,14 @@ class Place:
 
 
 def places(model: Model) -> list[Place]:
-    """Every place of a model, in order."""
+    """Every place of a model, in order, but for what nothing reads in a body: coremltools may leave that out."""
     return [
         Place(graph.name, tensor)
         for graph in model.graphs.values()
         for name in graph.sorted(graph.order)
         for tensor in graph.ops[name].outputs
         if tensor.dtype == "float32" and tensor.shape and name not in graph.shape_arithmetic
+        if not graph.name or tensor.name in {*graph.results, *(t for op in graph.ops.values() for t in op.inputs)}
     ]
 
 

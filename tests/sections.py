@@ -6,14 +6,15 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bisect_convert.graph import Graph
+from bisect_convert.bodies import Bodies
+from bisect_convert.graph import Graph, Model
 from bisect_convert.model import Loaded
 from bisect_convert.prober import Prober
 from bisect_convert.slicer import Section
 from bisect_convert.verdict import Outcome
 from bisect_convert.workers import Workers
 
-__all__ = ["KINDS", "Drawn", "draw", "probe_some"]
+__all__ = ["KINDS", "Drawn", "draw", "probe_some", "take_out"]
 
 KINDS = ("prefix", "suffix", "chunk", "single", "set", "gap")
 
@@ -43,7 +44,9 @@ class Drawn:
         said += f", and {self.differs}" if self.differs else ""
         hint = f" at {failure.hint[-1].name}" if failure and failure.hint else ""
         ops = sorted(self.section.ops)
-        return f"{self.kind} of {len(ops)} ops in {self.section.graph or 'the main graph'}: {said}{hint}\n  {ops[:12]}"
+        removed = f" without {sorted(self.section.removed)}" if self.section.removed else ""
+        where = self.section.graph or "the main graph"
+        return f"{self.kind} of {len(ops)} ops in {where}: {said}{hint}\n  {ops[:12]}{removed}"
 
 
 def draw(graph: Graph, kind: str, rng: random.Random) -> frozenset[str]:
@@ -78,6 +81,19 @@ def _chunk(graph: Graph, start: str, size: int) -> set[str]:
     return found
 
 
+def take_out(model: Model, graph: str, ops: frozenset[str], rng: random.Random) -> frozenset[tuple[str, str]]:
+    """Some of what is in the bodies below the ops: a few single ops, or all but a few."""
+    bodies = Bodies(model)
+    inside = [place for call in sorted(ops) for place in bodies.atoms(graph, call)]
+    if not inside:
+        return frozenset()
+    chosen = frozenset(rng.sample(inside, min(len(inside), rng.choice((1, 1, 2, 3)))))
+    if rng.random() < 0.5:
+        return bodies.removed_but(graph, ops, chosen)
+    never = bodies.removed_but(graph, ops, frozenset())  # all that can go: not what counts a loop's turns
+    return frozenset((g, o) for g, o in chosen & never if o not in model.graphs[g].shape_arithmetic)
+
+
 def probe_some(
     loaded: Loaded, workers: Workers, count: int, seed: int, *, full: float = 0.3, values: float = 0.5
 ) -> Iterator[Drawn]:
@@ -90,7 +106,9 @@ def probe_some(
     for _ in range(count):
         graph = rng.choices(graphs, [len(g.atoms) for g in graphs])[0]
         kind = rng.choice(KINDS)
-        section = Section(graph.name, draw(graph, kind, rng))
+        ops = draw(graph, kind, rng)
+        removed = take_out(loaded.model, graph.name, ops, rng) if rng.random() < 0.7 else frozenset()
+        section = Section(graph.name, ops, removed)
         frontend = rng.random() >= full
         prober = Prober(loaded, workers, {})
         outcome = prober.outcome(section, kind, frontend=frontend)

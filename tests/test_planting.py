@@ -17,7 +17,7 @@ from bisect_convert.workers import Workers
 
 SEED = 7
 UNLIKE = ("roll", "cast", "rank6")
-IN_BODIES = [(name, kind) for name in ("cond", "loops") for kind in ("erfc", "cast")]
+IN_BODIES = [(name, kind) for name in ("cond", "loops", "nested_loops") for kind in ("erfc", "cast", "int8")]
 ALONE = [
     (name, UNLIKE[n % 3])
     for n, name in enumerate(["residual_cnn", "mobile", "unet", "attention", "embedding_mask", "spectrum", "many_ends"])
@@ -86,6 +86,12 @@ def test_two_culprits_of_one_kind_are_instances_of_one_finding(workers: Workers)
 def test_a_culprit_in_a_body_and_one_outside_are_both_found(workers: Workers) -> None:
     (inside,), (outside,) = some("loops", "erfc", 1, bodies=True), some("loops", "cast", 1)
     found_alone("loops", [(inside, "erfc"), (outside, "cast")], workers)
+
+
+@pytest.mark.parametrize("first", ["refine/state/add:0", "refine/mul:0"])
+def test_two_culprits_in_a_row_in_one_body_are_both_found(first: str, workers: Workers) -> None:
+    spots = {p.tensor.name: p for p in ground("loops")[1] if p.graph}
+    found_alone("loops", [(spots[first], "erfc"), (spots["refine/add:0"], "cast")], workers)
 
 
 def test_something_that_converts_is_not_blamed(workers: Workers) -> None:

@@ -121,6 +121,27 @@ def test_what_is_taken_out_of_a_body_comes_in_as_a_thread() -> None:
     assert list(made["threads"]["body"]) == ["a:0", "c:0"]
 
 
+def test_what_only_removed_ops_read_is_tied_to_what_it_leads_to() -> None:
+    ops = [
+        op("p", "Placeholder"),
+        op("a", "Relu", "p"),
+        op("b", "Tanh", "a"),
+        op("c", "Exp", "b"),
+        op("d", "Abs", "c", "p"),
+    ]
+    body = Graph("body", {o.name: o for o in ops}, ("d:0",), ("", "while", "body"))
+    model = model_of(op("x", "Placeholder"), op("while", "While", "x", functions=(("body", "body"),)), body=body)
+
+    def ends(*gone: str) -> list[tuple[str, str]]:
+        made = planned(model, "while", removed=frozenset(("body", name) for name in gone))
+        return [(e["tensor"], e["into"]) for e in made["ends"]["body"]]
+
+    assert ends("b") == [("a:0", "b:0")]
+    assert ends("b", "c") == [("a:0", "c:0")]
+    assert ends("d") == [("c:0", "d:0")]
+    assert ends("a") == ends("a", "b", "c", "d") == []
+
+
 def test_renamed_ops_enter_under_a_neutral_name() -> None:
     assert [e["name"] for e in planned(PLAIN, "b", renamed=frozenset({"a"}))["entries"]] == ["cut_entry_0"]
     assert [e["name"] for e in planned(PLAIN, "b")["entries"]] == [None]
