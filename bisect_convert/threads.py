@@ -136,16 +136,20 @@ def _take_out(
 
 def _keep_only(function: Any, kept: list[Any], ops: set[str]) -> None:
     """Make these nodes the function's own, and forget its control outputs that were among the removed ops."""
+    _drop_control_results(function, ops)
+    copies = [n.SerializeToString() for n in kept]
+    del function.node_def[:]
+    for copy in copies:
+        function.node_def.add().ParseFromString(copy)
+
+
+def _drop_control_results(function: Any, ops: set[str]) -> None:
     gone = [k for k, v in function.control_ret.items() if v in ops]
     for key in gone:
         del function.control_ret[key]
     outputs = [o for o in function.signature.control_output if o not in gone]
     del function.signature.control_output[:]
     function.signature.control_output.extend(outputs)
-    copies = [n.SerializeToString() for n in kept]
-    del function.node_def[:]
-    for copy in copies:
-        function.node_def.add().ParseFromString(copy)
 
 
 def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
