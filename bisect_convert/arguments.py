@@ -72,7 +72,12 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     search.add_argument("--first", action="store_true", help="stop at the first finding")
     search.add_argument("--timeout", metavar="SECONDS", type=_positive, help="time limit of one probe")
     search.add_argument("--memory", metavar="GIB", type=_positive, help="memory limit of one probe")
-    search.add_argument("--jobs", metavar="N", type=_count, default=1, help="worker processes (default: 1)")
+    search.add_argument("--jobs", metavar="N", type=_count, default=1, help="probes that may run at once (default: 1)")
+    kept = search.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--cache", metavar="DIR", help="where outcomes are kept for later runs (default: the user's cache)"
+    )
+    kept.add_argument("--no-cache", action="store_true", help="neither read nor keep outcomes")
     search.add_argument(
         "--allow-code", action="store_true", help="load Keras files that hold Python code, which runs (Lambda layers)"
     )

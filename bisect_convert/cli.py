@@ -76,7 +76,8 @@ def _run(arguments: argparse.Namespace) -> int:
         with _progress(arguments) as told:
             wishes = Wishes(
                 signature=arguments.signature, first=arguments.first, timeout=arguments.timeout,
-                memory=arguments.memory, allow_code=arguments.allow_code, told=told, out=staged,
+                memory=arguments.memory, allow_code=arguments.allow_code, told=told, jobs=arguments.jobs,
+                cache=_cache(arguments), out=staged,
             )  # fmt: skip
             try:
                 report, stopped = find_packed(arguments.model, packed_options(arguments), wishes, workers), False
@@ -84,6 +85,14 @@ def _run(arguments: argparse.Namespace) -> int:
                 report, stopped = stop.report, True
         status = _hand_over(report, arguments.format, out, staged)
         return _INCONCLUSIVE if stopped and status != _BAD else status
+
+
+def _cache(arguments: argparse.Namespace) -> Path | None:
+    from bisect_convert.cache import user_folder
+
+    if arguments.no_cache:
+        return None
+    return user_folder() if arguments.cache is None else Path(arguments.cache)
 
 
 def _hand_over(report: Report, format: str, out: Path | None, staged: Path | None = None) -> int:

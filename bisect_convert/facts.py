@@ -43,10 +43,10 @@ def write_facts(graph_def: Any, folder: Path, request: dict[str, Any]) -> dict[s
     """
     if request.get("define"):
         converter.define_functions(graph_def.library.function)
-    digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
     functions = _functions(graph_def)
     del graph_def.library.function[:]
     graph_def.library.function.extend(functions.values())
+    digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
     weights = _slim(graph_def)
     graph, placeholders = _import(graph_def, request.get("inputs") or [])
     symbols = equal_sizes(graph_def, graph) if not request.get("failure") else {}

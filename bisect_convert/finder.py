@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert import options as convert_options
+from bisect_convert.cache import Cache, user_folder
 from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.hunt import Found
 from bisect_convert.paths import check_path
@@ -35,6 +36,7 @@ def find(
     verbose: bool = False,
     told: Callable[[Probe], None] = lambda probe: None,
     workers: Workers | None = None,
+    cache: bool | str | os.PathLike[str] = False,
     out: str | os.PathLike[str] | None = None,
     **convert_kwargs: Any,
 ) -> Report:
@@ -42,7 +44,9 @@ def find(
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at one finding.
-    Calls that share `workers` start them once. In `out` each finding gets a folder with a script that reproduces it.
+    `jobs` probes may run at once: the report is the same for any number. `cache`: a folder where outcomes are kept for
+    later runs, or True for the user's own. Calls that share `workers` start them once. In `out` each finding gets a folder
+    with a script that reproduces it.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
 
@@ -53,6 +57,7 @@ def find(
     packed = convert_options.pack(convert_kwargs)
     wishes = Wishes(
         signature=signature, first=first, timeout=timeout, memory=memory, allow_code=allow_code, told=told,
+        jobs=jobs, cache=user_folder() if cache is True else Path(cache) if cache else None,
         out=None if out is None else Path(out),
     )  # fmt: skip
     if isinstance(model, (str, os.PathLike)):
@@ -71,21 +76,30 @@ class Wishes:
     memory: float | None = None
     allow_code: bool = False
     told: Callable[[Probe], None] = lambda probe: None
+    jobs: int = 1
+    cache: Path | None = None
+    """The folder where outcomes are kept; None: nowhere."""
     out: Path | None = None
     """Where each finding gets a folder finding-N with its repro; None: nowhere."""
 
 
 def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: Workers) -> Report:
     """Return what `find` does, given options as `options.pack` makes them and workers that the caller ends."""
+    warnings: list[str] = []
+    cache = None if wishes.cache is None else Cache(wishes.cache, warnings.append)
     run = Run(model, packed, workers, signature=wishes.signature, allow_code=wishes.allow_code)
+    run.notes = warnings
     try:
         prober = Prober(
-            run.loaded, workers, packed, timeout=wishes.timeout, memory=wishes.memory, told=wishes.told
+            run.loaded, workers, packed, timeout=wishes.timeout, memory=wishes.memory, jobs=wishes.jobs, cache=cache,
+            told=wishes.told,
         )  # fmt: skip
         try:
             run.search(prober, first=wishes.first, completed=partial(_with_repro, wishes.out, prober, run))
-        except KeyboardInterrupt:
-            run.notes.append("stopped before the search was done")
+        except (KeyboardInterrupt, Stopped) as stop:
+            run.notes.append(
+                f"{stop}: run it again" if isinstance(stop, Stopped) else "stopped before the search was done"
+            )
             raise Stopped("stopped", run.report(prober)) from None
         return run.report(prober)
     finally:

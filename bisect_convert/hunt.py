@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from bisect_convert.control import FICKLE, Control
 from bisect_convert.descend import MOST_CULPRITS, Descent
 from bisect_convert.graph import Graph
 from bisect_convert.locate import Cause
 from bisect_convert.prober import Prober
-from bisect_convert.slicer import Section, Unsliceable, canonical, plan, whole
+from bisect_convert.slicer import Section, Unsliceable, canonical, feedable, plan, whole
 from bisect_convert.verdict import ARGUMENTS, Failure, Outcome, Signature, Stage, Verdict
 
 __all__ = ["Found", "Hunt"]
 
-#: Failures that a slow or a full machine brings about: without a second one, nothing is blamed.
-_FICKLE = frozenset({"timeout", "MemoryError"})
 #: From how many ops on it pays to begin on the rest before it is known.
 _LARGE = 60
 _HANDLES = frozenset({"string", "resource", "variant"})
@@ -57,6 +56,7 @@ class Hunt:
         self.model = prober.model
         self.complete = False
         self.notes: list[str] = []
+        self.control = Control(prober)
         self.descent = Descent(prober)
         self._unprobed: list[Found] = []
 
@@ -67,14 +67,19 @@ class Hunt:
         self._foresee()
         while todo:
             section = todo.pop(0)
-            outcome = self.prober.outcome(section, "the whole model" if section == whole(self.model) else "the rest")
-            if outcome.unresolved is not None:
-                self._give_up(f"what is left could not be probed: {outcome.unresolved}")
-            elif outcome.failure is not None:
+            steady = self.prober.unsteady is None
+            outcome = self.control.outcome(section)
+            found = None
+            if outcome.failure is not None and steady is (self.prober.unsteady is None):
                 found = self._cause(section, outcome.failure)
-                if found is None:
-                    self._give_up(f"no section fails as the whole does ({outcome.failure.type})")
-                    continue
+            if steady and self.prober.unsteady is not None:
+                self.notes.append(self.control.sample())
+                todo.insert(0, section)
+            elif outcome.unresolved is not None:
+                self._give_up(f"what is left could not be probed: {outcome.unresolved}")
+            elif outcome.failure is not None and found is None:
+                self._give_up(f"no section fails as the whole does ({outcome.failure.type})")
+            elif found is not None:
                 yield found
                 if found.argument is None:
                     todo = self._rest(section, found) + todo
@@ -85,12 +90,16 @@ class Hunt:
                     todo.insert(0, section)
 
     def _foresee(self) -> None:
-        """Begin on the likely rest of a large model: what is left without the ops of types that have no conversion."""
+        """Begin on what is likely to be asked next: the rest of a large model without the ops of types that have no
+        conversion, else the second control.
+        """
         main = self.model.main
         unknown = frozenset(n for n in main.atoms if main.ops[n].type not in self.prober.loaded.convertible)
         unknown = frozenset(n for n in unknown if not main.ops[n].type.startswith("Placeholder"))
-        if unknown and len(main.atoms) >= _LARGE:
-            self.prober.ahead(Section("", _feedable(main, main.atoms - unknown, main.atoms)[0]))
+        if not unknown:
+            self.prober.ahead([whole(self.model)], again=True)
+        elif len(main.atoms) >= _LARGE:
+            self.prober.ahead([Section("", feedable(main, main.atoms - unknown, main.atoms)[0])])
 
     def causes_with_weights(self) -> Iterator[Found]:
         """Yield the failure, if any, of the model with its true weights, where it converts with repeated values."""
@@ -126,7 +135,7 @@ class Hunt:
         self, section: Section, here: frozenset[str], below: frozenset[tuple[str, str]]
     ) -> tuple[Section, frozenset[str]]:
         graph = self.model.graphs[section.graph]
-        ops, lost = _feedable(graph, section.ops - here, section.ops)
+        ops, lost = feedable(graph, section.ops - here, section.ops)
         return Section(section.graph, ops, section.removed | below), lost
 
     def _sliceable(self, section: Section) -> bool:
@@ -159,12 +168,20 @@ class Hunt:
             return Found(failure, (), section, False, True, argument=argument)
         cause = self.descent.search(section, failure)
         if cause is None or len(cause.ops) > MOST_CULPRITS:
+            self.control.holds(section, failure)
             return None
         if (argument := self._given_input(cause)) is not None:
             return Found(failure, (), cause.witness, cause.minimal, True, argument=argument)
         target = cause.failure.signature
+        if len(cause.ops) > 1 and not self.control.holds(cause.witness, cause.failure):
+            return None
+        if self.prober.unsteady is not None and not self.control.singled_out(section, cause):
+            self._give_up(f"{cause.ops[0]} was suspected, but what is left without it fails so too now and then")
+            return None
         confirmed = self.prober.verdict(cause.witness, target, "confirm", fresh=True) is Verdict.FAIL
-        if not confirmed and target.kind in _FICKLE:
+        if not confirmed and not self.control.holds(cause.witness, cause.failure):
+            return None
+        if not confirmed and target.kind in FICKLE:
             self._give_up(
                 f"{cause.ops[0]} was suspected, but it did not fail so again when asked afresh ({target.kind})"
             )
@@ -227,12 +244,13 @@ class Hunt:
         pool = section.ops if section.graph == cause.graph else graph.atoms - removed
         unknown = kind not in self.prober.loaded.convertible
         form = canonical(graph, first)
+        alike = [n for n in graph.sorted(pool - {first}) if graph.ops[n].type == kind]
+        alike = [n for n in alike if unknown or canonical(graph, n) == form]
+        sections = [Section(cause.graph, graph.close({n})) for n in alike]
         found = []
-        for name in graph.sorted(pool - {first}):
-            if graph.ops[name].type != kind or not (unknown or canonical(graph, name) == form):
-                continue
-            closed = graph.close({name})
-            if self.prober.verdict(Section(cause.graph, closed), target, "another instance") is Verdict.FAIL:
+        for index, name in enumerate(alike):
+            self.prober.ahead(sections[index:], target=target)
+            if self.prober.verdict(sections[index], target, "another instance") is Verdict.FAIL:
                 found.append(name)
         return found
 
@@ -243,20 +261,3 @@ def _later(outcome: Outcome, failure: Failure) -> bool:
         return False
     was, now = failure.signature, outcome.failure.signature
     return now.stage > was.stage or (was.pass_name == ARGUMENTS != now.pass_name)
-
-
-def _feedable(graph: Graph, ops: frozenset[str], before: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Split the ops into those that can be converted without what was cut out, and those that cannot be fed."""
-    lost: set[str] = set()
-    changed = True
-    while changed:
-        changed = False
-        for name in graph.sorted(ops - lost):
-            reads = [t for t in graph.entering(frozenset({name})) if t.op in before and t.op not in ops - lost]
-            unfed = any(not t.severable for t in reads)
-            makes = any(t.dtype == "variant" for t in graph.ops[name].outputs)
-            sinks = set(graph.dag.successors(name)) & before
-            if unfed or (makes and sinks and not sinks & (ops - lost)):
-                lost.add(name)
-                changed = True
-    return ops - lost, frozenset(lost)

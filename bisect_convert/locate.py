@@ -5,7 +5,7 @@ A hint orders the questions and never convicts: whatever is returned has been se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bisect_convert.bodies import Bodies
@@ -53,6 +53,13 @@ class Locator:
             return part, self.prober.verdict(part, target, question)
 
         return ask
+
+    def ahead(self, section: Section, target: Signature, some: Iterable[Iterable[str]]) -> None:
+        """Begin on questions of `ask` that may come next."""
+        graph = self.model.graphs[section.graph]
+        outside = graph.atoms - section.ops
+        parts = (self.part(section, graph.close(section.ops.intersection(ops), outside)) for ops in some)
+        self.prober.ahead(parts, target=target)
 
     def part(self, section: Section, ops: frozenset[str]) -> Section:
         """The section of these ops, with what is taken out of the bodies below them, and nothing else."""
@@ -108,7 +115,11 @@ class Locator:
         graph = self.model.graphs[section.graph]
         ask = self.ask(section, target)
         chain = graph.prefixes(section.ops)
-        flip = first_failing(len(chain), lambda i: ask(chain[i], f"the first {i} ops")[1])
+        flip = first_failing(
+            len(chain),
+            lambda i: ask(chain[i], f"the first {i} ops")[1],
+            lambda some: self.ahead(section, target, (chain[i] for i in some)),
+        )
         last = chain[flip.bad] - chain[flip.good]
         upstream = graph.upstream(last, len(section.ops)) & chain[flip.bad]
         for radius in _RADII:
@@ -122,7 +133,9 @@ class Locator:
         if ask(upstream, "all that is upstream of it")[1] is not Verdict.FAIL:
             order = graph.sorted(chain[flip.bad])
         suffix = first_failing(
-            len(order) + 1, lambda i: ask(frozenset(order[len(order) - i :]), f"the last {i} of these ops")[1]
+            len(order) + 1,
+            lambda i: ask(frozenset(order[len(order) - i :]), f"the last {i} of these ops")[1],
+            lambda some: self.ahead(section, target, (order[len(order) - i :] for i in some)),
         )
         part, verdict = ask(frozenset(order[len(order) - suffix.bad :]), "the section between them")
         return part if verdict is Verdict.FAIL else None
@@ -135,6 +148,7 @@ class Locator:
             self._units(graph, witness, failure),
             lambda ops: ask(frozenset(ops), "without some of it")[1],
             MOST_QUESTIONS,
+            lambda some: self.ahead(witness, target, some),
         )
         ops = self._last_consumer(graph, smallest.needed or smallest.items[-1:], within, target)
         items = smallest.items if ops == smallest.needed else ops

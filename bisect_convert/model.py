@@ -25,6 +25,8 @@ class Loaded:
     convertible: frozenset[str]
     inputs: tuple[dict[str, Any], ...]
     slim: bool
+    mib: float = 0.0
+    """The size of the true weights."""
 
 
 def read_facts(folder: Path) -> Loaded:
@@ -46,6 +48,7 @@ def read_facts(folder: Path) -> Loaded:
         frozenset(facts["convertible"]),
         tuple(facts["inputs"]),
         bool(facts["slim"]),
+        (folder / "weights.pb").stat().st_size / 2**20,
     )
 
 

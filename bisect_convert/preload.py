@@ -9,10 +9,12 @@ kept for `versions` to raise in a worker: raised here it would end the fork serv
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib
 import logging
 import os
 import re
+from pathlib import Path
 
 from bisect_convert.errors import EnvironmentError_
 
@@ -37,6 +39,7 @@ def _prepare() -> None:
         from bisect_convert import convert, converter, loading  # noqa: F401
     except ImportError as error:
         raise EnvironmentError_(f"coremltools and tensorflow do not fit together: {error}; {_remedy()}") from error
+    _found["converter"] = _fingerprint()
     converter.check()
     converter.install()
     if os.environ.get("BISECT_CONVERT_VERBOSE") != "1":
@@ -57,6 +60,13 @@ def _version(name: str, least: tuple[int, ...]) -> str:
     if tuple(int(n) for n in re.findall(r"\d+", version)[:2]) < least:
         raise EnvironmentError_(f"{name} {version} is too old; {_remedy()}")
     return version
+
+
+def _fingerprint() -> str:
+    """A digest that changes where somebody edits the installed coremltools, as one does who mends it."""
+    files = sorted((Path(importlib.import_module("coremltools").__file__ or "").parent / "converters").rglob("*.py"))
+    marks = [f"{file}:{(stat := file.stat()).st_size}:{stat.st_mtime_ns}" for file in files]
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()
 
 
 def _remedy() -> str:

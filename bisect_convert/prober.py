@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+import itertools
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from bisect_convert.cache import Cache
+from bisect_convert.limits import Limits, spare_memory
+from bisect_convert.line import Line
 from bisect_convert.model import Loaded
 from bisect_convert.report import Probe
 from bisect_convert.slicer import Section, Unsliceable, canonical, plan
+from bisect_convert.steadiness import Tally, died, face
 from bisect_convert.verdict import Failure, Outcome, Signature, Stage, Verdict, judge
 from bisect_convert.workers import Workers
 
 __all__ = ["Prober"]
 
-
-#: Seconds that a small section never takes unless it hangs.
-_PATIENCE = 10.0
+T = TypeVar("T")
+#: Seconds after which one question is not asked again, however unsteady its answers are.
+_LONGEST = 90.0
 
 
 class Prober:
-    """Asks workers about sections of one model under one set of options; what was asked once is not asked again."""
+    """Asks workers about sections of one model under one set of options; what was asked once is not asked again.
+
+    timeout (seconds) and memory (GiB) limit each probe; jobs: how many probes may run at once; cache: outcomes of earlier
+    runs. A probe whose process died is made twice. Once a question has been answered in two ways, `unsteady` has those
+    answers: what was concluded from single ones until then does not hold, and each question is asked until it is settled.
+    """
 
     def __init__(
         self,
@@ -34,6 +43,8 @@ class Prober:
         *,
         timeout: float | None = None,
         memory: float | None = None,
+        jobs: int = 1,
+        cache: Cache | None = None,
         told: Callable[[Probe], None] = lambda probe: None,
     ) -> None:
         self.loaded = loaded
@@ -42,12 +53,16 @@ class Prober:
         self.journal: list[Probe] = []
         self.asked = 0
         self.cached = 0
+        self.unsteady: Tally | None = None
+        self.rate = 1.0
+        ops = sum(len(g.order) for g in self.model.graphs.values())
+        self.limits = Limits(ops, loaded.mib, timeout, memory or spare_memory(jobs))
         self._workers = workers
-        self._timeout = timeout
-        self._memory = memory
+        self._jobs = jobs
         self._told = told
         self._known: dict[tuple[Any, ...], Outcome] = {}
-        self._ahead: dict[str, Future[dict[str, Any]]] = {}
+        versions = {} if cache is None else workers.versions()
+        self._line = Line(workers, cache, {"model": self.model.digest, **versions})
 
     def outcome(
         self, section: Section, question: str, *, frontend: bool = False, fresh: bool = False, options: Any = None
@@ -60,12 +75,28 @@ class Prober:
             found = full if full.failure is None or full.failure.signature.stage <= Stage.LOWERING else None
         cached = found is not None
         if found is None:
-            found = self._probe(section, frontend=frontend, fresh=fresh, options=chosen)
+            found, cached = self._probe(section, frontend=frontend, fresh=fresh, options=chosen)
         self._known[key] = found
         if not fresh and options is None:
             self._remember(section, frontend, found)
         self._note(section, question, found, cached)
         return found
+
+    def control(self, section: Section, question: str) -> Outcome:
+        """Return what came of converting the section, which is done twice: the prober is unsteady where that differs."""
+        key = (section, False, False, "None")
+        known = self._known.get(key)
+        first, cached = (
+            (known, True) if known else self._probe(section, frontend=False, fresh=False, options=self.options)
+        )
+        kind = "" if first.failure is None else first.failure.type
+        if first.unresolved is None and kind != "timeout" and not died(first) and self.unsteady is None:
+            second, _ = self._probe(section, frontend=False, fresh=False, options=self.options, attempt=1)
+            if face(second) != face(first):
+                self._waver(first, second)
+        self._known[key] = first
+        self._note(section, question, first, cached)
+        return first
 
     def trial(
         self,
@@ -85,7 +116,7 @@ class Prober:
         if found is None:
             extra = {"trial": True, **({"op": op, "recipe": recipe} if recipe else {})}
             chosen = self.options if options is None else options
-            found = self._probe(section, frontend=False, fresh=False, options=chosen, extra=extra)
+            found, cached = self._probe(section, frontend=False, fresh=False, options=chosen, extra=extra)
         self._known[key] = found
         self._note(section, question, found, cached)
         self.asked, self.cached = counts
@@ -94,28 +125,21 @@ class Prober:
     def carve(self, section: Section, folder: Path, failure: Failure) -> dict[str, Any] | None:
         """Write the section, true weights and all, to `folder`/section.pb; returns what else its repro needs."""
         try:
-            made = plan(self.model, section, self.loaded.files)
+            answer = self._line.ask({
+                "do": "carve", **self._about(section, fresh=True), "options": dict(self.options),
+                "out": str(folder.absolute()), "type": failure.type, "message": failure.message, "trial": True,
+                "check": bool(failure.traceback),
+            })  # fmt: skip
         except Unsliceable:
             return None
-        answer = self._workers.ask({
-            "do": "carve", "folder": str(self.loaded.folder), "plan": made, "options": dict(self.options),
-            "out": str(folder.absolute()), "type": failure.type, "message": failure.message, "trial": True,
-            "check": bool(failure.traceback),
-            "memory": self._memory, "timeout": self._timeout,
-        })  # fmt: skip
         return answer["carved"] if "carved" in answer else None
 
     def differs(self, section: Section) -> str | None:
         """Return in what the section's values in TensorFlow differ from the model's: "" in nothing, None if unknown."""
         try:
-            made = plan(self.model, section, self.loaded.files)
+            return self._line.ask({"do": "compare", **self._about(section, fresh=True)}).get("differs")
         except Unsliceable:
             return None
-        answer = self._workers.ask({
-            "do": "compare", "folder": str(self.loaded.folder), "plan": made,
-            "memory": self._memory, "timeout": self._timeout,
-        })  # fmt: skip
-        return answer.get("differs")
 
     def without(self, argument: str) -> None:
         """From here on leave out this argument of `ct.convert`; what was known with it no longer counts."""
@@ -125,23 +149,38 @@ class Prober:
     def verdict(self, section: Section, target: Signature, question: str, *, fresh: bool = False) -> Verdict:
         """Return the section's outcome as seen against the target; only the stages up to the target's are run."""
         frontend = target.stage <= Stage.LOWERING
-        outcome = self.outcome(section, question, frontend=frontend, fresh=fresh)
-        verdict = judge(outcome, target)
+        if self.unsteady is None:
+            outcome = self.outcome(section, question, frontend=frontend, fresh=fresh)
+            verdict = judge(outcome, target)
+        else:
+            verdict = self._settled_verdict(section, target, question, fresh)
         self.journal[-1] = replace(self.journal[-1], verdict=verdict.value)
         self._told(self.journal[-1])
         return verdict
 
-    def ahead(self, section: Section) -> None:
-        """Begin a probe of the section that is likely to be asked for; it counts once it is."""
-        with contextlib.suppress(Unsliceable):
-            request = self._request(section, frontend=False, fresh=False, options=self.options)
-            self._ahead[json.dumps(request)] = self._workers.send(request)
+    def ahead(self, sections: Iterable[Section], *, target: Signature | None = None, again: bool = False) -> None:
+        """Begin probes of sections that are likely to be asked for; each counts once it is.
+
+        With a `target` that is done where several may run at once, and for as many as may; `again`: a second conversion.
+        """
+        if self.unsteady is not None or (target is not None and self._jobs < 2):
+            return
+        frontend = target is not None and target.stage <= Stage.LOWERING
+        for section in itertools.islice(sections, self._jobs):
+            if (section, frontend, False, "None") not in self._known and self._like(section, frontend) is None:
+                with contextlib.suppress(Unsliceable):
+                    request = self._request(section, frontend=frontend, fresh=False, options=self.options)
+                    self._line.begin(request, int(again))
 
     def _request(self, section: Section, *, frontend: bool, fresh: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+        about = self._about(section, frontend=frontend, fresh=fresh)
+        return {"do": "probe", **about, "options": dict(options), "frontend": frontend, "weights": fresh}
+
+    def _about(self, section: Section, **how: bool) -> dict[str, Any]:
+        """Which section a request is about, and its limits; raises Unsliceable."""
         return {
-            "do": "probe", "folder": str(self.loaded.folder), "plan": plan(self.model, section, self.loaded.files),
-            "options": dict(options), "frontend": frontend, "weights": fresh, "memory": self._memory,
-            "timeout": self._patience(fresh),
+            "folder": str(self.loaded.folder), "plan": plan(self.model, section, self.loaded.files),
+            "memory": self.limits.memory_of(len(section.ops)), "timeout": self.limits.of(len(section.ops), **how),
         }  # fmt: skip
 
     def _probe(
@@ -152,23 +191,89 @@ class Prober:
         fresh: bool,
         options: Mapping[str, Any],
         extra: Mapping[str, Any] | None = None,
-    ) -> Outcome:
+        attempt: int = 0,
+    ) -> tuple[Outcome, bool]:
+        """Return the outcome, and whether it is one of an earlier run."""
         try:
             request = self._request(section, frontend=frontend, fresh=fresh, options=options) | dict(extra or {})
         except Unsliceable as reason:
-            return Outcome(unresolved=str(reason))
-        self.asked += 1
-        begun = self._ahead.pop(json.dumps(request), None)
-        answer = self._workers.ask(request) if begun is None else self._workers.answer(begun)
-        if "outcome" in answer:
-            return Outcome.from_json(answer["outcome"])
-        return _death(answer, frontend)
+            return Outcome(unresolved=str(reason)), False
+        if self.unsteady is not None and not extra:
+            settled, tally = self._until(lambda tally: tally.settled(self.rate), request)
+            return settled or tally.outcomes[-1], False
+        if (kept := self._line.kept(request, attempt)) is not None:
+            return kept, True
+        outcome = self._ask(request, attempt)
+        if died(outcome):
+            second = self._ask(request, attempt)
+            if face(second) != face(outcome):
+                self._waver(outcome, second)
+                return (second if died(outcome) else outcome), False
+        self._line.keep(request, outcome, attempt)
+        return outcome, False
 
-    def _patience(self, fresh: bool) -> float | None:
-        """The time limit of one probe; what is to confirm an accusation gets enough of it for any honest conversion."""
-        if self._timeout is None or not fresh:
-            return self._timeout
-        return max(3 * self._timeout, _PATIENCE)
+    def _ask(self, request: dict[str, Any], attempt: int = 0) -> Outcome:
+        self.asked += 1
+        return self._line.probe(request, attempt)
+
+    # --- answers that differ -----------------------------------------------------------------------------------------
+
+    def _waver(self, *outcomes: Outcome) -> None:
+        """From here on ask each question until it is settled, and forget what single answers said."""
+        if self.unsteady is None:
+            self.unsteady = Tally(outcomes)
+            self._known.clear()
+
+    def steady(self, section: Section, target: Signature, times: int) -> bool:
+        """Return whether the section fails as the target does each of so many times; else the prober is unsteady.
+
+        Not counted in `asked`: it is no question of the search.
+        """
+        asked = self.asked
+        request = self._request(section, frontend=target.stage <= Stage.LOWERING, fresh=False, options=self.options)
+        for attempt in range(1, times + 1):
+            outcome = self._line.kept(request, attempt)
+            if outcome is None:
+                outcome = self._ask(request, attempt)
+                self._line.keep(request, outcome, attempt)
+            if judge(outcome, target) is not Verdict.FAIL:
+                self._waver(outcome)
+                break
+        self.asked = asked
+        return self.unsteady is None
+
+    def sample(self, section: Section, times: int) -> Tally:
+        """Convert the section so many times and keep the count; from it comes how often a failure shows."""
+        request = self._request(section, frontend=False, fresh=False, options=self.options)
+        _, self.unsteady = self._until(lambda tally: len(tally.outcomes) >= times or None, request, self.unsteady)
+        self._known.clear()
+        return self.unsteady
+
+    def _until(
+        self, settled: Callable[[Tally], T | None], request: dict[str, Any], tally: Tally | None = None
+    ) -> tuple[T | None, Tally]:
+        """Ask until the answers are settled; None with them where that takes too long."""
+        started, tally = time.monotonic(), tally or Tally(())
+        while (found := settled(tally)) is None and time.monotonic() - started < _LONGEST:
+            tally = Tally((*tally.outcomes, self._ask(request)))
+        return found, tally
+
+    def _settled_verdict(self, section: Section, target: Signature, question: str, fresh: bool) -> Verdict:
+        frontend = target.stage <= Stage.LOWERING
+        key = ("settled", section, target, fresh)
+        if (known := self._known.get(key)) is not None:
+            self._note(section, question, known, True)
+            return judge(known, target)
+        try:
+            request = self._request(section, frontend=frontend, fresh=fresh, options=self.options)
+            verdict, tally = self._until(lambda tally: tally.verdict(target, self.rate), request)
+        except Unsliceable as reason:
+            tally, verdict = Tally((Outcome(unresolved=str(reason)),)), Verdict.UNRESOLVED
+        verdict = verdict or Verdict.UNRESOLVED
+        told = next((o for o in reversed(tally.outcomes) if judge(o, target) is verdict), tally.outcomes[-1])
+        self._known[key] = told
+        self._note(section, f"{question} ({tally.words()})", told, False)
+        return verdict
 
     def _like(self, section: Section, frontend: bool) -> Outcome | None:
         """The outcome of a one-op section that is the same but for its names, if there was one."""
@@ -195,15 +300,3 @@ class Prober:
             detail, verdict = f"{outcome.failure.type}: {first}", "fails"
         self.journal.append(Probe(question, len(section.ops), verdict, detail, cached, outcome.seconds))
         self._told(self.journal[-1])
-
-
-def _death(answer: Mapping[str, Any], frontend: bool) -> Outcome:
-    """The outcome of a probe whose worker died, ran out of time or of memory."""
-    kind = "MemoryError" if answer.get("memory") else str(answer.get("death"))
-    words = {
-        "timeout": "the conversion ran over its time limit",
-        "MemoryError": "the conversion ran over its memory limit",
-    }
-    message = words.get(kind, f"the conversion ended its process ({kind})")
-    stage = Stage.LOWERING if frontend else Stage.BACKEND
-    return Outcome(Failure(Signature(stage, None, kind, message), kind, message))

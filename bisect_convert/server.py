@@ -29,13 +29,20 @@ from pebble import CONSTS, ProcessExpired, ProcessPool
 
 __all__ = ["main", "work"]
 
+#: Seconds between two looks at whether workers are still there.
+_POLL = 0.2
+
 
 def work(request: dict[str, Any]) -> dict[str, Any]:
     """Do one request in a worker and return the answer; a fault of the request is an answer with "error"."""
     from bisect_convert.errors import BisectConvertError
 
+    if "mark" in request:
+        Path(request["mark"]).write_text(str(os.getpid()))
     try:
         return _do(request)
+    except SystemExit as left:
+        return {"death": f"exit {left.code or 0}"}
     except BisectConvertError as error:
         return {"error": type(error).__name__, "message": str(error)}
     except MemoryError:
@@ -93,14 +100,30 @@ def _quiet(folder: str | None = None) -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(dir=folder)
 
 
-def _settle(number: int, future: Any, *, out: Any, lock: threading.Lock) -> None:
+def _watch(running: dict[Path, Any]) -> None:
+    """Cancel each task whose worker has left with exit status 0: the pool waits for such a one until time is up."""
+    while True:
+        time.sleep(_POLL)
+        for mark, future in list(running.items()):
+            with contextlib.suppress(OSError, ValueError):
+                process = int(mark.read_text())
+                try:
+                    os.kill(process, 0)
+                except ProcessLookupError:
+                    time.sleep(_POLL)  # for the pool to notice a death of another kind by itself
+                    future.cancel()
+
+
+def _settle(number: int, future: Any, *, mark: Path, running: dict[Path, Any], out: Any, lock: threading.Lock) -> None:
     """Write the answer of a finished task; a worker's death is an answer too."""
+    running.pop(mark, None)
+    mark.unlink(missing_ok=True)
     try:
         answer = future.result()
     except TimeoutError:
         answer = {"death": "timeout"}
     except CancelledError:
-        answer = {"death": "cancelled"}
+        answer = {"death": "exit 0"}
     except ProcessExpired as error:
         code = error.exitcode
         name = signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
@@ -143,11 +166,15 @@ def main() -> None:
     context.set_forkserver_preload(["bisect_convert.preload"])
     (folder / "tmp").mkdir()
     pool = ProcessPool(max_workers=workers, initializer=_quiet, initargs=(str(folder / "tmp"),), context=context)
+    running: dict[Path, Any] = {}
+    threading.Thread(target=_watch, args=(running,), daemon=True).start()
     try:
         while (line := requests.get()) is not None:
             request = json.loads(line)
-            future = pool.schedule(work, args=(request,), timeout=request.get("timeout"))
-            future.add_done_callback(partial(_settle, request["id"], out=out, lock=lock))
+            mark = folder / "tmp" / f"{request['id']}.pid"
+            future = pool.schedule(work, args=({**request, "mark": str(mark)},), timeout=request.get("timeout"))
+            running[mark] = future
+            future.add_done_callback(partial(_settle, request["id"], mark=mark, running=running, out=out, lock=lock))
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()

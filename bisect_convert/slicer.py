@@ -14,7 +14,7 @@ import networkx as nx
 
 from bisect_convert.graph import Graph, Model, Op, Tensor
 
-__all__ = ["Section", "Unsliceable", "canonical", "plan", "whole"]
+__all__ = ["Section", "Unsliceable", "canonical", "feedable", "plan", "whole"]
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,23 @@ def _ends(body: Graph, gone: set[str], threads: list[Tensor]) -> list[dict[str, 
         if into is not None:
             found.append({**_fact(tensors[0]), "into": into})
     return found
+
+
+def feedable(graph: Graph, ops: frozenset[str], before: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the ops split into those that can be converted without what was cut out, and those that cannot be fed."""
+    lost: set[str] = set()
+    changed = True
+    while changed:
+        changed = False
+        for name in graph.sorted(ops - lost):
+            reads = [t for t in graph.entering(frozenset({name})) if t.op in before and t.op not in ops - lost]
+            unfed = any(not t.severable for t in reads)
+            makes = any(t.dtype == "variant" for t in graph.ops[name].outputs)
+            sinks = set(graph.dag.successors(name)) & before
+            if unfed or (makes and sinks and not sinks & (ops - lost)):
+                lost.add(name)
+                changed = True
+    return ops - lost, frozenset(lost)
 
 
 def canonical(graph: Graph, op: str) -> str:

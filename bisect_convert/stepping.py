@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from bisect_convert.workers import Workers
 
 __all__ = ["ANSWERS", "Asked", "Question", "Walk"]
 
+_BY_HAND = "answered by hand"
 #: What a person may answer in the converter's place.
 ANSWERS = {"fails": Verdict.FAIL, "converts": Verdict.PASS, "skip": Verdict.UNRESOLVED}
 
@@ -165,8 +167,8 @@ class Walk:
 
     def _halt(self) -> None:
         """Wait here, before a probe of the search, until it is let go on."""
-        if threading.current_thread() is not self._thread or self._question is None:
-            return
+        if threading.current_thread() is not self._thread or self._question is None or self._probed:
+            return  # what makes several probes is one question still
         self._probed = True
         with self._changed:
             if not self._free and not self._closed:
@@ -191,7 +193,7 @@ class Walk:
         except _ByHand as told:
             self.prober.asked = before
             answer = self._by_hand[question.key] = _answer(question, told.verdict)
-            probe = Probe(question.text, len(question.section), told.verdict.value, "answered by hand", False, 0.0)
+            probe = Probe(question.text, len(question.section), told.verdict.value, _BY_HAND, False, 0.0)
             self.prober.journal.append(probe)
         finally:
             self._question = None
@@ -218,7 +220,14 @@ class _Gate:
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         self._halt()
-        answer = self._workers.ask(request)
+        return self._sound(self._workers.ask(request))
+
+    def answer(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
+        self._halt()
+        return self._sound(self._workers.answer(future))
+
+    @staticmethod
+    def _sound(answer: dict[str, Any]) -> dict[str, Any]:
         if answer.get("death") == "server":
             raise BisectConvertError("the conversion server has ended; open a new session")
         return answer
@@ -237,6 +246,9 @@ class _Listening:
     def outcome(self, section: Section, question: str, **how: Any) -> Outcome:
         asked = Question(question, section, None, repr(sorted(how.items())))
         return cast(Outcome, self._heard(asked, lambda: self._prober.outcome(section, question, **how)))
+
+    def control(self, section: Section, question: str) -> Outcome:
+        return cast(Outcome, self._heard(Question(question, section), lambda: self._prober.control(section, question)))
 
     def verdict(self, section: Section, target: Signature, question: str, *, fresh: bool = False) -> Verdict:
         asked = Question(question, section, target, "fresh" if fresh else "")

@@ -14,3 +14,9 @@ def workers() -> Iterator[Workers]:
     """Workers that are started once for the whole run."""
     with Workers() as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins with nothing kept from earlier runs."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

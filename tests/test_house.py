@@ -21,14 +21,14 @@ HEAVY = {"tensorflow", "coremltools", "keras"}
 #: From the lowest to the highest: a module imports from its own line and those above it here. A package stands for all
 #: its modules.
 LAYERS = (
-    ("errors",),
-    ("verdict", "report", "reasons"),
-    ("search", "graph", "context", "bodies", "upstream"),
+    ("errors", "limits"),
+    ("verdict", "report", "reasons", "cache"),
+    ("search", "graph", "context", "bodies", "upstream", "steadiness"),
     ("options", "paths", "sources", "recipes"),
     ("preload", "converter", "sizes", "facts", "loading", "threads", "cutting", "reference", "convert", "running"),
     ("model", "slicer", "ranks", "loadfail", "workers", "server"),
-    ("prober",),
-    ("locate", "descend", "hunt"),
+    ("line", "prober"),
+    ("locate", "descend", "control", "hunt"),
     ("flow", "needs", "explain", "remedies", "render", "compose"),
     ("finder", "run", "stepping", "desk", "section", "journal", "shrinking", "session"),
     ("arguments", "outdir", "progress", "expectations", "shell", "cli", "__main__", "__init__"),

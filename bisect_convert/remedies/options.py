@@ -30,7 +30,12 @@ _SIZE = 64
 def option_remedies(found: Found, finding: Finding, prober: Prober) -> list[Remedy]:
     """Return the options with which the witness was seen to convert; at most 3 probes of options and 1 of sizes."""
     failure = found.failure
-    if unsupported(failure.message) or not found.culprits or failure.signature.stage in (Stage.LOAD, Stage.GRAPH_PASS):
+    if (
+        not failure.traceback
+        or unsupported(failure.message)
+        or not found.culprits
+        or failure.signature.stage in (Stage.LOAD, Stage.GRAPH_PASS)
+    ):
         return []
     if "inputs" in prober.options and any(c.op.startswith("Placeholder") for c in finding.culprits):
         summary = "leave the argument `inputs` out, or give it the dtype and shape that the model has"

@@ -1,0 +1,69 @@
+"""Controls: conversions of the whole model, and of what is left of it, that say what to look for and whether to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bisect_convert.locate import Cause
+from bisect_convert.prober import Prober
+from bisect_convert.slicer import Section, feedable, whole
+from bisect_convert.steadiness import died
+from bisect_convert.verdict import Failure, Outcome, Verdict
+
+__all__ = ["FICKLE", "Control"]
+
+#: Failures that a slow or a full machine brings about: without a second one, nothing is blamed.
+FICKLE = frozenset({"timeout", "MemoryError"})
+#: How often the whole is converted where that does not always come to the same.
+_SAMPLE = 10
+#: How often what leads to a doubtful conclusion must fail alike: it may be one that fails now and then.
+_TOGETHER = 5
+
+
+class Control:
+    """Converts the whole model, twice at least, and what is left of it."""
+
+    def __init__(self, prober: Prober) -> None:
+        self.prober = prober
+        self._whole = whole(prober.model)
+
+    def outcome(self, section: Section) -> Outcome:
+        """Return what comes of the section; the time that the whole takes becomes a measure for the limits of others."""
+        if section != self._whole:
+            return self._staged(section, self.prober.outcome(section, "the rest"))
+        if self.prober.unsteady is not None:
+            return self.prober.unsteady.suspected()
+        outcome = self.prober.control(section, "the whole model")
+        if outcome.failure is None or outcome.failure.signature.kind != "timeout":
+            self.prober.limits = replace(self.prober.limits, whole=outcome.seconds)
+        return self._staged(section, outcome)
+
+    def _staged(self, section: Section, outcome: Outcome) -> Outcome:
+        """A process that was ended says not where: it is the frontend that fails where the frontend alone ends so too."""
+        ended = died(outcome) or (outcome.failure is not None and outcome.failure.type in FICKLE)
+        if not ended or outcome.failure is None or self.prober.unsteady is not None:
+            return outcome
+        early = self.prober.outcome(section, "the frontend alone", frontend=True)
+        alike = early.failure is not None and early.failure.type == outcome.failure.type
+        return early if alike else outcome
+
+    def sample(self) -> str:
+        """Convert the whole a few times more, for how often it fails; returns the counts as a note."""
+        tally = self.prober.sample(self._whole, _SAMPLE)
+        suspect = tally.suspected().failure
+        self.prober.rate = 1.0 if suspect is None else tally.rate(suspect.signature)
+        return f"unstable: of the conversions of the whole model {tally.words()}; each probe was asked until settled"
+
+    def holds(self, section: Section, failure: Failure) -> bool:
+        """Return whether the section fails so each time: where it does not, what was concluded from it does not hold."""
+        if self.prober.unsteady is not None or failure.type in FICKLE:
+            return True
+        return self.prober.steady(section, failure.signature, _TOGETHER)
+
+    def singled_out(self, section: Section, cause: Cause) -> bool:
+        """Return whether the section is free of the failure without the ops of the cause, where failures come and go."""
+        if section.graph != cause.graph:
+            return True
+        ops, _ = feedable(self.prober.model.graphs[section.graph], section.ops - frozenset(cause.ops), section.ops)
+        rest = Section(section.graph, ops, section.removed)
+        return self.prober.verdict(rest, cause.failure.signature, "without it") is not Verdict.FAIL
