@@ -84,18 +84,14 @@ class Prober:
 
     def control(self, section: Section, question: str) -> Outcome:
         """Return what came of converting the section, which is done twice: the prober is unsteady where that differs."""
-        key = (section, False, False, "None")
-        known = self._known.get(key)
-        first, cached = (
-            (known, True) if known else self._probe(section, frontend=False, fresh=False, options=self.options)
-        )
+        first = self.outcome(section, question)
         kind = "" if first.failure is None else first.failure.type
         if first.unresolved is None and kind != "timeout" and not died(first) and self.unsteady is None:
+            asked = self.asked
             second, _ = self._probe(section, frontend=False, fresh=False, options=self.options, attempt=1)
+            self.asked = asked
             if face(second) != face(first):
                 self._waver(first, second)
-        self._known[key] = first
-        self._note(section, question, first, cached)
         return first
 
     def trial(
