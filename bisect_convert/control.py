@@ -17,7 +17,7 @@ FICKLE = frozenset({"timeout", "MemoryError"})
 #: How often the whole is converted where that does not always come to the same.
 _SAMPLE = 10
 #: How often what leads to a doubtful conclusion must fail alike: it may be one that fails now and then.
-_TOGETHER = 5
+_OFTEN = 8
 
 
 class Control:
@@ -58,7 +58,7 @@ class Control:
         """Return whether the section fails so each time: where it does not, what was concluded from it does not hold."""
         if self.prober.unsteady is not None or failure.type in FICKLE:
             return True
-        return self.prober.steady(section, failure.signature, _TOGETHER)
+        return self.prober.steady(section, failure.signature, _OFTEN)
 
     def singled_out(self, section: Section, cause: Cause) -> bool:
         """Return whether the section is free of the failure without the ops of the cause, where failures come and go."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from bisect_convert import options as convert_options
 from bisect_convert.cache import Cache, user_folder
 from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.hunt import Found
+from bisect_convert.lent import Lent
 from bisect_convert.paths import check_path
 from bisect_convert.prober import Prober
 from bisect_convert.render.repro import write_repro
@@ -36,6 +38,7 @@ def find(
     verbose: bool = False,
     told: Callable[[Probe], None] = lambda probe: None,
     workers: Workers | None = None,
+    executor: Executor | None = None,
     cache: bool | str | os.PathLike[str] = False,
     out: str | os.PathLike[str] | None = None,
     **convert_kwargs: Any,
@@ -45,8 +48,8 @@ def find(
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at one finding.
     `jobs` probes may run at once: the report is the same for any number. `cache`: a folder where outcomes are kept for
-    later runs, or True for the user's own. Calls that share `workers` start them once. In `out` each finding gets a folder
-    with a script that reproduces it.
+    later runs, or True for the user's own. Calls that share `workers` start them once; an `executor` of the caller's,
+    which must run processes, takes their place. In `out` each finding gets a folder with a script that reproduces it.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
 
@@ -62,8 +65,10 @@ def find(
     )  # fmt: skip
     if isinstance(model, (str, os.PathLike)):
         check_path(model, signature)
-    with contextlib.nullcontext(workers) if workers is not None else Workers(jobs, verbose=verbose) as serving:
-        return find_packed(model, packed, wishes, serving)
+    with contextlib.ExitStack() as ended:
+        if workers is None:
+            workers = ended.enter_context(Workers(jobs, verbose=verbose) if executor is None else Lent(executor))
+        return find_packed(model, packed, wishes, workers)
 
 
 @dataclass(frozen=True)

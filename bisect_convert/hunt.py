@@ -15,6 +15,7 @@ from bisect_convert.graph import Graph
 from bisect_convert.locate import Cause
 from bisect_convert.prober import Prober
 from bisect_convert.slicer import Section, Unsliceable, canonical, feedable, plan, whole
+from bisect_convert.steadiness import died
 from bisect_convert.verdict import ARGUMENTS, Failure, Outcome, Signature, Stage, Verdict
 
 __all__ = ["Found", "Hunt"]
@@ -173,7 +174,8 @@ class Hunt:
         if (argument := self._given_input(cause)) is not None:
             return Found(failure, (), cause.witness, cause.minimal, True, argument=argument)
         target = cause.failure.signature
-        if len(cause.ops) > 1 and not self.control.holds(cause.witness, cause.failure):
+        doubtful = len(cause.ops) > 1 or died(Outcome(cause.failure))
+        if doubtful and not self.control.holds(cause.witness, cause.failure):
             return None
         if self.prober.unsteady is not None and not self.control.singled_out(section, cause):
             self._give_up(f"{cause.ops[0]} was suspected, but what is left without it fails so too now and then")

@@ -53,9 +53,9 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _do(request: dict[str, Any]) -> dict[str, Any]:
-    if request["do"] == "ready":
-        from bisect_convert import preload
+    from bisect_convert import preload
 
+    if request["do"] == "ready":
         return preload.versions()
     if request["do"] == "check":
         from bisect_convert import options
@@ -72,6 +72,7 @@ def _do(request: dict[str, Any]) -> dict[str, Any]:
         return running.run(request) if request["do"] == "run" else running.save(request)
     from bisect_convert import convert
 
+    preload.versions()
     try:
         if request["do"] == "carve":
             return {"carved": convert.write_section(request)}
@@ -79,8 +80,11 @@ def _do(request: dict[str, Any]) -> dict[str, Any]:
             return convert.compare_section(request)
         return {"outcome": convert.probe(request)}
     finally:
-        for left in Path(tempfile.gettempdir()).glob("*.mlpackage"):  # coremltools keeps each until its process ends
-            shutil.rmtree(left, ignore_errors=True)
+        if (
+            "mark" in request
+        ):  # the folder for temporary files is ours, and coremltools keeps its own until its process ends
+            for left in Path(tempfile.gettempdir()).glob("*.mlpackage"):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _quiet(folder: str | None = None) -> None:

@@ -7,6 +7,7 @@ dies whatever it holds).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,7 @@ def plant(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str, **more: flo
     """Let processes started from here on meet the fault at each Tanh; rate and noise as in the environment."""
     (folder / "sitecustomize.py").write_text(_SITE)
     monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     monkeypatch.setenv("FAULT_OP", "Tanh")
     monkeypatch.setenv("FAULT", fault)
     if "rate" in more:

@@ -26,7 +26,7 @@ LAYERS = (
     ("search", "graph", "context", "bodies", "upstream", "steadiness"),
     ("options", "paths", "sources", "recipes"),
     ("preload", "converter", "sizes", "facts", "loading", "threads", "cutting", "reference", "convert", "running"),
-    ("model", "slicer", "ranks", "loadfail", "workers", "server"),
+    ("model", "slicer", "ranks", "loadfail", "workers", "server", "lent"),
     ("line", "prober"),
     ("locate", "descend", "control", "hunt"),
     ("flow", "needs", "explain", "remedies", "render", "compose"),
