@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from bisect_convert import __version__
+from bisect_convert.options import STEPS
 
 __all__ = ["FORMATS", "packed_options", "parse"]
 
@@ -68,6 +69,12 @@ def _add_conversion(group: Any) -> None:
 
 
 def _add_ours(parser: argparse.ArgumentParser) -> None:
+    behind = parser.add_argument_group("after the conversion")
+    behind.add_argument(
+        "--optimize", choices=STEPS,
+        help="also compress the weights, with coremltools.optimize: linear_quantize_weights to int8, palettize_weights "
+        "by k-means to 4 bits, or prune_weights by magnitude to half",
+    )  # fmt: skip
     search = parser.add_argument_group("search")
     search.add_argument("--first", action="store_true", help="stop at the first finding")
     search.add_argument("--timeout", metavar="SECONDS", type=_positive, help="time limit of one probe")
@@ -93,7 +100,7 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
 def packed_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of `ct.convert` as plain data, in the form of `options.pack`."""
     packed: dict[str, Any] = {}
-    for name in ("convert_to", "minimum_deployment_target", "compute_precision"):
+    for name in ("convert_to", "minimum_deployment_target", "compute_precision", "optimize"):
         if (value := getattr(arguments, name)) is not None:
             packed[name] = value
     if arguments.input:

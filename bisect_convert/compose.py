@@ -8,6 +8,7 @@ from bisect_convert.context import context_of
 from bisect_convert.explain import explain
 from bisect_convert.graph import Graph, Tensor
 from bisect_convert.hunt import Found
+from bisect_convert.passes import studied
 from bisect_convert.prober import Prober
 from bisect_convert.remedies import remedies
 from bisect_convert.report import Culprit, Finding, TensorFact, Witness
@@ -31,6 +32,7 @@ def compose(found: Found, prober: Prober) -> Finding:
     )
     if found.culprits:
         draft = replace(draft, context=context_of(model, *found.culprits[-1 if found.interaction else 0]))
+    draft = replace(draft, passes=studied(found, prober))
     draft = replace(draft, explanation=explain(found, draft, model, prober.options))
     return replace(draft, remedies=remedies(found, draft, prober))
 

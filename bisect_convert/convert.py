@@ -12,9 +12,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert import converter, options
+from bisect_convert import converter, optimizing, options
 from bisect_convert.cutting import Carved, carve
-from bisect_convert.errors import UsageError
+from bisect_convert.errors import BisectConvertError, UsageError
 from bisect_convert.recipes import UNFIT, applying
 from bisect_convert.reference import differs
 from bisect_convert.verdict import Outcome, Stage
@@ -81,9 +81,11 @@ def _plain_error(carved: Carved, packed: dict[str, Any]) -> dict[str, Any]:
 
     converter.reset()
     try:
-        ct.convert(
+        model = ct.convert(
             converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **options.unpack(packed)
         )
+        if "optimize" in packed:
+            optimizing.optimized(model, packed["optimize"])
     except Exception as error:
         return {"type": type(error).__name__, "message": str(error)}
     return {"type": "", "message": ""}
@@ -121,14 +123,30 @@ def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
         arguments = _arguments(carved, plan, job.get("options") or {})
         known = _known_symbols(arguments.get("inputs") or [], plan.get("symbols") or {})
         with converter.shared_symbols(carved.symbols, carved.shapes, known), _extent(frontend):
-            ct.convert(converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments)
+            model = ct.convert(
+                converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments
+            )
     except converter.StopAfterFrontend:
         return Outcome(reached=Stage.LOWERING)
     except (KeyboardInterrupt, SystemExit, UsageError):
         raise
     except BaseException as error:
         return Outcome(converter.classify(error, names))
-    return Outcome(reached=Stage.BACKEND)
+    return _optimize(model, (job.get("options") or {}).get("optimize"), names)
+
+
+def _optimize(model: Any, wanted: Any, names: tuple[str, ...]) -> Outcome:
+    """What came of the step that is to follow the conversion, if any is."""
+    if wanted is None:
+        return Outcome(reached=Stage.BACKEND)
+    converter.reset()
+    try:
+        optimizing.optimized(model, wanted)
+    except (KeyboardInterrupt, SystemExit, BisectConvertError):
+        raise
+    except BaseException as error:
+        return Outcome(optimizing.classify(error, names, optimizing.compressible(model)))
+    return Outcome(reached=Stage.OPTIMIZE)
 
 
 def _extent(frontend: bool) -> contextlib.AbstractContextManager[None]:

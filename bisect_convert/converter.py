@@ -20,7 +20,9 @@ from coremltools.converters.mil.frontend.tensorflow.converter import TFConverter
 from coremltools.converters.mil.frontend.tensorflow.tf_op_registry import _TF_OPS_REGISTRY
 from coremltools.converters.mil.frontend.tensorflow2.load import TF2Loader
 from coremltools.converters.mil.mil import get_new_symbol
-from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipelineManager
+from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
+from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipeline, PassPipelineManager
+from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 from tensorflow.python.eager import context as eager
 from tensorflow.python.framework import function_def_to_graph as function_graphs
 from tensorflow.python.framework import op_def_registry
@@ -36,6 +38,7 @@ __all__ = [
     "classify",
     "convertible_types",
     "define_functions",
+    "failure_of",
     "freeze",
     "flat_names",
     "function_def",
@@ -63,6 +66,8 @@ def check() -> None:
         (TF2Loader, "_run_tf_ssa_passes"),
         (TFConverter, "_get_placeholder_shape_from_tf_graph"),
         (PassPipelineManager, "apply_pipeline"),
+        (PassPipeline, "DEFAULT"),
+        (AbstractGraphPass, "set_options"),
         (convert_utils, "convert_graph"),
         (mil_converter, "_reset_conversion_state"),
         (eager, "get_function_def"),
@@ -216,14 +221,17 @@ def classify(error: BaseException, names: Iterable[str]) -> Failure:
     """Return the failure that an exception out of `ct.convert` stands for; `names` are scrubbed from its message."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     stage, pass_name = _stage(frames)
-    lowered = tuple(_lowered(frames)) if stage is Stage.LOWERING else ()
-    hint = tuple(_passed(frames)) if stage is Stage.GRAPH_PASS else lowered
-    message = str(error)
-    if isinstance(error, RecursionError):
-        message = "maximum recursion depth exceeded"
-    signature = Signature(
-        stage, pass_name, type(error).__name__, scrub(message, names), tuple(frame.op for frame in lowered)
-    )
+    named = {Stage.GRAPH_PASS: _passed, Stage.LOWERING: _lowered}.get(stage)
+    return failure_of(error, names, stage, pass_name, () if named is None else tuple(named(frames)))
+
+
+def failure_of(
+    error: BaseException, names: Iterable[str], stage: Stage, pass_name: str | None, hint: tuple[Frame, ...]
+) -> Failure:
+    """Return the failure of this exception at this stage; `names` are scrubbed from its message."""
+    message = "maximum recursion depth exceeded" if isinstance(error, RecursionError) else str(error)
+    raising = tuple(frame.op for frame in hint) if stage is Stage.LOWERING else ()
+    signature = Signature(stage, pass_name, type(error).__name__, scrub(message, names), raising)
     text = "".join(traceback.format_exception(error))[-20_000:]
     return Failure(signature, type(error).__name__, message, hint, text)
 
@@ -244,7 +252,7 @@ def _stage(frames: list[FrameType]) -> tuple[Stage, str | None]:
             stage, pass_name = Stage.MIL_PASS, "program check"
         elif ".mil.backend." in module or name in {"check_deployment_compatibility", "_create_mlpackage"}:
             stage, pass_name = Stage.BACKEND, None
-    if stage is Stage.LOAD and _in_arguments(frames):
+    if (stage is Stage.LOAD and _in_arguments(frames)) or _in_pipeline(frames):
         pass_name = ARGUMENTS
     return stage, pass_name
 
@@ -254,6 +262,15 @@ def _in_arguments(frames: list[FrameType]) -> bool:
     ours = {(f.f_globals.get("__name__"), f.f_code.co_name) for f in frames}
     entry = (ct.convert.__module__, ct.convert.__name__)
     return entry in ours and not any(name == "mil_convert" for _, name in ours)
+
+
+def _in_pipeline(frames: list[FrameType]) -> bool:
+    """True where the pipeline itself is refused: a pass that there is not, options of none or that it does not have."""
+    last = next((f for f in reversed(frames) if f.f_globals.get("__name__", "").startswith("coremltools.")), None)
+    owner = None if last is None else last.f_locals.get("self")
+    return isinstance(owner, (PassPipeline, type(PASS_REGISTRY))) or (
+        isinstance(owner, AbstractGraphPass) and last is not None and last.f_code.co_name == "set_options"
+    )
 
 
 def _passed(frames: list[FrameType]) -> Iterator[Frame]:

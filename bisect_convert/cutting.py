@@ -128,7 +128,7 @@ def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
         tf.complex(*parts, name=name)
         return
     outer = {tf.float16: tf.float32, tf.bfloat16: tf.float32}.get(dtype, dtype)
-    if not shape and dtype == tf.bool:
+    if dtype == tf.bool:  # an input of that type becomes one of float32, and bodies read it as it is
         outer = tf.float32
     fits = 0 < len(shape) <= 5
     worked = bool(entry.get("worked")) and fits and not dtype.is_floating
@@ -140,13 +140,13 @@ def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
         carved.shapes[x.op.name] = shape
     if not shape:
         x = tf.squeeze(x, [0], name=name if outer == dtype else f"{name}__flat")
-        if dtype == tf.bool:
-            x = tf.not_equal(x, 0.0, name=name)
     elif not fits:
         x = tf.reshape(x, shape, name=name if outer == dtype else f"{name}__full")
-    elif worked:
+    elif worked and outer == dtype:
         same(x, name)
-    if outer != dtype and dtype != tf.bool:
+    if dtype == tf.bool:
+        tf.not_equal(x, 0.0, name=name)
+    elif outer != dtype:
         tf.cast(x, dtype, name=name)
 
 

@@ -144,6 +144,19 @@ def _assigned(facts: Facts) -> str | None:
     )
 
 
+def _step(facts: Facts) -> str | None:
+    finding = facts.finding
+    if finding.stage != "optimize" or not finding.culprits:
+        return None
+    step = facts.options.get("optimize")
+    blamed = listed([c.name for c in finding.culprits[: None if finding.interaction else 1]])
+    where = f" in the pass `{finding.pass_name}`" if finding.pass_name else ""
+    return (
+        f"coremltools converts {blamed}{' together' * finding.interaction}; what fails{where} is the step `{step}` "
+        "of `coremltools.optimize` that follows, which reads the converted model back for it."
+    )
+
+
 def _pass(facts: Facts) -> str | None:
     finding = facts.finding
     if finding.pass_name in (None, "arguments") or not finding.culprits:
@@ -177,5 +190,5 @@ def _neutral(facts: Facts) -> str:
 
 _RULES: tuple[Callable[[Facts], str | None], ...] = (
     _argument, _no_conversion, _cast, *FLOW_RULES, _assigned, _scalar_input, _unknown_rank, *NEED_RULES,
-    _no_value, _pass,
+    _no_value, _step, _pass,
 )  # fmt: skip

@@ -48,8 +48,9 @@ def find(
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at one finding.
     `jobs` probes may run at once: the report is the same for any number. `cache`: a folder where outcomes are kept for
-    later runs, or True for the user's own. Calls that share `workers` start them once; an `executor` of the caller's,
-    which must run processes, takes their place. In `out` each finding gets a folder with a script that reproduces it.
+    later runs, or True for the user's own. `optimize`: "linear8", "palettize4" or "prune", the step of coremltools.optimize
+    that is to follow. Calls that share `workers` start them once; an `executor` of the caller's, which must run processes,
+    takes their place. In `out` each finding gets a folder with a script that reproduces it.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
 

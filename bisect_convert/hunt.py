@@ -103,10 +103,16 @@ class Hunt:
             self.prober.ahead([Section("", feedable(main, main.atoms - unknown, main.atoms)[0])])
 
     def causes_with_weights(self) -> Iterator[Found]:
-        """Yield the failure, if any, of the model with its true weights, where it converts with repeated values."""
+        """Yield each cause of the model with its true weights, where it converts with repeated values in their place."""
         outcome = self.prober.outcome(whole(self.model), "the whole model with its true weights", fresh=True)
-        if outcome.failure is not None:
-            self._give_up("it fails only with its true weights, for which no smaller section was searched")
+        if outcome.failure is None:
+            return
+        self.notes.append("it fails only with its true weights, and was searched with them")
+        self.prober.with_weights()
+        found = None
+        for found in self.causes():
+            yield found
+        if found is None:
             yield Found(outcome.failure, (), whole(self.model), minimal=False, confirmed=True)
 
     def _give_up(self, reason: str) -> None:
@@ -127,7 +133,7 @@ class Hunt:
             Section(body.name, ops)
             for name, op in sorted(gone)
             for _, body in self.model.bodies(name, op)
-            if (ops := body.atoms - {o for g, o in gone if g == body.name})
+            if (ops := body.atoms - {o for g, o in gone | section.removed if g == body.name})
         ]
         self._report_lost(graph, lost)
         return [s for s in [rest, *bodies] if s.ops]
@@ -206,15 +212,27 @@ class Hunt:
 
     def _argument(self, section: Section, failure: Failure) -> str | None:
         """The argument of the call that is at fault where the whole fails only because of it."""
-        if section != whole(self.model):
+        if section != whole(self.model) and failure.signature.pass_name != ARGUMENTS:
             return None
         suspects = _CHECKED if failure.signature.pass_name == ARGUMENTS else _ONLY_WHOLE
+        if failure.signature.stage is Stage.OPTIMIZE and suspects is _CHECKED:
+            return self._format(section)
         for name in suspects:
             if name in self.prober.options:
                 options = {k: v for k, v in self.prober.options.items() if k != name}
                 outcome = self.prober.outcome(section, f"without {name}", options=options)
                 if outcome.converted or _later(outcome, failure):
                     return name
+        return None
+
+    def _format(self, section: Section) -> str | None:
+        """The argument that makes a model which the step behind the conversion does not take: no mlprogram."""
+        given = [name for name in ("convert_to", "minimum_deployment_target") if name in self.prober.options]
+        for left_out in [[name] for name in given] + [given]:
+            options = {k: v for k, v in self.prober.options.items() if k not in left_out}
+            outcome = self.prober.outcome(section, f"without {' and '.join(left_out)}", options=options)
+            if outcome.failure is None or outcome.failure.signature.pass_name != ARGUMENTS:
+                return left_out[0]
         return None
 
     def _given_input(self, cause: Cause) -> str | None:
@@ -262,4 +280,4 @@ def _later(outcome: Outcome, failure: Failure) -> bool:
     if outcome.failure is None:
         return False
     was, now = failure.signature, outcome.failure.signature
-    return now.stage > was.stage or (was.pass_name == ARGUMENTS != now.pass_name)
+    return now.stage > was.stage or (was.pass_name == ARGUMENTS != now.pass_name and now.stage == was.stage)

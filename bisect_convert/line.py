@@ -9,10 +9,11 @@ from typing import Any
 
 from bisect_convert.cache import Cache
 from bisect_convert.errors import Stopped
+from bisect_convert.report import Probe
 from bisect_convert.verdict import Failure, Outcome, Signature, Stage
 from bisect_convert.workers import Workers
 
-__all__ = ["Line"]
+__all__ = ["Line", "entry"]
 
 #: What a request says about how to answer it, not about what is asked.
 _MANNER = frozenset({"folder", "timeout", "memory"})
@@ -79,6 +80,18 @@ class Line:
         asked = {name: value for name, value in request.items() if name not in _MANNER}
         text = {"about": self._about, "asked": asked, "attempt": attempt}
         return Cache.key(text) if self._cache is not None else json.dumps(text)
+
+
+def entry(question: str, ops: int, outcome: Outcome, cached: bool) -> Probe:
+    """Return the journal's line about a question that had this outcome."""
+    if outcome.unresolved is not None:
+        detail, verdict = outcome.unresolved, "unresolved"
+    elif outcome.failure is None:
+        detail, verdict = "converts", "converts"
+    else:
+        first = outcome.failure.message.strip().split("\n")[0][:200]
+        detail, verdict = f"{outcome.failure.type}: {first}", "fails"
+    return Probe(question, ops, verdict, detail, cached, outcome.seconds)
 
 
 def _outcome(answer: Mapping[str, Any], request: Mapping[str, Any]) -> Outcome:

@@ -17,7 +17,7 @@ from bisect_convert.errors import UsageError
 #: Symbols that coremltools has named itself; given by hand they would clash with those it makes later.
 _MADE_UP = re.compile(r"is\d+")
 
-__all__ = ["KNOWN", "pack", "shown", "unpack"]
+__all__ = ["KNOWN", "STEPS", "default_pipeline", "pack", "shown", "step_of", "unpack"]
 
 KNOWN = frozenset({
     "inputs", "outputs", "minimum_deployment_target", "compute_precision", "convert_to", "classifier_config",
@@ -25,9 +25,13 @@ KNOWN = frozenset({
 })  # fmt: skip
 
 
+#: What may follow a conversion: the argument `optimize`, which is ours and travels with those of `ct.convert`.
+STEPS = ("linear8", "palettize4", "prune")
+
+
 def pack(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return JSON data for the keyword arguments of `ct.convert`; raises UsageError for one it does not have."""
-    if unknown := sorted(set(kwargs) - KNOWN):
+    if unknown := sorted(set(kwargs) - KNOWN - {"optimize"}):
         raise UsageError(f"coremltools.convert has no argument {unknown[0]!r}; it has: {', '.join(sorted(KNOWN))}")
     packed: dict[str, Any] = {}
     for key, value in kwargs.items():
@@ -39,6 +43,17 @@ def pack(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value
+
+
+def _step(value: Any) -> str:
+    if value not in STEPS:
+        raise UsageError(f"optimize has no value {value!r}; it has: {', '.join(STEPS)}")
+    return str(value)
+
+
+def step_of(packed: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the step of a packed `optimize`, and the names of the MIL ops whose weights it leaves as they are."""
+    return (packed, ()) if isinstance(packed, str) else (packed["step"], tuple(packed["without"]))
 
 
 def _enum(value: Any) -> str:
@@ -59,11 +74,27 @@ def _precision(value: Any) -> Any:
 
 def _pipeline(value: Any) -> dict[str, Any]:
     options = {
-        name: [[o.option_name, o.option_val] for o in found]
+        name: [[o.option_name, _pass_option(o.option_val)] for o in found]
         for name, found in getattr(value, "_pass_options", {}).items()
         if found
     }
     return {"name": str(value), "passes": list(value.passes), "options": options}
+
+
+def _pass_option(value: Any) -> Any:
+    """The value as it is where JSON has it; else pickled, as a configuration of a compression is."""
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    import cloudpickle
+
+    return {"pickled": base64.b64encode(cloudpickle.dumps(value)).decode()}
+
+
+def default_pipeline() -> dict[str, Any]:
+    """Return the pipeline that `ct.convert` takes where it is given none, packed; casts go where they do not apply."""
+    import coremltools as ct
+
+    return _pipeline(ct.PassPipeline.DEFAULT)
 
 
 def _classifier(value: Any) -> dict[str, Any]:
@@ -132,11 +163,15 @@ _PACKERS = {
     "compute_precision": _precision,
     "classifier_config": _classifier,
     "pass_pipeline": _pipeline,
+    "optimize": _step,
 }
 
 
 def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fresh keyword arguments for `ct.convert`; raises UsageError for a value it does not know."""
+    """Return fresh keyword arguments for `ct.convert`; raises UsageError for a value it does not know.
+
+    `optimize` is not among them: it is for `optimizing`.
+    """
     import coremltools as ct
 
     made: dict[str, Any] = {}
@@ -152,7 +187,7 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
             made[key] = ct.ClassifierConfig(**value)
         elif key == "pass_pipeline":
             made[key] = _make_pipeline(ct, value)
-        else:
+        elif key != "optimize":
             made[key] = value
     return made
 
@@ -176,8 +211,16 @@ def _make_precision(ct: Any, value: Any) -> Any:
 def _make_pipeline(ct: Any, value: Mapping[str, Any]) -> Any:
     pipeline = ct.PassPipeline(list(value["passes"]), value["name"])
     for name, found in value["options"].items():
-        pipeline.set_options(name, {k: v for k, v in found}, override=True)
+        pipeline.set_options(name, {k: _unpickled(v) for k, v in found}, override=True)
     return pipeline
+
+
+def _unpickled(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    import cloudpickle
+
+    return cloudpickle.loads(base64.b64decode(value["pickled"]))
 
 
 def _make_feature(ct: Any, data: Mapping[str, Any], ranges: dict[str, Any]) -> Any:

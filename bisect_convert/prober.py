@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from bisect_convert.cache import Cache
 from bisect_convert.limits import Limits, spare_memory
-from bisect_convert.line import Line
+from bisect_convert.line import Line, entry
 from bisect_convert.model import Loaded
 from bisect_convert.report import Probe
 from bisect_convert.slicer import Section, Unsliceable, canonical, plan
@@ -57,12 +57,12 @@ class Prober:
         self.rate = 1.0
         ops = sum(len(g.order) for g in self.model.graphs.values())
         self.limits = Limits(ops, loaded.mib, timeout, memory or spare_memory(jobs))
-        self._workers = workers
         self._jobs = jobs
         self._told = told
         self._known: dict[tuple[Any, ...], Outcome] = {}
         versions = {} if cache is None else workers.versions()
         self._line = Line(workers, cache, {"model": self.model.digest, **versions})
+        self._weights = False
 
     def outcome(
         self, section: Section, question: str, *, frontend: bool = False, fresh: bool = False, options: Any = None
@@ -105,7 +105,7 @@ class Prober:
     ) -> Outcome:
         """Return what comes of a remedy: other options, or `op` rewritten by a recipe; not counted in `asked`."""
         counts = self.asked, self.cached
-        alike = self._canonical(section) if len(section.ops) == 1 and not section.removed else section
+        alike = self._form(section) or section
         key = ("trial", alike, repr(options), recipe)
         found = self._known.get(key) or (None if recipe else self._known.get((section, False, False, repr(options))))
         cached = found is not None
@@ -120,27 +120,35 @@ class Prober:
 
     def carve(self, section: Section, folder: Path, failure: Failure) -> dict[str, Any] | None:
         """Write the section, true weights and all, to `folder`/section.pb; returns what else its repro needs."""
-        try:
-            answer = self._line.ask({
-                "do": "carve", **self._about(section, fresh=True), "options": dict(self.options),
-                "out": str(folder.absolute()), "type": failure.type, "message": failure.message, "trial": True,
-                "check": bool(failure.traceback),
-            })  # fmt: skip
-        except Unsliceable:
-            return None
-        return answer["carved"] if "carved" in answer else None
+        about = {"type": failure.type, "message": failure.message, "check": bool(failure.traceback), "trial": True}
+        request = {"do": "carve", "options": dict(self.options), "out": str(folder.absolute()), **about}
+        return self._errand(section, request).get("carved")
 
     def differs(self, section: Section) -> str | None:
         """Return in what the section's values in TensorFlow differ from the model's: "" in nothing, None if unknown."""
+        return self._errand(section, {"do": "compare"}).get("differs")
+
+    def _errand(self, section: Section, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            return self._line.ask({"do": "compare", **self._about(section, fresh=True)}).get("differs")
+            return self._line.ask({**request, **self._about(section, fresh=True)})
         except Unsliceable:
-            return None
+            return {}
+
+    def passes(self) -> dict[str, Any]:
+        """Return the pass pipeline in force, packed: the caller's or the default; empty where no worker can tell it."""
+        given = self.options.get("pass_pipeline") or self._line.ask({"do": "passes"}).get("pipeline")
+        return dict(given or {"name": "", "passes": [], "options": {}})
 
     def without(self, argument: str) -> None:
         """From here on leave out this argument of `ct.convert`; what was known with it no longer counts."""
         self.options.pop(argument)
         self._known.clear()
+
+    def with_weights(self) -> None:
+        """From here on put the true weights into every section; what was known without them no longer counts."""
+        self._weights = True
+        kept = [(k, found) for k, found in self._known.items() if len(k) == 4 and k[2] is True]
+        self._known = {(k[0], k[1], False, k[3]): found for k, found in kept}
 
     def verdict(self, section: Section, target: Signature, question: str, *, fresh: bool = False) -> Verdict:
         """Return the section's outcome as seen against the target; only the stages up to the target's are run."""
@@ -169,6 +177,7 @@ class Prober:
                     self._line.begin(request, int(again))
 
     def _request(self, section: Section, *, frontend: bool, fresh: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+        fresh = fresh or self._weights
         about = self._about(section, frontend=frontend, fresh=fresh)
         return {"do": "probe", **about, "options": dict(options), "frontend": frontend, "weights": fresh}
 
@@ -271,28 +280,21 @@ class Prober:
         self._note(section, f"{question} ({tally.words()})", told, False)
         return verdict
 
+    def _form(self, section: Section) -> str | None:
+        """The form of a single op, which is all that counts but for its weights; None where these are in it."""
+        if len(section.ops) != 1 or section.removed or self._weights:
+            return None
+        return canonical(self.model.graphs[section.graph], *section.ops)
+
     def _like(self, section: Section, frontend: bool) -> Outcome | None:
         """The outcome of a one-op section that is the same but for its names, if there was one."""
-        if len(section.ops) != 1 or section.removed:
-            return None
-        return self._known.get(("like", self._canonical(section), frontend))
+        return self._known.get(("like", self._form(section), frontend))
 
     def _remember(self, section: Section, frontend: bool, outcome: Outcome) -> None:
-        if len(section.ops) == 1 and not section.removed:
-            self._known.setdefault(("like", self._canonical(section), frontend), outcome)
-
-    def _canonical(self, section: Section) -> str:
-        (op,) = section.ops
-        return canonical(self.model.graphs[section.graph], op)
+        if (form := self._form(section)) is not None:
+            self._known.setdefault(("like", form, frontend), outcome)
 
     def _note(self, section: Section, question: str, outcome: Outcome, cached: bool) -> None:
         self.cached += cached
-        if outcome.unresolved is not None:
-            detail, verdict = outcome.unresolved, "unresolved"
-        elif outcome.failure is None:
-            detail, verdict = "converts", "converts"
-        else:
-            first = outcome.failure.message.strip().split("\n")[0][:200]
-            detail, verdict = f"{outcome.failure.type}: {first}", "fails"
-        self.journal.append(Probe(question, len(section.ops), verdict, detail, cached, outcome.seconds))
+        self.journal.append(entry(question, len(section.ops), outcome, cached))
         self._told(self.journal[-1])

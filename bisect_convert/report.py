@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 __all__ = [
-    "SCHEMA", "Context", "Culprit", "Enclosing", "Finding", "Probe", "Remedy", "Report", "TensorFact", "Witness",
+    "SCHEMA", "Context", "Culprit", "Enclosing", "Finding", "Passes", "Probe", "Remedy", "Report", "TensorFact", "Witness",
     "finding_to_json",
 ]  # fmt: skip
 
@@ -85,6 +85,14 @@ class Remedy:
 
 
 @dataclass(frozen=True)
+class Passes:
+    """Whether a failure needs no other pass than the one that fails, else a 1-minimal set of earlier ones, in order."""
+
+    alone: bool
+    needed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Finding:
     """One failure and what is to blame for it. No culprits: the call or the model as a whole is at fault, no op."""
 
@@ -100,6 +108,8 @@ class Finding:
     repro: str | None = None
     interaction: bool = False
     """True where the culprits fail only together; else each of them fails alone, in the same way."""
+    passes: Passes | None = None
+    """For a failure in a pass of the pipeline or behind it, where that was asked."""
 
     def _repr_html_(self) -> str:
         from bisect_convert.render.notebook import card
@@ -216,6 +226,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
         "explanation": finding.explanation,
         "remedies": [asdict(r) for r in finding.remedies],
         "repro": finding.repro,
+        "passes": None if finding.passes is None else asdict(finding.passes),
     }
 
 
@@ -231,6 +242,7 @@ def _finding_from_json(data: Mapping[str, Any]) -> Finding:
 
     context = data["context"]
     witness = data["witness"]
+    passes = data.get("passes")
     return Finding(
         data["stage"], data["pass"], data["error"]["type"], data["error"]["message"],
         tuple(culprit(c) for c in data["culprits"]),
@@ -246,4 +258,5 @@ def _finding_from_json(data: Mapping[str, Any]) -> Finding:
         tuple(Remedy(**{f.name: r[f.name] for f in fields(Remedy)}) for r in data["remedies"]),
         data["repro"],
         bool(data.get("interaction", False)),
+        None if passes is None else Passes(bool(passes["alone"]), tuple(passes["needed"])),
     )  # fmt: skip

@@ -62,6 +62,10 @@ def _do(request: dict[str, Any]) -> dict[str, Any]:
 
         options.unpack(request["options"])
         return {}
+    if request["do"] == "passes":
+        from bisect_convert import options
+
+        return {"pipeline": options.default_pipeline()}
     if request["do"] == "load":
         from bisect_convert import loading
 

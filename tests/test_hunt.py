@@ -197,3 +197,26 @@ def test_an_op_that_fails_with_either_of_two_others_is_cut_out_once() -> None:
     dag = [[], [0], [0], [1, 2], [3], [4]]
     found, hunt, _ = hunted(model_of(dag), [Either(frozenset({"o0", "o2"})), Either(frozenset({"o0", "o4"}))])
     assert [blamed(f) for f in found] == [{"o0", "o2"}] and hunt.complete
+
+
+class WithWeights(FakeWorkers):
+    """Fails only where the true weights are in the section."""
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["do"] == "probe" and not request["weights"]:
+            self.sections.append((*sorted(request["plan"]["ops"]), "without weights"))
+            return {"outcome": Outcome(reached=Stage.BACKEND).to_json()}
+        return super().ask(request)
+
+
+@quick
+@given(planted())
+def test_what_fails_only_with_its_true_weights_is_searched_with_them(made: Planted) -> None:
+    dag, causes = made
+    loaded = Loaded(model_of(dag), Path("m"), {"": "graph.pb"}, None, CONVERTIBLE, (), True)
+    hunt = Hunt(Prober(loaded, WithWeights(causes), {}))  # type: ignore[arg-type]
+    assert not list(hunt.causes())
+    found = list(hunt.causes_with_weights())
+    assert sorted(map(sorted, map(blamed, found))) == sorted(sorted(c.ops) for c in causes)
+    assert hunt.complete and hunt.notes == ["it fails only with its true weights, and was searched with them"]
+    assert all(f.minimal and f.confirmed for f in found)

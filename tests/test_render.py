@@ -29,6 +29,7 @@ from bisect_convert.report import (
     Culprit,
     Enclosing,
     Finding,
+    Passes,
     Probe,
     Remedy,
     Report,
@@ -131,6 +132,7 @@ def only_together() -> Report:
         "mil_pass", "common::reduce_transposes", "ValueError", "perm should have the same length as rank(x): 3 != 2",
         (pack, turn), Context("branch", "stem/out", "head/concat", (("head/turn",), ("x", "y"), ("z",))), witness,
         "Each of the two converts without the other.", interaction=True,
+        passes=Passes(False, ("common::noop_elimination", "common::merge_<b>_\x1b[1m")),
     )  # fmt: skip
     return report(finding)
 

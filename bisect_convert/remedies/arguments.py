@@ -44,8 +44,11 @@ def _changes(name: str, given: Mapping[str, Any], message: str) -> Iterator[tupl
         yield "take the format mlprogram", {"convert_to": "mlprogram"}
     if name == "minimum_deployment_target" and given.get("convert_to") in (None, "mlprogram"):
         yield "take iOS15, the lowest target for an mlprogram", {"minimum_deployment_target": "iOS15"}
-    if name == "convert_to" and given.get("convert_to") == "neuralnetwork":
+    if name == "convert_to" and given.get("convert_to") in ("neuralnetwork", "milinternal"):
         yield "take the format mlprogram", {"convert_to": "mlprogram"}
+        if given.get("minimum_deployment_target") in ("iOS13", "iOS14"):
+            both = {"convert_to": "mlprogram", "minimum_deployment_target": "iOS15"}
+            yield "take the format mlprogram, and iOS15, the lowest target for it", both
     yield f"leave the argument `{name}` out", {name: None}
 
 

@@ -5,11 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["argument_code", "arguments_code", "input_code"]
+from bisect_convert.options import step_of
+
+__all__ = ["argument_code", "arguments_code", "input_code", "step_code"]
+
+_STEPS = {
+    "linear8": ("linear_quantize_weights", 'OpLinearQuantizerConfig(mode="linear_symmetric")'),
+    "palettize4": ("palettize_weights", 'OpPalettizerConfig(mode="kmeans", nbits=4)'),
+    "prune": ("prune_weights", "OpMagnitudePrunerConfig(target_sparsity=0.5)"),
+}
+
+
+def step_code(wanted: Any) -> str:
+    """Return the lines that do the step of a packed `optimize` to a `model`."""
+    step, left_out = step_of(wanted)
+    function, config = _STEPS[step]
+    names = f"    op_name_configs={dict.fromkeys(left_out)!r},\n" if left_out else ""
+    return (
+        "import coremltools.optimize.coreml as cto\n\n"
+        f"config = cto.OptimizationConfig(\n    global_config=cto.{config},\n{names})\n"
+        f"model = cto.{function}(model, config)\n"
+    )
 
 
 def arguments_code(packed: Mapping[str, Any]) -> str:
-    """Return `name=value, ...` for all of them; what cannot be written down (an op selector) is left out."""
+    """Return `name=value, ...` for all of them; what cannot be written down as one (an op selector) is left out."""
     parts = [f"{name}={code}" for name, value in packed.items() if (code := argument_code(name, value)) is not None]
     return ", ".join(parts)
 
@@ -20,6 +40,8 @@ def argument_code(name: str, value: Any) -> str | None:
         return f"[{', '.join(input_code(v) for v in value)}]"
     if name == "minimum_deployment_target":
         return f"ct.target.{value}"
+    if name == "optimize":
+        return None
     if name == "compute_precision":
         return None if isinstance(value, dict) else f"ct.precision.{value}"
     if name == "classifier_config":

@@ -60,6 +60,8 @@ def _targets(found: Found, prober: Prober) -> list[Remedy]:
         return _if_converts(found, prober, "convert to an mlprogram", changes)
     if found.failure.signature.stage > Stage.LOWERING:
         precise = _if_converts(found, prober, "compute in float32", {"compute_precision": "FLOAT32"})
+        if found.failure.signature.stage is Stage.OPTIMIZE:
+            return _higher(found, prober) or precise
         if precise:
             return precise
     return _higher(found, prober) or _lower(found, prober)

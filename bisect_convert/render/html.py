@@ -86,7 +86,10 @@ def _finding(finding: Finding, number: int) -> str:
         )
     if finding.explanation:
         left.append(f"<h3>Why</h3><p>{_sentence(parse(finding.explanation))}</p>")
-    left += [_error(finding), _others(finding)]
+    left.append(_error(finding))
+    if passes := words.passes(finding):
+        left.append(f"<p>Passes: {_safe(passes)}</p>")
+    left.append(_others(finding))
     if finding.remedies:
         left.append(f'<h3>What helps</h3><ul class="remedies">{"".join(map(_remedy, finding.remedies))}</ul>')
     if finding.culprits:

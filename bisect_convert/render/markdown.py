@@ -93,6 +93,8 @@ def _finding(finding: Finding, number: int) -> list[str]:
     if finding.explanation:
         blocks.append(f"**Why:** {_sentence(parse(finding.explanation))}")
     blocks.append(_error(finding))
+    if passes := words.passes(finding):
+        blocks.append(f"**Passes:** {escaped(passes)}")
     if finding.witness.ops:
         holding = [call.name for call in finding.context.enclosing]
         picture = of_witness(finding.witness, finding.culprits, limit=20, holding=holding)

@@ -9,11 +9,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from bisect_convert.hunt import Found
 from bisect_convert.prober import Prober
-from bisect_convert.remedies.code import argument_code
+from bisect_convert.remedies.code import argument_code, step_code
 from bisect_convert.report import Finding, finding_to_json
 
 __all__ = ["script", "write_repro"]
@@ -52,12 +53,12 @@ def plain(error_type, message):
 
 
 try:
-    ct.convert(
+    {kept}ct.convert(
         graph,
         source="tensorflow",
         skip_model_load=True,
 {arguments}    )
-except Exception as error:
+{step}except Exception as error:
     print(f"{{type(error).__name__}}: {{error}}")
     sys.exit(1 if plain(type(error).__name__, str(error)) == plain(*RECORDED) else 2)
 print("It converts.")
@@ -71,6 +72,8 @@ def script(finding: Finding, model: str, arguments: Mapping[str, Any], recorded:
     """
     lines = ""
     for name, value in arguments.items():
+        if name == "optimize":
+            continue
         code = argument_code(name, value)
         lines += (
             f"        # {name}: an op selector, which cannot be written down\n"
@@ -78,8 +81,10 @@ def script(finding: Finding, model: str, arguments: Mapping[str, Any], recorded:
             else f"        {name}={code},\n"
         )
     blamed = ", ".join(f"{c.op} {c.name}" for c in finding.culprits) or "the arguments of the call"
+    step = indent(step_code(arguments["optimize"]), "    ") if "optimize" in arguments else ""
     return _SCRIPT.format(
-        model=_quoted(model), blamed=_quoted(blamed[:400]), recorded=_literal(recorded), arguments=lines
+        model=_quoted(model), blamed=_quoted(blamed[:400]), recorded=_literal(recorded), arguments=lines, step=step,
+        kept="model = " if step else "",
     )  # fmt: skip
 
 

@@ -81,6 +81,8 @@ def _finding(finding: Finding, pen: _Pen) -> list[str]:
         for i, sentence in enumerate(words.place(finding.context)):
             rows += pen.entry("" if i else "where", plain(sentence, pen.width - 30))
     rows += _error(finding, pen)
+    if passes := words.passes(finding):
+        rows += pen.entry("passes", passes)
     if finding.explanation:
         rows += ["", *pen.entry("why", plain(parse(finding.explanation)))]
     rows += _witness(finding, pen)

@@ -8,7 +8,7 @@ from bisect_convert.render.names import Code, Sentence, dtypes, harmless
 from bisect_convert.report import Context, Culprit, Enclosing, Finding, Report, Witness
 
 __all__ = [
-    "evidence", "facts_shown", "first_lines", "headline", "known", "next_step", "options", "others", "place", "role",
+    "evidence", "facts_shown", "first_lines", "headline", "known", "next_step", "options", "others", "passes", "place", "role",
     "stage", "summary", "totals", "where_short",
 ]  # fmt: skip
 
@@ -55,6 +55,19 @@ def stage(finding: Finding) -> str:
     return harmless(finding.stage + (f": {finding.pass_name}" if finding.pass_name else ""))
 
 
+def passes(finding: Finding) -> str:
+    """Return which passes the failure needs, or an empty string where that is not known."""
+    if finding.passes is None:
+        return ""
+    needed = _listed([f"{harmless(name)}" for name in finding.passes.needed]) if finding.passes.needed else ""
+    name = harmless(finding.pass_name) if finding.pass_name and "::" in finding.pass_name else ""
+    if finding.passes.alone:
+        return f"{name} fails alone" if name else "no pass has a part in it: it fails without any"
+    if not needed:
+        return f"{name or 'it'} does not fail without others before it"
+    return f"{name} needs {needed} before it" if name else f"it needs {needed}"
+
+
 def headline(finding: Finding) -> str:
     """Return what fails in a few words: op types and dtypes, how many instances, or that no op is to blame."""
     culprits = finding.culprits
@@ -66,9 +79,11 @@ def headline(finding: Finding) -> str:
         return harmless(f"{_listed(names)} fail{'s' * (len(culprits) == 1)} only together")
     names = list(dict.fromkeys(c.op for c in culprits))
     kind = dtypes(culprits[0].inputs, culprits[0].outputs) if len(names) == 1 else ""
-    verb = "does" if len(names) == 1 else "do"
+    verb = "does not convert" if len(names) == 1 else "do not convert"
+    if finding.stage == "optimize":
+        verb = "converts and then fails" if len(names) == 1 else "convert and then fail"
     times = f", at {len(culprits)} places" if len(culprits) > 1 else ""
-    return harmless(f"{_listed(names)}{f' ({kind})' if kind else ''} {verb} not convert{times}")
+    return harmless(f"{_listed(names)}{f' ({kind})' if kind else ''} {verb}{times}")
 
 
 def facts_shown(finding: Finding) -> tuple[Culprit, ...]:

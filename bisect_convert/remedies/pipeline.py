@@ -1,0 +1,38 @@
+"""Passes that may be left out of the pipeline, probed on the witness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bisect_convert.hunt import Found
+from bisect_convert.passes import pipeline_of
+from bisect_convert.prober import Prober
+from bisect_convert.report import Finding, Remedy
+
+__all__ = ["pipeline_remedies"]
+
+
+def pipeline_remedies(found: Found, finding: Finding, prober: Prober) -> list[Remedy]:
+    """Return the pass without which the witness was seen to convert: the one that fails, else one that it needs."""
+    if finding.passes is None:
+        return []
+    given = prober.passes()
+    for name in dict.fromkeys([finding.pass_name or "", *finding.passes.needed]):
+        if name not in given["passes"]:
+            continue
+        pipeline = pipeline_of(given, (p for p in given["passes"] if p != name))
+        outcome = prober.trial(
+            found.witness, f"remedy: without the pass {name}", options={**prober.options, "pass_pipeline": pipeline}
+        )
+        if outcome.converted:
+            summary = f"leave the pass `{name}` out: the witness converts then"
+            return [Remedy("option", summary, True, _code(name, prober.options))]
+    return []
+
+
+def _code(name: str, options: Mapping[str, Any]) -> str:
+    removed = f"pipeline.remove_passes({{{name!r}}})"
+    if "pass_pipeline" in options:
+        return f"{removed}  # pipeline: the one that you give as pass_pipeline\n"
+    return f"pipeline = ct.PassPipeline.DEFAULT\n{removed}\nmodel = ct.convert(..., pass_pipeline=pipeline)\n"

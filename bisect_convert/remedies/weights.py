@@ -1,0 +1,26 @@
+"""Ops whose weights the step behind the conversion may leave as they are, probed on the witness."""
+
+from __future__ import annotations
+
+from bisect_convert.hunt import Found
+from bisect_convert.options import step_of
+from bisect_convert.prober import Prober
+from bisect_convert.remedies.code import step_code
+from bisect_convert.report import Remedy
+from bisect_convert.verdict import Stage
+
+__all__ = ["weight_remedies"]
+
+
+def weight_remedies(found: Found, prober: Prober) -> list[Remedy]:
+    """Return the configuration that leaves the failing op's weights out, where the witness passes the step with it."""
+    signature, hint = found.failure.signature, found.failure.hint
+    if signature.stage is not Stage.OPTIMIZE or not hint or not (signature.pass_name or "").startswith("compression::"):
+        return []
+    step, left_out = step_of(prober.options["optimize"])
+    wanted = {"step": step, "without": [*left_out, hint[-1].name]}
+    options = {**prober.options, "optimize": wanted}
+    if not prober.trial(found.witness, f"remedy: {step} without {hint[-1].name}", options=options).converted:
+        return []
+    summary = f"leave the weights of `{hint[-1].name}` out of the step: the witness converts then"
+    return [Remedy("option", summary, True, step_code(wanted))]
