@@ -76,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
         with _progress(arguments) as told:
             wishes = Wishes(
                 signature=arguments.signature, first=arguments.first, timeout=arguments.timeout,
-                memory=arguments.memory, allow_code=arguments.allow_code, told=told, jobs=arguments.jobs,
+                memory=arguments.memory, allow_code=arguments.allow_code, told=told, strict=True, jobs=arguments.jobs,
                 cache=_cache(arguments), out=staged,
             )  # fmt: skip
             try:

@@ -27,7 +27,7 @@ def compose(found: Found, prober: Prober) -> Finding:
         error_type=failure.type,
         error_message=failure.message,
         culprits=culprits,
-        witness=_witness(found, prober),
+        witness=_witness(found, prober) if found.argument is None else Witness(),
         interaction=found.interaction,
     )
     if found.culprits:

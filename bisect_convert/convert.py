@@ -15,8 +15,10 @@ import tensorflow as tf
 from bisect_convert import converter, optimizing, options
 from bisect_convert.cutting import Carved, carve
 from bisect_convert.errors import BisectConvertError, UsageError
+from bisect_convert.input_mends import fits
 from bisect_convert.recipes import UNFIT, applying
 from bisect_convert.reference import differs
+from bisect_convert.shapes import declared
 from bisect_convert.verdict import Outcome, Stage
 
 __all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "probe", "write_section"]
@@ -161,12 +163,14 @@ def _arguments(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> 
 def concerning(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:
     """Return those of the packed arguments that hold for the section too."""
     chosen = dict(packed)
-    present = {n.name for n in carved.graph_def.node if n.op in ("Placeholder", "PlaceholderWithDefault")}
+    present = {n.name: n for n in carved.graph_def.node if n.op in ("Placeholder", "PlaceholderWithDefault")}
     if "inputs" in chosen and not plan.get("whole"):
-        kept = set(plan["ops"]) & present
+        kept = set(plan["ops"]) & present.keys()
         named = [i for i in chosen["inputs"] if i.get("name") in kept]
         if len(chosen["inputs"]) == 1 and chosen["inputs"][0].get("name") is None and len(plan["inputs"]) == 1:
             named = [{**chosen["inputs"][0], "name": n} for n in plan["inputs"] if n in kept]
+        # the section's other inputs have the sizes that follow from the model's own
+        named = [i for i in named if _agrees(i, declared(present[i["name"]]))]
         chosen["inputs"] = named
         if not named:
             del chosen["inputs"]
@@ -174,6 +178,15 @@ def concerning(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> 
         chosen.pop("outputs", None)
         chosen.pop("classifier_config", None)
     return chosen
+
+
+def _agrees(spec: dict[str, Any], own: list[int | None] | None) -> bool:
+    sizes = spec.get("static")
+    return (
+        sizes is None
+        or own is None
+        or (fits(sizes, own) and not any(b and a is None for a, b in zip(sizes, own, strict=True)))
+    )
 
 
 def _known_symbols(inputs: list[Any], symbols: dict[str, list[str]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipeline, PassPipelineManager
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 from tensorflow.python.eager import context as eager
+from tensorflow.python.eager import wrap_function
 from tensorflow.python.framework import function_def_to_graph as function_graphs
 from tensorflow.python.framework import op_def_registry
 
@@ -42,7 +43,9 @@ __all__ = [
     "freeze",
     "flat_names",
     "function_def",
+    "function_of",
     "install",
+    "registered",
     "reset",
     "shared_symbols",
     "stop_after_frontend",
@@ -70,6 +73,7 @@ def check() -> None:
         (AbstractGraphPass, "set_options"),
         (convert_utils, "convert_graph"),
         (mil_converter, "_reset_conversion_state"),
+        (wrap_function, "function_from_graph_def"),
         (eager, "get_function_def"),
         (eager, "_reset_context"),
         (function_graphs, "function_def_to_graph"),
@@ -149,6 +153,11 @@ def reset() -> None:
     mil_converter._reset_conversion_state()
 
 
+def registered(op: str) -> bool:
+    """Return whether this TensorFlow knows the op type."""
+    return op_def_registry.get(op) is not None
+
+
 def convertible_types() -> frozenset[str]:
     """Every op type that the frontend has a conversion for."""
     return frozenset(_TF_OPS_REGISTRY)
@@ -158,6 +167,15 @@ def freeze(concrete_function: Any) -> Any:
     """Return the GraphDef that coremltools itself would convert: variables frozen, functions inlined, Grappler run."""
     loader = TF2Loader([concrete_function])
     return loader._graph_def_from_concrete_fn([concrete_function])
+
+
+def function_of(
+    graph_def: Any, inputs: list[str], outputs: list[str], captured: Mapping[str, Any], variables: Any
+) -> Any:
+    """Return the GraphDef as a concrete function that captures variables' handles as the nodes of these names."""
+    function = wrap_function.function_from_graph_def(graph_def, inputs, outputs, dict(captured))
+    function.graph.variables = variables
+    return function
 
 
 def function_def(name: str) -> Any | None:

@@ -57,11 +57,24 @@ def _argument(facts: Facts) -> str | None:
     if facts.found is None or facts.found.argument is None:
         return None
     name = facts.found.argument
+    if name not in facts.options:
+        return (
+            _unknown_shape(facts)
+            or f"The argument `{name}` of `ct.convert` is missing; no op of the model is at fault."
+        )
     value = _short(facts.options.get(name))
     given = f" (here {value})" if value else ""
     return (
         f"The argument `{name}` of `ct.convert`{given} is at fault, no op of the model: without it the conversion "
         f"gets past this error."
+    )
+
+
+def _unknown_shape(facts: Facts) -> str | None:
+    match = re.search(r"shape of input: (\S+?)\. ", facts.message)
+    return match and (
+        f"The rank of the input `{match.group(1)}` is not known, and coremltools needs one: the model gives none, and the "
+        "call has no argument `inputs` that does. No op is at fault."
     )
 
 
@@ -108,6 +121,16 @@ def _unknown_rank(facts: Facts) -> str | None:
     return (
         f"The rank of the input `{inputs[0].name}` is not known, and coremltools needs one: the model gives none, "
         "nor does the argument `inputs`."
+    )
+
+
+def _table(facts: Facts) -> str | None:
+    readers = [c for c in facts.finding.culprits if any(t.dtype == "resource" for t in c.inputs)]
+    if "Rank-0" not in facts.message or not readers:
+        return None
+    return (
+        f"`{readers[0].name}` reads a resource that the model captures, such as a lookup table: it becomes an input of "
+        f"rank 0, and Core ML has none. coremltools has no conversion for `{readers[0].op}` either."
     )
 
 
@@ -189,6 +212,6 @@ def _neutral(facts: Facts) -> str:
 
 
 _RULES: tuple[Callable[[Facts], str | None], ...] = (
-    _argument, _no_conversion, _cast, *FLOW_RULES, _assigned, _scalar_input, _unknown_rank, *NEED_RULES,
+    _argument, _no_conversion, _cast, *FLOW_RULES, _assigned, _table, _scalar_input, _unknown_rank, *NEED_RULES,
     _no_value, _step, _pass,
 )  # fmt: skip

@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from bisect_convert import converter, sources
-from bisect_convert.errors import UsageError
+from bisect_convert.shapes import shape_of, with_shapes
 from bisect_convert.sizes import equal_sizes
 
-__all__ = ["shaped", "write_facts"]
+__all__ = ["called_by_role", "functions_of", "layer_of", "shaped", "write_facts"]
 
 #: Float constants with more elements than this are written as one repeated value in the slim graph.
 SLIM_ABOVE = 65_536
@@ -38,7 +38,7 @@ def shaped(graph_def: Any) -> Any:
 def write_facts(graph_def: Any, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Write graph.pb (slim), weights.pb, bodies and model.json into `folder`; returns a summary.
 
-    request: beside the keys of `read_model`, "results" (tensor names) and "define" (let the library's own functions
+    request: beside the keys of `read_model`, "keys" (see `model.Loaded`) and "define" (let the library's own functions
     count as known to TensorFlow, for a GraphDef that comes from a file).
     """
     if request.get("define"):
@@ -48,11 +48,9 @@ def write_facts(graph_def: Any, folder: Path, request: dict[str, Any]) -> dict[s
     graph_def.library.function.extend(functions.values())
     digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
     weights = _slim(graph_def)
-    graph, placeholders = _import(graph_def, request.get("inputs") or [])
+    graph, placeholders, refused = with_shapes(graph_def, request.get("inputs") or [])
     symbols = equal_sizes(graph_def, graph) if not request.get("failure") else {}
-    outputs = request.get("outputs") or []
-    _check_outputs(graph, outputs)
-    results = [f"{o.split(':')[0]}:0" for o in outputs] or _sinks(graph)
+    results = _outputs(graph, request.get("outputs") or []) or _sinks(graph)
     source = sources.finder(request.get("sources") or {})
     graphs: dict[str, Any] = {"": {"ops": _ops(graph, symbols, source), "results": results, "caller": None}}
     _write_bodies(graph, "", functions, graphs, folder, source)
@@ -68,6 +66,9 @@ def write_facts(graph_def: Any, folder: Path, request: dict[str, Any]) -> dict[s
         "failure": request.get("failure"),
         "convertible": sorted(converter.convertible_types()),
         "slim": len(weights.node),
+        "keys": request.get("keys") or {},
+        "refused": refused,
+        "blamed": request.get("blamed") or [],
     }
     (folder / "model.json").write_text(json.dumps(facts))
     return {"ops": len(graph_def.node), "slim": len(weights.node)}
@@ -89,11 +90,17 @@ def _functions(graph_def: Any) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
+def functions_of(node: Any) -> list[str]:
+    """Return the names of all functions that the node's attributes hold, whether it calls them or not."""
+    return [f.name for a in node.attr.values() for f in [a.func, *a.list.func] if f.name]
+
+
 def _called(node: Any) -> list[str]:
-    return [name for _, name in _called_by_role(node)]
+    return [name for _, name in called_by_role(node)]
 
 
-def _called_by_role(node: Any) -> list[tuple[str, str]]:
+def called_by_role(node: Any) -> list[tuple[str, str]]:
+    """Return (role, function) for each function that the node calls."""
     found = []
     for role in _ROLES.get(node.op, ()):
         if role not in node.attr:
@@ -122,55 +129,10 @@ def _slim(graph_def: Any) -> Any:
     return weights
 
 
-def _import(graph_def: Any, inputs: list[dict[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
-    """Import the graph with the shapes that the caller gave to its inputs; returns it and what its inputs are."""
-    placeholders = {n.name: n for n in graph_def.node if n.op in ("Placeholder", "PlaceholderWithDefault")}
-    given = {}
-    for spec in inputs:
-        name = spec.get("name") or (next(iter(placeholders)) if len(placeholders) == 1 else None)
-        if name is None or name not in placeholders:
-            raise UsageError(f"the model has no input {name!r}; it has: {', '.join(placeholders)}")
-        given[name] = spec
-    shaped = tf.compat.v1.GraphDef()
-    shaped.CopyFrom(graph_def)
-    for node in shaped.node:
-        if node.name in given and (sizes := given[node.name].get("static")) is not None:
-            _fit(node, sizes)
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(shaped, name="")
-    facts = [
-        {
-            "name": n,
-            "dtype": tf.as_dtype(p.attr["dtype"].type).name,
-            "shape": _shape(graph.get_tensor_by_name(f"{n}:0")),
-        }
-        for n, p in placeholders.items()
-    ]
-    return graph, facts
-
-
-def _fit(node: Any, sizes: list[int | None]) -> None:
-    shape = node.attr["shape"].shape
-    if not shape.unknown_rank and "shape" in node.attr:
-        old = [d.size if d.size >= 0 else None for d in shape.dim]
-        if len(old) != len(sizes) or any(a and b and a != b for a, b in zip(old, sizes, strict=True)):
-            words = "x".join("?" if s is None else str(s) for s in sizes)
-            raise UsageError(
-                f"shape {words} does not fit input {node.name!r}, which is {'x'.join(str(o or '?') for o in old)}"
-            )
-        sizes = [a if b is None else b for a, b in zip(old, sizes, strict=True)]
-    shape.Clear()
-    shape.dim.extend(type(shape).Dim(size=-1 if s is None else s) for s in sizes)
-    if "_output_shapes" in node.attr:
-        del node.attr["_output_shapes"]
-
-
-def _check_outputs(graph: Any, outputs: Iterable[str]) -> None:
-    names = {op.name for op in graph.get_operations()}
-    for output in outputs:
-        if output.split(":")[0] not in names:
-            sinks = ", ".join(t.rpartition(":")[0] for t in _sinks(graph))
-            raise UsageError(f"the model has no output {output!r}; its outputs are: {sinks}")
+def _outputs(graph: Any, names: Iterable[str]) -> list[str]:
+    """The tensors that the caller wants as outputs, as far as the graph has them."""
+    known = {op.name for op in graph.get_operations() if op.outputs}
+    return [f"{name.split(':')[0]}:0" for name in names if name.split(":")[0] in known]
 
 
 def _sinks(graph: Any) -> list[str]:
@@ -186,7 +148,7 @@ def _ops(graph: Any, symbols: dict[str, list[str]], source: Callable[[str], str 
         rows.append({
             "name": op.name, "type": op.type, "inputs": [t.name for t in op.inputs],
             "outputs": [_output(t, symbols.get(t.name, [])) for t in op.outputs],
-            "functions": _called_by_role(op.node_def), "constant": constant[op.name], "layer": _layer(op.name),
+            "functions": called_by_role(op.node_def), "constant": constant[op.name], "layer": layer_of(op.name),
             "attributes": _attributes(op), "source": source(op.name),
         })  # fmt: skip
     return rows
@@ -236,17 +198,14 @@ def _attributes(op: Any) -> str:
 
 
 def _output(tensor: Any, symbols: list[str]) -> list[Any]:
-    shape = _shape(tensor)
+    shape = shape_of(tensor)
     if shape is None and symbols:
         shape = [None] * len(symbols)
     return [tensor.name, tensor.dtype.base_dtype.name, shape, symbols]
 
 
-def _shape(tensor: Any) -> list[int | None] | None:
-    return None if tensor.shape.rank is None else tensor.shape.as_list()
-
-
-def _layer(name: str) -> str | None:
+def layer_of(name: str) -> str | None:
+    """Return the scope that the op is in, without the calls around the model."""
     scopes = name.split("/")[:-1]
     while scopes and scopes[0].split("_")[0] in {"StatefulPartitionedCall", "PartitionedCall"}:
         scopes = scopes[1:]
@@ -263,7 +222,7 @@ def _write_bodies(
 ) -> None:
     """Add the bodies below the graph's ops to `graphs`, each written as a GraphDef of its own."""
     for op in graph.get_operations():
-        for role, callee in _called_by_role(op.node_def):
+        for role, callee in called_by_role(op.node_def):
             if callee not in functions or callee in graphs:
                 continue
             function = functions[callee]

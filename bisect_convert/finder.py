@@ -13,6 +13,7 @@ from typing import Any
 
 from bisect_convert import options as convert_options
 from bisect_convert.cache import Cache, user_folder
+from bisect_convert.calls import check
 from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.hunt import Found
 from bisect_convert.lent import Lent
@@ -82,6 +83,8 @@ class Wishes:
     memory: float | None = None
     allow_code: bool = False
     told: Callable[[Probe], None] = lambda probe: None
+    strict: bool = False
+    """Refuse a call that names what the model does not have, where it is a person's slip and not what is to be debugged."""
     jobs: int = 1
     cache: Path | None = None
     """The folder where outcomes are kept; None: nowhere."""
@@ -96,6 +99,8 @@ def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: 
     run = Run(model, packed, workers, signature=wishes.signature, allow_code=wishes.allow_code)
     run.notes = warnings
     try:
+        if wishes.strict:
+            check(run.loaded, run.packed)
         prober = Prober(
             run.loaded, workers, packed, timeout=wishes.timeout, memory=wishes.memory, jobs=wishes.jobs, cache=cache,
             told=wishes.told,

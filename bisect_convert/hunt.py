@@ -6,9 +6,11 @@ orders the questions and never convicts: whatever is blamed has been seen to fai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from bisect_convert.calls import Fault, fault
 from bisect_convert.control import FICKLE, Control
 from bisect_convert.descend import MOST_CULPRITS, Descent
 from bisect_convert.graph import Graph
@@ -16,18 +18,13 @@ from bisect_convert.locate import Cause
 from bisect_convert.prober import Prober
 from bisect_convert.slicer import Section, Unsliceable, canonical, feedable, plan, whole
 from bisect_convert.steadiness import died
-from bisect_convert.verdict import ARGUMENTS, Failure, Outcome, Signature, Stage, Verdict
+from bisect_convert.verdict import Failure, Outcome, Signature, Stage, Verdict
 
 __all__ = ["Found", "Hunt"]
 
 #: From how many ops on it pays to begin on the rest before it is known.
 _LARGE = 60
 _HANDLES = frozenset({"string", "resource", "variant"})
-#: Arguments of `ct.convert` that hold for the whole model alone, and all that it checks by themselves.
-_ONLY_WHOLE = ("classifier_config", "outputs")
-_CHECKED = (
-    "inputs", *_ONLY_WHOLE, "compute_precision", "minimum_deployment_target", "convert_to", "pass_pipeline",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,8 @@ class Found:
     interaction: bool = False
     cut: frozenset[tuple[str, str]] = frozenset()
     argument: str | None = None
+    changes: Mapping[str, Any] | None = None
+    """What to change in the call to get past the failure, where an argument is at fault."""
 
     @property
     def gone(self) -> frozenset[tuple[str, str]]:
@@ -60,6 +59,7 @@ class Hunt:
         self.control = Control(prober)
         self.descent = Descent(prober)
         self._unprobed: list[Found] = []
+        self._blamed: set[tuple[str, str]] = set()
 
     def causes(self) -> Iterator[Found]:
         """Yield each cause until what is left of the model, and of each body that had to be cut out, converts."""
@@ -81,14 +81,24 @@ class Hunt:
             elif outcome.failure is not None and found is None:
                 self._give_up(f"no section fails as the whole does ({outcome.failure.type})")
             elif found is not None:
-                yield found
+                yield from self._fresh(found)
                 if found.argument is None:
                     todo = self._rest(section, found) + todo
-                    yield from self._unprobed
+                    for unprobed in self._unprobed:
+                        yield from self._fresh(unprobed)
                     self._unprobed.clear()
                 else:
-                    self.prober.without(found.argument)
+                    self.prober.instead(found.changes or {found.argument: None})
                     todo.insert(0, section)
+
+    def _fresh(self, found: Found) -> Iterator[Found]:
+        """The cause, without culprits that are blamed already: one op may both lack a conversion and read a table."""
+        fresh = tuple(c for c in found.culprits if c not in self._blamed)
+        self._blamed |= set(fresh)
+        if found.interaction or len(fresh) == len(found.culprits):
+            yield found
+        elif fresh:
+            yield replace(found, culprits=fresh, cut=found.gone)
 
     def _foresee(self) -> None:
         """Begin on what is likely to be asked next: the rest of a large model without the ops of types that have no
@@ -156,9 +166,6 @@ class Hunt:
         lost = frozenset(n for n in lost if graph.ops[n].type != "Identity")
         if not lost:
             return
-        self._give_up(
-            f"{len(lost)} ops need a tensor of a culprit that cannot be an input: {', '.join(graph.sorted(lost)[:3])}"
-        )
         unfed = {n for n in lost if any(graph.tensors[t].dtype in _HANDLES for t in graph.ops[n].inputs)}
         for kind in sorted({graph.ops[n].type for n in unfed} - self.prober.loaded.convertible):
             names = graph.sorted(n for n in unfed if graph.ops[n].type == kind)
@@ -167,18 +174,20 @@ class Hunt:
             failure = Failure(signature, "NotImplementedError", message)
             culprits = tuple((graph.name, n) for n in names)
             self._unprobed.append(Found(failure, culprits, Section(graph.name, frozenset(names[:1])), False, False))
+            lost -= set(names)
+        if lost:
+            names = graph.sorted(lost)
+            self._give_up(f"{len(lost)} ops need a tensor of a culprit that cannot be an input: {', '.join(names[:3])}")
 
     # --- one cause ---------------------------------------------------------------------------------------------------
 
     def _cause(self, section: Section, failure: Failure) -> Found | None:
-        if (argument := self._argument(section, failure)) is not None:
-            return Found(failure, (), section, False, True, argument=argument)
+        if (call := self._call(section, failure)) is not None:
+            return Found(failure, (), section, False, True, argument=call.argument, changes=call.changes)
         cause = self.descent.search(section, failure)
         if cause is None or len(cause.ops) > MOST_CULPRITS:
             self.control.holds(section, failure)
             return None
-        if (argument := self._given_input(cause)) is not None:
-            return Found(failure, (), cause.witness, cause.minimal, True, argument=argument)
         target = cause.failure.signature
         doubtful = len(cause.ops) > 1 or died(Outcome(cause.failure))
         if doubtful and not self.control.holds(cause.witness, cause.failure):
@@ -210,41 +219,9 @@ class Hunt:
             interaction=len(cause.ops) > 1, cut=cut,
         )  # fmt: skip
 
-    def _argument(self, section: Section, failure: Failure) -> str | None:
-        """The argument of the call that is at fault where the whole fails only because of it."""
-        if section != whole(self.model) and failure.signature.pass_name != ARGUMENTS:
-            return None
-        suspects = _CHECKED if failure.signature.pass_name == ARGUMENTS else _ONLY_WHOLE
-        if failure.signature.stage is Stage.OPTIMIZE and suspects is _CHECKED:
-            return self._format(section)
-        for name in suspects:
-            if name in self.prober.options:
-                options = {k: v for k, v in self.prober.options.items() if k != name}
-                outcome = self.prober.outcome(section, f"without {name}", options=options)
-                if outcome.converted or _later(outcome, failure):
-                    return name
-        return None
-
-    def _format(self, section: Section) -> str | None:
-        """The argument that makes a model which the step behind the conversion does not take: no mlprogram."""
-        given = [name for name in ("convert_to", "minimum_deployment_target") if name in self.prober.options]
-        for left_out in [[name] for name in given] + [given]:
-            options = {k: v for k, v in self.prober.options.items() if k not in left_out}
-            outcome = self.prober.outcome(section, f"without {' and '.join(left_out)}", options=options)
-            if outcome.failure is None or outcome.failure.signature.pass_name != ARGUMENTS:
-                return left_out[0]
-        return None
-
-    def _given_input(self, cause: Cause) -> str | None:
-        """The argument `inputs` where what fails is an input as the caller described it, not as the model has it."""
-        graph = self.model.graphs[cause.graph]
-        if cause.graph or "inputs" not in self.prober.options or len(cause.ops) != 1:
-            return None
-        if not graph.ops[cause.ops[0]].type.startswith("Placeholder"):
-            return None
-        options = {k: v for k, v in self.prober.options.items() if k != "inputs"}
-        outcome = self.prober.outcome(whole(self.model), "without inputs", options=options)
-        return "inputs" if outcome.converted or _later(outcome, cause.failure) else None
+    def _call(self, section: Section, failure: Failure) -> Fault | None:
+        """The argument of the call that is at fault, which only the whole model can tell."""
+        return fault(self.prober, failure) if section == whole(self.model) else None
 
     def _table_readers(self, cause: Cause) -> tuple[tuple[str, str], ...]:
         """What reads a captured table or variable, where that is what fails: its input is no op of the user's."""
@@ -273,11 +250,3 @@ class Hunt:
             if self.prober.verdict(sections[index], target, "another instance") is Verdict.FAIL:
                 found.append(name)
         return found
-
-
-def _later(outcome: Outcome, failure: Failure) -> bool:
-    """True where the outcome is a failure that shows only once the other one is gone."""
-    if outcome.failure is None:
-        return False
-    was, now = failure.signature, outcome.failure.signature
-    return now.stage > was.stage or (was.pass_name == ARGUMENTS != now.pass_name and now.stage == was.stage)

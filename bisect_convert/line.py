@@ -31,6 +31,10 @@ class Line:
         self._about = dict(about)
         self._begun: dict[str, Future[dict[str, Any]]] = {}
 
+    def turn_to(self, **about: Any) -> None:
+        """From here on this makes questions the same instead."""
+        self._about |= about
+
     def begin(self, request: dict[str, Any], attempt: int = 0) -> None:
         """Let the workers begin on a request that is likely to be made."""
         key = self._key(request, attempt)
@@ -84,13 +88,7 @@ class Line:
 
 def entry(question: str, ops: int, outcome: Outcome, cached: bool) -> Probe:
     """Return the journal's line about a question that had this outcome."""
-    if outcome.unresolved is not None:
-        detail, verdict = outcome.unresolved, "unresolved"
-    elif outcome.failure is None:
-        detail, verdict = "converts", "converts"
-    else:
-        first = outcome.failure.message.strip().split("\n")[0][:200]
-        detail, verdict = f"{outcome.failure.type}: {first}", "fails"
+    verdict, detail = outcome.words
     return Probe(question, ops, verdict, detail, cached, outcome.seconds)
 
 

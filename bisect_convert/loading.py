@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import tensorflow as tf
 from bisect_convert import converter, sources
 from bisect_convert.errors import ModelError, UsageError
 from bisect_convert.facts import write_facts
+from bisect_convert.paths import REST
+from bisect_convert.stateful import without_keepers
+from bisect_convert.unread import saved_graph, write_unread
 from bisect_convert.verdict import Outcome
 
 __all__ = ["concrete_function", "freeze_and_write", "read_model"]
@@ -27,11 +31,26 @@ def read_model(path: str, folder: Path, request: dict[str, Any]) -> dict[str, An
 
     request: "signature", "inputs" (as `options` writes them), "outputs", "allow_code". Raises ModelError, UsageError.
     """
+    request = {**request, "path": path}
     if path.endswith(".pb") and os.path.isfile(path):
-        return write_facts(_graph_def(path), folder, {**request, "path": path, "define": True})
-    function, names, signature = _function(path, request.get("signature"), bool(request.get("allow_code")))
+        graph_def = _parsed(path)
+        try:
+            return write_facts(_graph_def(path, graph_def), folder, {**request, "define": True})
+        except ModelError as error:
+            return _unread(error, graph_def, [n.name for n in graph_def.node], folder, request)
+    try:
+        function, names, signature = _function(path, request.get("signature"), bool(request.get("allow_code")))
+    except _NoSignature as error:
+        failure = _failure(NotImplementedError("Only a single concrete function is supported."))
+        nothing = tf.compat.v1.GraphDef()
+        return write_facts(nothing, folder, {**request, "signatures": error.functions, "failure": failure})
+    except ModelError as error:
+        if not os.path.isdir(path) or error.__cause__ is None or os.path.islink(path):
+            raise
+        wanted = request.get("signature") or _DEFAULT_SIGNATURE
+        return _unread(error, *_saved(error, path, wanted), folder, request)
     found = sources.of_saved_model(path) if os.path.isdir(path) else {}
-    request = {**request, "path": path, "signature": signature, "signatures": names, "sources": found}
+    request = {**request, "signature": signature, "signatures": names, "sources": found}
     return freeze_and_write(function, folder, request)
 
 
@@ -41,12 +60,64 @@ def freeze_and_write(function: Any, folder: Path, request: dict[str, Any]) -> di
     try:
         graph_def = converter.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"
-        failure = converter.classify(error, [op.name for op in function.graph.get_operations()])
-        request = {**request, "failure": Outcome(failure).to_json()}
-        graph_def = function.graph.as_graph_def(add_shapes=True)
+        return _unfrozen(function, error, folder, request)
+    return write_facts(graph_def, folder, {**request, "keys": _keys(function)})
+
+
+def _unfrozen(function: Any, error: BaseException, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """The facts of the graph as it was loaded, and beside them those of what freezes without the ops at fault."""
+    blamed, rest = without_keepers(function, error)
+    if rest is not None:
+        (folder / REST).mkdir(exist_ok=True)
+        write_facts(rest, folder / REST, {**request, "keys": _keys(function)})
+    failure = _failure(error, [op.name for op in function.graph.get_operations()])
+    graph_def = function.graph.as_graph_def(add_shapes=True)
+    request = {**request, "failure": failure, "blamed": blamed}
+    try:
         return write_facts(graph_def, folder, request)
-    results = [t.name for t in function.outputs]
-    return write_facts(graph_def, folder, {**request, "results": results})
+    except ValueError:  # away from its variables TensorFlow may find no shapes for it
+        written = write_unread(graph_def, [n.name for n in graph_def.node], folder, request)
+        assert written is not None
+        return written
+
+
+class _NoSignature(ModelError):
+    """The SavedModel has functions, but none of them is a signature."""
+
+    def __init__(self, functions: list[str]) -> None:
+        super().__init__("it has no signatures")
+        self.functions = functions
+
+
+def _failure(error: BaseException, names: Iterable[str] = ()) -> dict[str, Any]:
+    return Outcome(converter.classify(error, names)).to_json()
+
+
+def _saved(error: ModelError, path: str, signature: str) -> tuple[Any, list[str]]:
+    try:
+        return saved_graph(path, signature)
+    except Exception:  # damaged beyond what can be told from it
+        raise error from error.__cause__
+
+
+def _unread(
+    error: ModelError, graph_def: Any, roots: list[str], folder: Path, request: dict[str, Any]
+) -> dict[str, Any]:
+    """The facts of a model that TensorFlow cannot read because of ops in it; raises the error where it is none of them."""
+    cause = error.__cause__ or error
+    written = write_unread(graph_def, roots, folder, {**request, "failure": _failure(cause)})
+    if written is None:
+        raise error
+    return written
+
+
+def _keys(function: Any) -> dict[str, str]:
+    """What the signature calls the results -> the ops that make them in the frozen graph."""
+    structure = function.structured_outputs
+    names = [t.name.split(":")[0] for t in function.outputs]
+    if not isinstance(structure, dict) or len(structure) != len(names):
+        return {}
+    return dict(zip(sorted(structure), names, strict=True))
 
 
 def _function(path: str, wanted: str | None, allow_code: bool) -> tuple[Any, list[str], str | None]:
@@ -71,6 +142,9 @@ def _saved_model(path: str, wanted: str | None) -> tuple[Any, list[str], str | N
         raise ModelError(f"{path} cannot be read: {_one_line(error)}; export the model again") from error
     signatures = dict(getattr(loaded, "signatures", {}))
     if not signatures:
+        functions = [n for n in vars(loaded) if getattr(getattr(loaded, n), "concrete_functions", None)]
+        if functions and wanted is None:
+            raise _NoSignature(sorted(functions))
         raise ModelError(f"{path} has no signatures; save it with tf.saved_model.save(..., signatures=...)")
     name = wanted or (_DEFAULT_SIGNATURE if _DEFAULT_SIGNATURE in signatures else sorted(signatures)[0])
     if name not in signatures:
@@ -148,19 +222,26 @@ def _trace_keras(model: Any) -> Any:
     return function
 
 
-def _graph_def(path: str) -> Any:
+def _parsed(path: str) -> Any:
     graph_def = tf.compat.v1.GraphDef()
     try:
         with open(path, "rb") as file:
             graph_def.ParseFromString(file.read())
-        with tf.Graph().as_default() as graph:
-            tf.import_graph_def(graph_def, name="")
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-    except Exception as error:  # protobuf and the importer raise their own kinds
+    except Exception as error:  # protobuf raises a kind of its own
         raise ModelError(f"{path} is no frozen GraphDef: {_one_line(error)}") from error
     if not graph_def.node:
         raise ModelError(f"{path} is no frozen GraphDef: it holds no op")
+    return graph_def
+
+
+def _graph_def(path: str, graph_def: Any) -> Any:
+    try:
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(graph_def, name="")
+    except Exception as error:  # the importer raises its own kinds
+        raise ModelError(f"{path} is no frozen GraphDef: {_one_line(error)}") from error
     return graph.as_graph_def(add_shapes=True)
 
 

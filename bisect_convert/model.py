@@ -11,7 +11,7 @@ from bisect_convert.verdict import Outcome
 
 __all__ = ["Loaded", "read_facts"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,20 @@ class Loaded:
     slim: bool
     mib: float = 0.0
     """The size of the true weights."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """What the signature calls the results -> the ops that make them."""
+    refused: bool = False
+    """True where TensorFlow itself finds that the model cannot work on the shapes that were given."""
+    blamed: tuple[tuple[str, str], ...] = ()
+    """The (graph, op) that keep it from being read or frozen."""
+
+    @property
+    def size(self) -> int:
+        """The ops of all its graphs."""
+        return sum(len(graph.order) for graph in self.model.graphs.values())
+
+
+_NONE = Graph("", {})
 
 
 def read_facts(folder: Path) -> Loaded:
@@ -49,6 +63,9 @@ def read_facts(folder: Path) -> Loaded:
         tuple(facts["inputs"]),
         bool(facts["slim"]),
         (folder / "weights.pb").stat().st_size / 2**20,
+        dict(facts["keys"]),
+        bool(facts["refused"]),
+        tuple((graph, op) for graph, op in facts["blamed"] if op in graphs.get(graph, _NONE).ops),
     )
 
 

@@ -8,7 +8,10 @@ import zipfile
 
 from bisect_convert.errors import ModelError, UsageError
 
-__all__ = ["check_path", "damage"]
+__all__ = ["REST", "check_path", "damage"]
+
+#: The folder, beside the facts of a model that never froze, with those of what freezes without the ops at fault.
+REST = "rest"
 
 _FILES = (".pb", ".keras", ".h5", ".hdf5")
 _HDF5 = b"\x89HDF\r\n\x1a\n"

@@ -15,7 +15,7 @@ from bisect_convert.limits import Limits, spare_memory
 from bisect_convert.line import Line, entry
 from bisect_convert.model import Loaded
 from bisect_convert.report import Probe
-from bisect_convert.slicer import Section, Unsliceable, canonical, plan
+from bisect_convert.slicer import Section, Unsliceable, canonical, plan, whole
 from bisect_convert.steadiness import Tally, died, face
 from bisect_convert.verdict import Failure, Outcome, Signature, Stage, Verdict, judge
 from bisect_convert.workers import Workers
@@ -55,8 +55,7 @@ class Prober:
         self.cached = 0
         self.unsteady: Tally | None = None
         self.rate = 1.0
-        ops = sum(len(g.order) for g in self.model.graphs.values())
-        self.limits = Limits(ops, loaded.mib, timeout, memory or spare_memory(jobs))
+        self.limits = Limits(loaded.size, loaded.mib, timeout, memory or spare_memory(jobs))
         self._jobs = jobs
         self._told = told
         self._known: dict[tuple[Any, ...], Outcome] = {}
@@ -139,9 +138,17 @@ class Prober:
         given = self.options.get("pass_pipeline") or self._line.ask({"do": "passes"}).get("pipeline")
         return dict(given or {"name": "", "passes": [], "options": {}})
 
-    def without(self, argument: str) -> None:
-        """From here on leave out this argument of `ct.convert`; what was known with it no longer counts."""
-        self.options.pop(argument)
+    def instead(self, changes: Mapping[str, Any]) -> None:
+        """From here on call with these arguments in place of the caller's (None: left out); the rest is asked anew."""
+        self.options = {k: v for k, v in {**self.options, **changes}.items() if v is not None}
+        tried = self._known.get((whole(self.model), False, False, repr(self.options)))
+        self._known = {} if tried is None else {(whole(self.model), False, False, "None"): tried}
+
+    def turn_to(self, loaded: Loaded) -> None:
+        """From here on ask about another model; the journal and the counts go on."""
+        self.loaded, self.model = loaded, loaded.model
+        self.limits = replace(self.limits, ops=loaded.size, mib=loaded.mib, whole=None)
+        self._line.turn_to(model=loaded.model.digest)
         self._known.clear()
 
     def with_weights(self) -> None:

@@ -18,7 +18,7 @@ from bisect_convert.errors import ModelError, UsageError
 from bisect_convert.hunt import Found, Hunt
 from bisect_convert.loadfail import load_causes
 from bisect_convert.model import Loaded, read_facts
-from bisect_convert.paths import check_path, damage
+from bisect_convert.paths import REST, check_path, damage
 from bisect_convert.prober import Prober
 from bisect_convert.report import Finding, Report
 from bisect_convert.workers import Workers
@@ -84,7 +84,10 @@ class Run:
         """
         if self.loaded.failure is not None:
             self._keep(None, load_causes(self.loaded))
-            return
+            rest = self.folder / REST
+            if first or not rest.is_dir():
+                return
+            prober.turn_to(read_facts(rest))
         hunt = Hunt(prober)
         try:
             for found in itertools.chain(hunt.causes(), self._with_weights(hunt)):
@@ -151,7 +154,7 @@ def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -
 def _signature_note(loaded: Loaded) -> list[str]:
     """Return what is to be said where the model has several signatures, as notes."""
     model = loaded.model
-    if len(model.signatures) < 2:
+    if len(model.signatures) < 2 or model.signature is None:
         return []
     others = ", ".join(s for s in model.signatures if s != model.signature)
     return [

@@ -91,6 +91,16 @@ class Outcome:
         """True where the section went through every stage asked for."""
         return self.failure is None and self.unresolved is None
 
+    @property
+    def words(self) -> tuple[str, str]:
+        """What came of it in one word, and in one line."""
+        if self.unresolved is not None:
+            return "unresolved", self.unresolved
+        if self.failure is None:
+            return "converts", "converts"
+        first = self.failure.message.strip().split("\n")[0]
+        return "fails", f"{self.failure.type}: {first[:200]}"
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores an equal outcome."""
         data: dict[str, Any] = {"seconds": self.seconds, "reached": int(self.reached)}

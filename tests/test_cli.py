@@ -272,7 +272,7 @@ def test_damage_is_named(models: Path, workers: Workers, name: str, said: str) -
 def test_options_that_do_not_fit_the_model(models: Path, workers: Workers, words: str, said: str) -> None:
     parsed = arguments.parse([str(models / "conv"), *words.split()])
     with pytest.raises(UsageError, match=said):
-        find_packed(parsed.model, arguments.packed_options(parsed), Wishes(), workers)
+        find_packed(parsed.model, arguments.packed_options(parsed), Wishes(strict=True), workers)
 
 
 # --- whole runs ------------------------------------------------------------------------------------------------------

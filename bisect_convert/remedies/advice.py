@@ -162,7 +162,7 @@ def _scalar(case: _Case) -> Remedy | None:
     if "Rank-0" not in case.finding.error_message or not case.finding.culprits:
         return None
     name = case.finding.culprits[0].name
-    if any(t.dtype == "resource" for t in case.finding.culprits[0].outputs):
+    if not case.kinds <= {"Placeholder"} or any(t.dtype == "resource" for t in case.finding.culprits[0].outputs):
         return None
     return Remedy(
         "rewrite", f"give the input `{name}` a shape of (1,) and take its element in the model", code="x = x[0]\n"

@@ -12,7 +12,7 @@ from bisect_convert.hunt import Found
 from bisect_convert.prober import Prober
 from bisect_convert.remedies.code import argument_code, input_code
 from bisect_convert.report import Finding, Remedy
-from bisect_convert.slicer import Section
+from bisect_convert.slicer import Section, whole
 from bisect_convert.upstream import open_axes, size_source, unknown_sizes
 from bisect_convert.verdict import Stage
 
@@ -37,13 +37,28 @@ def option_remedies(found: Found, finding: Finding, prober: Prober) -> list[Reme
         or failure.signature.stage in (Stage.LOAD, Stage.GRAPH_PASS)
     ):
         return []
-    if "inputs" in prober.options and any(c.op.startswith("Placeholder") for c in finding.culprits):
-        summary = "leave the argument `inputs` out, or give it the dtype and shape that the model has"
-        return _if_converts(found, prober, summary, {"inputs": None})
+    if "Rank-0" in failure.message:
+        return _one_element(finding, prober)
     sized = _fixed_sizes(found, prober)
     if _FIXED.search(failure.message) or _odd(finding):
         return sized
     return [*_targets(found, prober), *sized]
+
+
+def _one_element(finding: Finding, prober: Prober) -> list[Remedy]:
+    """A shape of one element for the inputs that are scalars, where the whole model converts with it."""
+    names = [c.name for c in finding.culprits if c.op == "Placeholder" and c.outputs[0].shape == ()]
+    if not names:
+        return []
+    kept = [i for i in prober.options.get("inputs", ()) if i.get("name") not in names]
+    inputs = [*kept, *({"kind": "TensorType", "name": n, "shape": [1], "static": [1]} for n in names)]
+    outcome = prober.trial(
+        whole(prober.model), "remedy: scalars of shape (1,)", options={**prober.options, "inputs": inputs}
+    )
+    if not outcome.converted:
+        return []
+    summary = "give each scalar the shape (1,) in the call, without a change to the model: it converts then"
+    return [Remedy("option", summary, True, f"inputs=[{', '.join(map(input_code, inputs))}]")]
 
 
 def _odd(finding: Finding) -> bool:
