@@ -11,7 +11,7 @@ from bisect_convert.input_mends import fits
 from bisect_convert.mends import UNSHAPED, Call, changed, disagrees, mends
 from bisect_convert.model import Loaded
 from bisect_convert.prober import Prober
-from bisect_convert.slicer import whole
+from bisect_convert.slicer import Section, whole
 from bisect_convert.verdict import ARGUMENTS, Failure, Outcome, Stage
 
 __all__ = ["Fault", "call_of", "check", "fault"]
@@ -33,18 +33,22 @@ class Fault:
     changes: Mapping[str, Any]
 
 
-def fault(prober: Prober, failure: Failure) -> Fault | None:
-    """Return the argument that the whole model fails on, where a probe with it put right gets past that failure.
+def fault(prober: Prober, section: Section, failure: Failure) -> Fault | None:
+    """Return the argument that the section fails on, where a probe with it put right gets past that failure.
+
+    That is for the whole model to tell, but for what `ct.convert` itself objects to.
 
     An op that fails whatever the arguments are, or only for a format or target that is fine by itself, is no fault of
     the call.
     """
+    if section != whole(prober.model) and failure.signature.pass_name != ARGUMENTS:
+        return None
     call = call_of(prober)
     for argument in _suspects(call, failure):
         sure = argument in ("inputs", "outputs") and _contradicts(argument, call, failure)
         for mend in mends(argument, call, failure.message)[:_MOST]:
             options = changed(prober.options, mend.changes)
-            outcome = prober.outcome(whole(prober.model), f"call: {mend.summary}", options=options)
+            outcome = prober.outcome(section, f"call: {mend.summary}", options=options)
             if outcome.converted or _later(outcome, failure) or (sure and _other(outcome, failure)):
                 return Fault(argument, mend.changes)
     return None
@@ -94,7 +98,11 @@ def _suspects(call: Call, failure: Failure) -> Iterator[str]:
     if "outputs" in given and (late or not failure.signature.raising):
         yield "outputs"
     if late:
-        yield from (a for a in ("classifier_config", "pass_pipeline") if a in given)
+        if "classifier_config" in given:
+            yield "classifier_config"
+        pipeline = given.get("pass_pipeline")
+        if pipeline and failure.signature.pass_name not in pipeline["passes"]:  # what it leaves out may be wanted
+            yield "pass_pipeline"
         if isinstance(given.get("compute_precision"), dict):
             yield "compute_precision"
         if "inputs" in given and not disagrees(call) and _special(given["inputs"]):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bisect_convert.calls import Fault, fault
+from bisect_convert.calls import fault
 from bisect_convert.control import FICKLE, Control
 from bisect_convert.descend import MOST_CULPRITS, Descent
 from bisect_convert.graph import Graph
@@ -182,7 +182,7 @@ class Hunt:
     # --- one cause ---------------------------------------------------------------------------------------------------
 
     def _cause(self, section: Section, failure: Failure) -> Found | None:
-        if (call := self._call(section, failure)) is not None:
+        if (call := fault(self.prober, section, failure)) is not None:
             return Found(failure, (), section, False, True, argument=call.argument, changes=call.changes)
         cause = self.descent.search(section, failure)
         if cause is None or len(cause.ops) > MOST_CULPRITS:
@@ -218,10 +218,6 @@ class Hunt:
             replace(failure, signature=failure.signature), tuple(culprits), cause.witness, cause.minimal, confirmed,
             interaction=len(cause.ops) > 1, cut=cut,
         )  # fmt: skip
-
-    def _call(self, section: Section, failure: Failure) -> Fault | None:
-        """The argument of the call that is at fault, which only the whole model can tell."""
-        return fault(self.prober, failure) if section == whole(self.model) else None
 
     def _table_readers(self, cause: Cause) -> tuple[tuple[str, str], ...]:
         """What reads a captured table or variable, where that is what fails: its input is no op of the user's."""
