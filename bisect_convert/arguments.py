@@ -77,6 +77,12 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     search = parser.add_argument_group("search")
     search.add_argument("--first", action="store_true", help="stop at the first finding")
+    search.add_argument(
+        "--slow",
+        metavar="FACTOR",
+        type=_factor,
+        help="if it converts: find the section that takes 1/FACTOR of the time",
+    )
     search.add_argument("--timeout", metavar="SECONDS", type=_positive, help="time limit of one probe")
     search.add_argument("--memory", metavar="GIB", type=_positive, help="memory limit of one probe")
     search.add_argument("--jobs", metavar="N", type=_count, default=1, help="probes that may run at once (default: 1)")
@@ -147,6 +153,12 @@ def _positive(text: str) -> float:
         value = 0.0
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
+    return value
+
+
+def _factor(text: str) -> float:
+    if (value := _positive(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 1: no section takes more time than the whole")
     return value
 
 

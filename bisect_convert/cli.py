@@ -75,7 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
         staged = None if out is None else workers.folder / "out"
         with _progress(arguments) as told:
             wishes = Wishes(
-                signature=arguments.signature, first=arguments.first, timeout=arguments.timeout,
+                signature=arguments.signature, first=arguments.first, slow=arguments.slow, timeout=arguments.timeout,
                 memory=arguments.memory, allow_code=arguments.allow_code, told=told, strict=True, jobs=arguments.jobs,
                 cache=_cache(arguments), out=staged,
             )  # fmt: skip

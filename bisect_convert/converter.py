@@ -247,7 +247,11 @@ def failure_of(
     error: BaseException, names: Iterable[str], stage: Stage, pass_name: str | None, hint: tuple[Frame, ...]
 ) -> Failure:
     """Return the failure of this exception at this stage; `names` are scrubbed from its message."""
-    message = "maximum recursion depth exceeded" if isinstance(error, RecursionError) else str(error)
+    message = str(error)
+    if isinstance(error, RecursionError):
+        message = "maximum recursion depth exceeded"
+    if isinstance(error, MemoryError) and not message:
+        message = "the conversion ran over its memory limit"
     raising = tuple(frame.op for frame in hint) if stage is Stage.LOWERING else ()
     signature = Signature(stage, pass_name, type(error).__name__, scrub(message, names), raising)
     text = "".join(traceback.format_exception(error))[-20_000:]

@@ -53,6 +53,12 @@ def unsupported(message: str) -> str | None:
     return match.group(1) if match else None
 
 
+def _slow(facts: Facts) -> str | None:
+    if not facts.finding.slow:
+        return None
+    return "It converts, with its true weights, but this is where the time goes: the rest takes little."
+
+
 def _argument(facts: Facts) -> str | None:
     if facts.found is None or facts.found.argument is None:
         return None
@@ -212,6 +218,6 @@ def _neutral(facts: Facts) -> str:
 
 
 _RULES: tuple[Callable[[Facts], str | None], ...] = (
-    _argument, _no_conversion, _cast, *FLOW_RULES, _assigned, _table, _scalar_input, _unknown_rank, *NEED_RULES,
+    _slow, _argument, _no_conversion, _cast, *FLOW_RULES, _assigned, _table, _scalar_input, _unknown_rank, *NEED_RULES,
     _no_value, _step, _pass,
 )  # fmt: skip

@@ -32,6 +32,7 @@ def find(
     *,
     signature: str | None = None,
     first: bool = False,
+    slow: float | None = None,
     timeout: float | None = None,
     memory: float | None = None,
     jobs: int = 1,
@@ -48,10 +49,11 @@ def find(
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at one finding.
-    `jobs` probes may run at once: the report is the same for any number. `cache`: a folder where outcomes are kept for
-    later runs, or True for the user's own. `optimize`: "linear8", "palettize4" or "prune", the step of coremltools.optimize
-    that is to follow. Calls that share `workers` start them once; an `executor` of the caller's, which must run processes,
-    takes their place. In `out` each finding gets a folder with a script that reproduces it.
+    `slow`: of a model that converts, find the section that takes 1/`slow` of the time. `jobs` probes may run at once: the
+    report is the same for any number. `optimize`: "linear8", "palettize4" or "prune", the step of coremltools.optimize that
+    is to follow. `cache`: a folder where outcomes are kept for later runs, or True for the user's own. Calls that share
+    `workers` start them once; an `executor` of the caller's, which must run processes, takes their place. In `out` each
+    finding gets a folder with a script that reproduces it.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
 
@@ -61,7 +63,7 @@ def find(
     """
     packed = convert_options.pack(convert_kwargs)
     wishes = Wishes(
-        signature=signature, first=first, timeout=timeout, memory=memory, allow_code=allow_code, told=told,
+        signature=signature, first=first, slow=slow, timeout=timeout, memory=memory, allow_code=allow_code, told=told,
         jobs=jobs, cache=user_folder() if cache is True else Path(cache) if cache else None,
         out=None if out is None else Path(out),
     )  # fmt: skip
@@ -79,6 +81,7 @@ class Wishes:
 
     signature: str | None = None
     first: bool = False
+    slow: float | None = None
     timeout: float | None = None
     memory: float | None = None
     allow_code: bool = False
@@ -106,7 +109,9 @@ def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: 
             told=wishes.told,
         )  # fmt: skip
         try:
-            run.search(prober, first=wishes.first, completed=partial(_with_repro, wishes.out, prober, run))
+            run.search(
+                prober, first=wishes.first, slow=wishes.slow, completed=partial(_with_repro, wishes.out, prober, run)
+            )
         except (KeyboardInterrupt, Stopped) as stop:
             run.notes.append(
                 f"{stop}: run it again" if isinstance(stop, Stopped) else "stopped before the search was done"

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 __all__ = [
-    "SCHEMA", "Context", "Culprit", "Enclosing", "Finding", "Passes", "Probe", "Remedy", "Report", "TensorFact", "Witness",
-    "finding_to_json",
+    "SCHEMA", "SLOW", "Context", "Culprit", "Enclosing", "Finding", "Passes", "Probe", "Remedy", "Report", "TensorFact",
+    "Witness", "finding_to_json",
 ]  # fmt: skip
 
 SCHEMA = "bisect-convert/1"
+#: The error type of a finding that is no failure.
+SLOW = "Slow"
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,11 @@ class Finding:
     """True where the culprits fail only together; else each of them fails alone, in the same way."""
     passes: Passes | None = None
     """For a failure in a pass of the pipeline or behind it, where that was asked."""
+
+    @property
+    def slow(self) -> bool:
+        """True where it is no failure, but where the time of a conversion goes."""
+        return self.error_type == SLOW
 
     def _repr_html_(self) -> str:
         from bisect_convert.render.notebook import card

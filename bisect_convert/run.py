@@ -21,6 +21,7 @@ from bisect_convert.model import Loaded, read_facts
 from bisect_convert.paths import REST, check_path, damage
 from bisect_convert.prober import Prober
 from bisect_convert.report import Finding, Report
+from bisect_convert.slow import slow_section
 from bisect_convert.workers import Workers
 
 __all__ = ["Run"]
@@ -76,11 +77,12 @@ class Run:
         prober: Prober,
         *,
         first: bool = False,
+        slow: float | None = None,
         completed: Callable[[Found, Finding], Finding] = lambda found, finding: finding,
     ) -> None:
         """Find every cause, or the `first`; what is found stands in `findings` at once, also where this is interrupted.
 
-        `completed` gets each finding before it is kept, and returns it with what there is to add.
+        slow: where it converts, find the section that takes 1/`slow` of the time. `completed` gets each finding before it is kept, and returns it with what there is to add.
         """
         if self.loaded.failure is not None:
             self._keep(None, load_causes(self.loaded))
@@ -96,8 +98,17 @@ class Run:
                     self.notes.append("stopped at the first finding, as asked")
                     return
             self.complete = hunt.complete
+            if slow is not None and self.complete and not self.findings:
+                self._time(prober, slow)
         finally:
             self.notes += hunt.notes
+
+    def _time(self, prober: Prober, factor: float) -> None:
+        found = slow_section(prober, factor)
+        if found is None:
+            self.notes.append(f"no section by itself takes 1/{factor:g} of the time")
+        else:
+            self._keep(found, [compose(found, prober)])
 
     def _with_weights(self, hunt: Hunt) -> Iterator[Found]:
         """A model that converts with its large weights as repeated values is converted once more as it is."""
@@ -111,7 +122,8 @@ class Run:
     def report(self, prober: Prober) -> Report:
         """Return the report on what is known now."""
         model = self.loaded.model
-        verdict = "fails" if self.findings else "converts" if self.complete else "inconclusive"
+        failing = any(not f.slow for f in self.findings)
+        verdict = "fails" if failing else "converts" if self.complete else "inconclusive"
         total = time.monotonic() - self.started
         return Report(
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,

@@ -37,6 +37,8 @@ def strike(kind):
     import ctypes, signal, time
     if kind == "segfault":
         ctypes.string_at(0)
+    if kind == "slow":
+        return time.sleep(1.5)
     if kind == "abort":
         os.abort()
     if kind == "sigkill":

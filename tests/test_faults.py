@@ -113,6 +113,17 @@ def test_an_executor_that_breaks_ends_the_run_with_what_is_known(
     assert stop.value.report.verdict == "inconclusive"
 
 
+def test_a_slow_conversion_is_found_where_it_is_slow(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, "slow")
+    report = find(model, slow=2.0)
+    assert report.verdict == "converts" and report.exit_code == 0 and report.complete
+    assert blamed(report) == [(CULPRIT,)]
+    assert (report.findings[0].stage, report.findings[0].error_type) == ("lowering", "Slow")
+    assert "takes 1." in report.findings[0].error_message and "slow[lowering]" in str(report)
+
+
 # --- killed at any moment --------------------------------------------------------------------------------------------
 
 

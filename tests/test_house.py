@@ -43,7 +43,7 @@ LAYERS = (
     ),
     ("model", "slicer", "ranks", "loadfail", "workers", "server", "lent"),
     ("line", "prober"),
-    ("locate", "descend", "calls", "control", "hunt"),
+    ("locate", "descend", "calls", "control", "hunt", "slow"),
     ("flow", "needs", "explain", "remedies", "render", "passes", "compose"),
     ("finder", "run", "stepping", "desk", "section", "journal", "shrinking", "session"),
     ("arguments", "outdir", "progress", "expectations", "shell", "cli", "__main__", "__init__"),

@@ -17,6 +17,8 @@ __all__ = ["remedies"]
 
 def remedies(found: Found, finding: Finding, prober: Prober) -> tuple[Remedy, ...]:
     """Return options and rewrites, those that a probe converted with marked as verified, and those first."""
+    if finding.slow:
+        return ()
     if found.argument is not None:
         return argument_remedies(found, prober)
     probed = [

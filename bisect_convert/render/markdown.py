@@ -86,7 +86,7 @@ def _overview(findings: Iterable[Finding]) -> str:
 
 
 def _finding(finding: Finding, number: int) -> list[str]:
-    blocks = [f"### {number}. {code(f'error[{words.stage(finding)}]')} {escaped(words.headline(finding))}"]
+    blocks = [f"### {number}. {code(words.label(finding))} {escaped(words.headline(finding))}"]
     blocks += [_culprit(culprit) for culprit in words.facts_shown(finding)]
     if finding.culprits:
         blocks.append("\n".join(f"- {_sentence(s)}" for s in words.place(finding.context)))

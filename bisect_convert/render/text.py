@@ -73,7 +73,7 @@ def _head(report: Report, pen: _Pen) -> list[str]:
 
 def _finding(finding: Finding, pen: _Pen) -> list[str]:
     shown = words.facts_shown(finding)
-    rows = [f"{pen.paint(f'error[{words.stage(finding)}]:', _RED)} {pen.paint(words.headline(finding), _BOLD)}"]
+    rows = [f"{pen.paint(f'{words.label(finding)}:', _RED)} {pen.paint(words.headline(finding), _BOLD)}"]
     for culprit in shown[:_LISTED]:
         rows += _culprit(culprit, pen)
     rows += [_more(len(shown) - _LISTED, "op")] if len(shown) > _LISTED else []

@@ -33,6 +33,8 @@ _KINDS = {
 def summary(report: Report) -> str:
     """Return what became of the conversion and how much is known, in one line without the model's path."""
     count = len(report.findings)
+    if report.verdict == "converts" and count:
+        return f"converts with coremltools {harmless(report.coremltools)}, but slowly"
     if report.verdict == "converts":
         return f"converts with coremltools {harmless(report.coremltools)}"
     found = f"{count} finding{'s' * (count != 1)}"
@@ -55,6 +57,11 @@ def stage(finding: Finding) -> str:
     return harmless(finding.stage + (f": {finding.pass_name}" if finding.pass_name else ""))
 
 
+def label(finding: Finding) -> str:
+    """Return what kind of finding it is, with its stage, as a compiler would head it."""
+    return f"{'slow' if finding.slow else 'error'}[{stage(finding)}]"
+
+
 def passes(finding: Finding) -> str:
     """Return which passes the failure needs, or an empty string where that is not known."""
     if finding.passes is None:
@@ -73,6 +80,8 @@ def headline(finding: Finding) -> str:
     culprits = finding.culprits
     if not culprits:
         return "no op is at fault, the call or the model as a whole is"
+    if finding.slow:
+        return finding.error_message
     if finding.interaction:
         kinds = Counter(c.op for c in culprits)
         names = [op if n == 1 else f"{n} {op} ops" for op, n in kinds.items()]
