@@ -32,7 +32,8 @@ def compose(found: Found, prober: Prober) -> Finding:
     )
     if found.culprits:
         draft = replace(draft, context=context_of(model, *found.culprits[-1 if found.interaction else 0]))
-    draft = replace(draft, passes=studied(found, prober))
+    if not draft.slow and failure.type != "timeout":
+        draft = replace(draft, passes=studied(found, prober))
     draft = replace(draft, explanation=explain(found, draft, model, prober.options))
     return replace(draft, remedies=remedies(found, draft, prober))
 

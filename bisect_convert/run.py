@@ -82,7 +82,8 @@ class Run:
     ) -> None:
         """Find every cause, or the `first`; what is found stands in `findings` at once, also where this is interrupted.
 
-        slow: where it converts, find the section that takes 1/`slow` of the time. `completed` gets each finding before it is kept, and returns it with what there is to add.
+        slow: where it converts, find the section that takes 1/`slow` of the time. `completed` gets each finding before it
+        is kept, and returns it with what there is to add.
         """
         if self.loaded.failure is not None:
             self._keep(None, load_causes(self.loaded))

@@ -13,6 +13,8 @@ from bisect_convert.verdict import Failure, Signature, Stage, Verdict
 
 __all__ = ["slow_section"]
 
+#: Seconds below which nothing is slow: what any conversion takes.
+_LEAST = 1.0
 #: How many questions the last step of shrinking may ask: each of them takes its time.
 _MOST = 30
 
@@ -20,16 +22,18 @@ _MOST = 30
 def slow_section(prober: Prober, factor: float) -> Found | None:
     """Return the smallest section found that takes at least 1/`factor` of the time of the whole model, which converts.
 
-    Conversions are those with the true weights; the least of two times counts. None where no section is slow by itself.
+    Conversions are those with the true weights, each timed once. None where no section is slow by itself: a second, say.
     """
     clock = _Clock(prober)
     everything = whole(prober.model)
     total = clock.seconds(everything, "the whole model, timed")
     if total is None:
         return None
-    search = _Search(clock, total / factor)
+    search = _Search(clock, max(total / factor, _LEAST))
+    if total < search.limit:
+        return None
     part = search.run()
-    took = clock.seconds(part, "the slow section, timed again")
+    took = clock.seconds(part, "the slow section, timed")
     if took is None or took < search.limit:
         return None
     frontend = prober.outcome(part, "its frontend, timed", frontend=True, fresh=True)

@@ -130,7 +130,7 @@ def _witness(finding: Finding, pen: _Pen) -> list[str]:
         return []
     holding = [call.name for call in finding.context.enclosing]
     picture = of_witness(witness, finding.culprits, limit=_OPS_DRAWN, holding=holding)
-    rows = ["", *pen.entry("smallest failing section:", words.evidence(witness))]
+    rows = ["", *pen.entry("slow section:" if finding.slow else "smallest failing section:", words.evidence(witness))]
     for line in lines(picture, width=pen.width - 4):
         drawn, arrow, mark = line.rpartition("  <-- culprit")
         rows.append("    " + (drawn + pen.paint(arrow + mark, _RED) if arrow else line))

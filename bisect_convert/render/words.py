@@ -8,7 +8,7 @@ from bisect_convert.render.names import Code, Sentence, dtypes, harmless
 from bisect_convert.report import Context, Culprit, Enclosing, Finding, Report, Witness
 
 __all__ = [
-    "evidence", "facts_shown", "first_lines", "headline", "known", "next_step", "options", "others", "passes", "place", "role",
+    "evidence", "facts_shown", "first_lines", "headline", "known", "label", "next_step", "options", "others", "passes", "place", "role",
     "stage", "summary", "totals", "where_short",
 ]  # fmt: skip
 
@@ -34,7 +34,7 @@ def summary(report: Report) -> str:
     """Return what became of the conversion and how much is known, in one line without the model's path."""
     count = len(report.findings)
     if report.verdict == "converts" and count:
-        return f"converts with coremltools {harmless(report.coremltools)}, but slowly"
+        return f"converts with coremltools {harmless(report.coremltools)}, and this is where its time goes"
     if report.verdict == "converts":
         return f"converts with coremltools {harmless(report.coremltools)}"
     found = f"{count} finding{'s' * (count != 1)}"
