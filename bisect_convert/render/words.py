@@ -8,8 +8,8 @@ from bisect_convert.render.names import Code, Sentence, dtypes, harmless
 from bisect_convert.report import Context, Culprit, Enclosing, Finding, Report, Witness
 
 __all__ = [
-    "evidence", "facts_shown", "first_lines", "headline", "known", "label", "next_step", "options", "others", "passes", "place", "role",
-    "stage", "summary", "totals", "where_short",
+    "evidence", "facts_shown", "first_lines", "headline", "known", "label", "next_step", "options", "others", "passes",
+    "place", "role", "stage", "summary", "totals", "where_short",
 ]  # fmt: skip
 
 _ROLES = {
