@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bisect_convert.graph import Graph, Model
+from bisect_convert.graph import Graph, Model, Op
 from bisect_convert.verdict import Frame
 
-__all__ = ["Bodies"]
+__all__ = ["Bodies", "without_scaffold"]
 
 _LOOPS = {"While", "StatelessWhile"}
 
@@ -21,6 +21,16 @@ class Bodies:
     def atoms(self, graph: str, call: str) -> list[tuple[str, str]]:
         """All ops in the bodies below the call as (graph, op), those of nested bodies last."""
         return [(body.name, op) for body in self._model.below(graph, call) for op in body.sorted(body.atoms)]
+
+    def inside(self, graph: str, ops: Iterable[str], removed: frozenset[tuple[str, str]]) -> list[tuple[str, str]]:
+        """What is left in the bodies below the ops as (graph, op): nothing of a body whose call is taken out itself."""
+        found: dict[tuple[str, str], None] = {}
+        for call in ops:
+            for _, body in self._model.bodies(graph, call):
+                left = [op for op in body.sorted(body.atoms) if (body.name, op) not in removed]
+                found.update(dict.fromkeys((body.name, op) for op in left))
+                found.update(dict.fromkeys(self.inside(body.name, left, removed)))
+        return list(found)
 
     def follow(self, graph: str, frames: Sequence[Frame]) -> tuple[str, str] | None:
         """Return (graph, op) of the innermost frame, or None where the frames do not lead there."""
@@ -76,3 +86,16 @@ class Bodies:
             elif not body.tensors[result].severable:
                 found.add(op)
         return found
+
+
+def without_scaffold(
+    graph: Graph, culprits: list[tuple[str, str]]
+) -> tuple[list[tuple[str, str]], frozenset[tuple[str, str]]]:
+    """Return the culprits but for the scaffold of lowered conditionals, and all of them if there was any, to be cut out."""
+    named = [c for c in culprits if not _switches_itself(graph.ops[c[1]])]
+    return (named, frozenset(culprits)) if named and named != culprits else (culprits, frozenset())
+
+
+def _switches_itself(op: Op) -> bool:
+    """True for the scaffold of a lowered conditional: control hangs on it, and no branch reads what it switches."""
+    return op.type in ("Switch", "RefSwitch", "_SwitchN") and op.inputs[0] == op.inputs[1]

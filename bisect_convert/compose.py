@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bisect_convert.bodies import Bodies
 from bisect_convert.context import context_of
 from bisect_convert.explain import explain
 from bisect_convert.graph import Graph, Tensor
@@ -59,13 +60,8 @@ def _witness(found: Found, prober: Prober) -> Witness:
     section = found.witness
     graph = prober.model.graphs[section.graph]
     ops = graph.sorted(section.ops)
-    inside = [
-        (body.name, op)
-        for name in ops
-        for body in prober.model.below(section.graph, name)
-        for op in body.sorted(body.atoms)
-        if section.removed and (body.name, op) not in section.removed
-    ]
+    read = [n for n in ops if graph.ops[n].type in prober.loaded.convertible]
+    inside = Bodies(prober.model).inside(section.graph, read, section.removed)
     return Witness(
         ops=tuple([*ops, *(op for _, op in inside)]),
         inputs=tuple(_fact(t) for t in graph.entering(section.ops)),

@@ -113,7 +113,10 @@ def _entries(entries: Iterable[dict[str, Any]], carved: Carved) -> tuple[dict[st
 
 
 def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
-    """Make the tensor `name` out of inputs that Core ML takes: rank 1 to 5, no float16, no complex number."""
+    """Make the tensor `name` out of inputs that Core ML takes: rank 1 to 5, no float16, no complex number, no list."""
+    if items := entry.get("items"):
+        _list_entry(name, items, carved)
+        return
     dtype, shape = tf.as_dtype(entry["dtype"]), entry["shape"]
     names = tuple(entry.get("symbols") or ())
     if any(n.startswith("=") for n in names):
@@ -139,7 +142,8 @@ def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
         carved.symbols[x.op.name] = names
         carved.shapes[x.op.name] = shape
     if not shape:
-        x = tf.squeeze(x, [0], name=name if outer == dtype else f"{name}__flat")
+        # no squeeze: with an ExpandDims in the body of a loop it makes a pass of coremltools fail
+        x = tf.reduce_max(x, [0], name=name if outer == dtype else f"{name}__flat")
     elif not fits:
         x = tf.reshape(x, shape, name=name if outer == dtype else f"{name}__full")
     elif worked and outer == dtype:
@@ -148,6 +152,13 @@ def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
         tf.not_equal(x, 0.0, name=name)
     elif outer != dtype:
         tf.cast(x, dtype, name=name)
+
+
+def _list_entry(name: str, items: dict[str, Any], carved: Carved) -> None:
+    """Make the list `name` of an input that holds all that is in it."""
+    _entry(f"{name}__items", {"dtype": items["dtype"], "shape": [items["count"], *items["shape"]]}, carved)
+    held = v1.get_default_graph().get_tensor_by_name(f"{name}__items:0")
+    tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=items["shape"], name=name)
 
 
 def _folded(shape: list[int]) -> list[int]:
@@ -169,7 +180,14 @@ def _exits(tensors: list[dict[str, Any]], keep: set[str], nodes: dict[str, Any])
             name = f"cut_exit_{number}"
             stand_in = v1.placeholder(dtype, shape, name="stand_in")
             result = bool(tensor.get("result"))
-            if dtype.is_complex and not result:
+            if items := tensor.get("items"):
+                kept = {
+                    "element_dtype": items["dtype"],
+                    "element_shape": items["shape"],
+                    "num_elements": items["count"],
+                }
+                tf.raw_ops.TensorListStack(input_handle=stand_in, **kept, name=name)
+            elif dtype.is_complex and not result:
                 tf.math.real(stand_in, name=name)
             elif not result and shape is not None and len(shape) > 5 and None not in shape:
                 tf.reshape(stand_in, [-1], name=name)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from bisect_convert.bodies import Bodies
-from bisect_convert.locate import MOST_QUESTIONS, Cause, Locator
+from bisect_convert.locate import Cause, Locator
 from bisect_convert.prober import Prober
 from bisect_convert.ranks import rank_regions
 from bisect_convert.search import Minimum, first_failing, minimise
 from bisect_convert.slicer import Section
+from bisect_convert.upstream import sliced_open
 from bisect_convert.verdict import Failure, Stage, Verdict
 
 __all__ = ["MOST_CULPRITS", "Descent"]
 
 MOST_CULPRITS = 4
+#: How many questions may go into the bodies of one construct: each converts all of it.
+_FEWER = 60
 Place = tuple[str, str]
+#: How coremltools writes a size that it does not know.
+_OPEN_SIZE = re.compile(r"\bis\d+\b")
 
 
 class Descent:
@@ -29,6 +35,33 @@ class Descent:
         self.bodies = Bodies(self.model)
 
     def search(self, section: Section, failure: Failure) -> Cause | None:
+        """Return the cause of the failure at whatever depth it lies, with as little around it as still fails; or None."""
+        cause = self._search(section, failure)
+        if cause is None or cause.graph != cause.witness.graph or not cause.witness.removed <= section.removed:
+            return cause
+        return self._emptied(cause)
+
+    def _emptied(self, cause: Cause) -> Cause:
+        """The cause with all taken out of the bodies below its witness that does not make it fail."""
+        witness, target = cause.witness, cause.failure.signature
+        read = [
+            n for n in witness.ops if self.model.graphs[witness.graph].ops[n].type in self.prober.loaded.convertible
+        ]
+        places = self.bodies.inside(witness.graph, read, witness.removed)
+        bare = self._in_place(witness, frozenset())
+        if bare == witness or not places:
+            return cause
+
+        def ask(kept: tuple[Place, ...]) -> Verdict:
+            part = self._in_place(witness, frozenset(kept))
+            return self.prober.verdict(part, target, f"with {len(kept)} ops of its bodies")
+
+        if ask(()) is Verdict.FAIL:
+            return replace(cause, witness=bare)
+        smallest = minimise(places, ask, _FEWER)
+        return replace(cause, witness=self._in_place(witness, frozenset(smallest.items)))
+
+    def _search(self, section: Section, failure: Failure) -> Cause | None:
         deep = self._deepest(section, failure)
         if deep is not None:
             return deep
@@ -57,14 +90,17 @@ class Descent:
         alone = Section(body.name, body.close({op}, frozenset(o for g, o in section.removed if g == body.name)))
         if self.prober.verdict(alone, target, f"{op} alone") is Verdict.FAIL:
             outcome = self.prober.outcome(alone, "the witness", frontend=True)
-            return Cause(body.name, (op,), alone, len(alone.ops) == 1, outcome.failure or failure)
+            ends: tuple[str, ...] = (op,)
+            if _OPEN_SIZE.search(failure.message) and (slicing := sliced_open(body, body.ops[op])) is not None:
+                ends = (slicing, op)
+            return Cause(body.name, ends, alone, len(alone.ops) == 1, outcome.failure or failure)
         call = failure.hint[0].name
         graph = self.model.graphs[section.graph]
-        construct = self.locator.part(section, graph.close({call}, graph.atoms - section.ops))
-        around = self._in_place(construct, frozenset({place}))
-        if self.prober.verdict(around, failure.signature, f"{op} in its {call}") is not Verdict.FAIL:
-            return None
-        return Cause(body.name, (op,), around, True, failure)
+        for construct in dict.fromkeys([frozenset({call}), graph.close({call}, graph.atoms - section.ops)]):
+            around = self._in_place(self.locator.part(section, construct), frozenset({place}))
+            if self.prober.verdict(around, failure.signature, f"{op} in its {call}") is Verdict.FAIL:
+                return Cause(body.name, (op,), around, True, failure)
+        return None
 
     def _in_place(self, construct: Section, kept: frozenset[tuple[str, str]]) -> Section:
         removed = self.bodies.removed_but(construct.graph, construct.ops, kept)
@@ -108,7 +144,7 @@ class Descent:
         for name, op in list(dict.fromkeys([*(c for c in calls if c[1] in named), *calls]))[:3]:
             readers = [(name, r) for r in self.model.graphs[name].dag.successors(op) if (name, r) in atoms]
             if ask(((name, op), *readers)) is Verdict.FAIL:
-                smallest = minimise(((name, op), *readers), ask, MOST_QUESTIONS)
+                smallest = minimise(((name, op), *readers), ask, _FEWER)
                 break
         if smallest is None:
             flip = first_failing(len(atoms) + 1, lambda i: ask(tuple(atoms[:i])))
@@ -117,11 +153,19 @@ class Descent:
         kept, blamed = smallest.items, smallest.needed
         part = self._in_place(cause.witness, frozenset(kept))
         blamed = tuple(k for k in blamed if self.model.graphs[k[0]].ops[k[1]].type != "Identity") or blamed
+        cause = replace(cause, witness=part, minimal=cause.minimal and smallest.minimal)
         if len({g for g, _ in blamed}) != 1 or len(blamed) > MOST_CULPRITS:
-            return replace(cause, witness=part)
-        return replace(cause, graph=blamed[0][0], ops=tuple(op for _, op in blamed), witness=part)
+            blamed = self._raising(cause, part)
+        return replace(cause, graph=blamed[0][0], ops=tuple(op for _, op in blamed)) if blamed else cause
+
+    def _raising(self, cause: Cause, part: Section) -> tuple[Place, ...]:
+        """The op at which the converter gives up, where it is one of those left: all others only lead to it."""
+        if len(cause.failure.hint) < 2:
+            return ()
+        place = self.bodies.follow(cause.witness.graph, cause.failure.hint)
+        return (place,) if place is not None and place not in part.removed else ()
 
     @staticmethod
     def _between(atoms: list[Place], ask: Callable[[tuple[Place, ...]], Verdict]) -> Minimum[Place]:
         suffix = first_failing(len(atoms) + 1, lambda i: ask(tuple(atoms[len(atoms) - i :])))
-        return minimise(atoms[len(atoms) - suffix.bad :], ask, MOST_QUESTIONS)
+        return minimise(atoms[len(atoms) - suffix.bad :], ask, _FEWER)

@@ -12,20 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from bisect_convert import converter, sources
+from bisect_convert.callees import ROLES, Bodies, called_by_role
+from bisect_convert.lists import Items, list_items
 from bisect_convert.shapes import shape_of, with_shapes
 from bisect_convert.sizes import equal_sizes
 
-__all__ = ["called_by_role", "functions_of", "layer_of", "shaped", "write_facts"]
+__all__ = ["functions_of", "layer_of", "shaped", "write_facts"]
 
 #: Float constants with more elements than this are written as one repeated value in the slim graph.
 SLIM_ABOVE = 65_536
-_ROLES = {
-    "While": ("cond", "body"), "StatelessWhile": ("cond", "body"),
-    "If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch"),
-    "PartitionedCall": ("f",), "StatefulPartitionedCall": ("f",),
-    "Case": ("branches",), "StatelessCase": ("branches",),
-}  # fmt: skip
-_ROLE_WORDS = {"then_branch": "then", "else_branch": "else", "f": "call", "branches": "branch"}
 
 
 def shaped(graph_def: Any) -> Any:
@@ -52,8 +47,10 @@ def write_facts(graph_def: Any, folder: Path, request: dict[str, Any]) -> dict[s
     symbols = equal_sizes(graph_def, graph) if not request.get("failure") else {}
     results = _outputs(graph, request.get("outputs") or []) or _sinks(graph)
     source = sources.finder(request.get("sources") or {})
-    graphs: dict[str, Any] = {"": {"ops": _ops(graph, symbols, source), "results": results, "caller": None}}
-    _write_bodies(graph, "", functions, graphs, folder, source)
+    bodies = Bodies(functions)
+    items = list_items(graph, {}, bodies.of_loop)
+    graphs: dict[str, Any] = {"": {"ops": _ops(graph, symbols, source, items), "results": results, "caller": None}}
+    _write_bodies(graph, "", bodies, graphs, folder, source, items)
     (folder / "graph.pb").write_bytes(graph_def.SerializeToString())
     (folder / "weights.pb").write_bytes(weights.SerializeToString())
     facts = {
@@ -78,7 +75,7 @@ def _functions(graph_def: Any) -> dict[str, Any]:
     """The functions that the graph reaches, as TensorFlow's eager context has them: coremltools reads them there."""
     library = {f.signature.name: f for f in graph_def.library.function}
     found: dict[str, Any] = {}
-    todo = [n for node in graph_def.node for n in _called(node)]
+    todo = [n for node in graph_def.node for _, n in called_by_role(node)]
     while todo:
         name = todo.pop()
         if name in found:
@@ -86,29 +83,13 @@ def _functions(graph_def: Any) -> dict[str, Any]:
         function = converter.function_def(name) or library.get(name)
         if function is not None:
             found[name] = function
-            todo += [n for node in function.node_def for n in _called(node)]
+            todo += [n for node in function.node_def for _, n in called_by_role(node)]
     return dict(sorted(found.items()))
 
 
 def functions_of(node: Any) -> list[str]:
     """Return the names of all functions that the node's attributes hold, whether it calls them or not."""
     return [f.name for a in node.attr.values() for f in [a.func, *a.list.func] if f.name]
-
-
-def _called(node: Any) -> list[str]:
-    return [name for _, name in called_by_role(node)]
-
-
-def called_by_role(node: Any) -> list[tuple[str, str]]:
-    """Return (role, function) for each function that the node calls."""
-    found = []
-    for role in _ROLES.get(node.op, ()):
-        if role not in node.attr:
-            continue
-        attr = node.attr[role]
-        names = [f.name for f in attr.list.func] if role == "branches" else [attr.func.name]
-        found += [(_ROLE_WORDS.get(role, role), name) for name in names]
-    return found
 
 
 def _slim(graph_def: Any) -> Any:
@@ -140,14 +121,16 @@ def _sinks(graph: Any) -> list[str]:
     return [t.name for op in graph.get_operations() for t in op.outputs if not any(o.consumers() for o in op.outputs)]
 
 
-def _ops(graph: Any, symbols: dict[str, list[str]], source: Callable[[str], str | None]) -> list[dict[str, Any]]:
+def _ops(
+    graph: Any, symbols: dict[str, list[str]], source: Callable[[str], str | None], items: dict[str, Items]
+) -> list[dict[str, Any]]:
     constant: dict[str, bool] = {}
     rows = []
     for op in _in_order(graph):
         constant[op.name] = _follows_from_constants(op, constant)
         rows.append({
             "name": op.name, "type": op.type, "inputs": [t.name for t in op.inputs],
-            "outputs": [_output(t, symbols.get(t.name, [])) for t in op.outputs],
+            "outputs": [_output(t, symbols.get(t.name, []), items.get(t.name)) for t in op.outputs],
             "functions": called_by_role(op.node_def), "constant": constant[op.name], "layer": layer_of(op.name),
             "attributes": _attributes(op), "source": source(op.name),
         })  # fmt: skip
@@ -179,7 +162,7 @@ def _follows_from_constants(op: Any, constant: dict[str, bool]) -> bool:
         return True
     if any(w in op.type for w in ("Variable", "Placeholder", "TensorArray", "TensorList", "FakeQuant")):
         return False
-    if op.type in _ROLES:  # the session that evaluates constants there has no function library
+    if op.type in ROLES:  # the session that evaluates constants there has no function library
         return False
     return bool(op.inputs) and all(constant.get(t.op.name, False) for t in op.inputs)
 
@@ -197,11 +180,11 @@ def _attributes(op: Any) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _output(tensor: Any, symbols: list[str]) -> list[Any]:
+def _output(tensor: Any, symbols: list[str], items: Items | None) -> list[Any]:
     shape = shape_of(tensor)
     if shape is None and symbols:
         shape = [None] * len(symbols)
-    return [tensor.name, tensor.dtype.base_dtype.name, shape, symbols]
+    return [tensor.name, tensor.dtype.base_dtype.name, shape, symbols, items]
 
 
 def layer_of(name: str) -> str | None:
@@ -215,36 +198,33 @@ def layer_of(name: str) -> str | None:
 def _write_bodies(
     graph: Any,
     name: str,
-    functions: dict[str, Any],
+    bodies: Bodies,
     graphs: dict[str, Any],
     folder: Path,
     source: Callable[[str], str | None],
+    items: dict[str, Items],
 ) -> None:
     """Add the bodies below the graph's ops to `graphs`, each written as a GraphDef of its own."""
     for op in graph.get_operations():
         for role, callee in called_by_role(op.node_def):
-            if callee not in functions or callee in graphs:
+            if callee in graphs or (body := bodies.of(op, role, callee)) is None:
                 continue
-            function = functions[callee]
-            tensors = list(op.inputs)[-len(function.signature.input_arg) :] if function.signature.input_arg else []
-            try:
-                body = converter.body_graph(function, [t.shape for t in tensors])
-            except Exception:  # a body that TensorFlow cannot build alone stays closed; its construct is searched whole
-                continue
+            tensors = list(op.inputs)[-len(body.inputs) :] if body.inputs else []
             graph_def = body.as_graph_def(add_shapes=True)
             if role in {"then", "else", "branch", "call"}:
                 _give_constants(graph_def, body, tensors)
             file = f"body{len(graphs)}.pb"
             (folder / file).write_bytes(graph_def.SerializeToString())
             with tf.Graph().as_default() as shown:
-                graph_def.library.function.extend(functions[n] for n in sorted(functions))
+                graph_def.library.function.extend(bodies.functions[n] for n in sorted(bodies.functions))
                 tf.import_graph_def(graph_def, name="")
-            results = [t.name for t in body.outputs]
+            given = {p.name: items[t.name] for p, t in zip(body.inputs, tensors, strict=False) if t.name in items}
+            inside = list_items(body, given, bodies.of_loop)
             graphs[callee] = {
-                "ops": _ops(shown, {}, source), "results": results, "caller": [name, op.name, role], "file": file,
-                "inputs": [t.name for t in body.inputs],
+                "ops": _ops(shown, {}, source, inside), "results": [t.name for t in body.outputs],
+                "caller": [name, op.name, role], "file": file, "inputs": [t.name for t in body.inputs],
             }  # fmt: skip
-            _write_bodies(body, callee, functions, graphs, folder, source)
+            _write_bodies(body, callee, bodies, graphs, folder, source, inside)
 
 
 def _give_constants(graph_def: Any, body: Any, tensors: list[Any]) -> None:

@@ -120,6 +120,36 @@ def _two_readers(facts: Facts) -> str | None:
     )
 
 
+def _shared_bodies(facts: Facts) -> str | None:
+    """Several calls of one function, which the graph pass takes for several."""
+    calls = [op for _, op in facts.ops if op.type in LOOPS | BRANCHES]
+    if facts.finding.stage != "graph_pass" or len(calls) < 2:
+        return None
+    shared = set.intersection(*({name for _, name in op.functions} for op in calls))
+    if not shared:
+        return None
+    return (
+        f"{listed([op.name for op in calls])} call the same function, `{min(shared)}`, as code does that TensorFlow "
+        "traces once and calls several times. The graph pass that rewrites control flow rewrites the function once "
+        "for each of them, and finds it rewritten the second time."
+    )
+
+
+def _two_results(facts: Facts) -> str | None:
+    """An op that reads two results of one loop or conditional."""
+    calls = [op for _, op in facts.ops if op.type in LOOPS | BRANCHES]
+    for call in calls if facts.finding.interaction else ():
+        results = {t.name for t in call.outputs}
+        reader = next((op for _, op in facts.ops if len(results & set(op.inputs)) > 1), None)
+        if reader is not None:
+            return (
+                f"`{reader.name}` reads two results of the {'loop' if call.type in LOOPS else 'conditional'} "
+                f"`{call.name}`. The graph pass that rewrites control flow puts an op of its own before the first, and "
+                "takes that for the reader when it comes to the second. Read by two ops they convert."
+            )
+    return None
+
+
 def _loop_into_cond(facts: Facts) -> str | None:
     kinds = {op.type for _, op in facts.ops}
     if facts.finding.stage != "graph_pass" or not (kinds & LOOPS and kinds & BRANCHES):
@@ -143,5 +173,5 @@ def _captures_nothing(facts: Facts) -> str | None:
 
 
 FLOW_RULES: tuple[Callable[[Facts], str | None], ...] = (
-    _old_loop, _counted_loop, _names, _two_readers, _nested, _loop_into_cond, _captures_nothing,
+    _old_loop, _counted_loop, _shared_bodies, _two_results, _names, _two_readers, _nested, _loop_into_cond, _captures_nothing,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 import networkx as nx
 
-__all__ = ["Graph", "Model", "Op", "Shape", "Tensor"]
+__all__ = ["Graph", "Items", "Model", "Op", "Shape", "Tensor"]
 
 Shape = tuple[int | None, ...]
 
@@ -35,16 +35,27 @@ _SHAPE_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
 
 @dataclass(frozen=True)
+class Items:
+    """What a tensor list (TensorFlow's TensorArray) holds: so many tensors of one dtype and shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    count: int
+
+
+@dataclass(frozen=True)
 class Tensor:
     """One result of an op: `shape` has None for an unknown dimension and is None for an unknown rank.
 
     `symbols` names, dimension by dimension, the unknown sizes that are equal throughout the model ("" for a known one).
+    `items` is what is in it where it is a list.
     """
 
     name: str
     dtype: str
     shape: Shape | None
     symbols: tuple[str, ...] = ()
+    items: Items | None = None
 
     @property
     def op(self) -> str:
@@ -55,6 +66,12 @@ class Tensor:
     def severable(self) -> bool:
         """True where the converter can take it as an input instead."""
         return self.dtype not in _UNSEVERABLE and self.shape is not None
+
+    @property
+    def replaceable(self) -> bool:
+        """True where something can stand for it at all: a list is only cut off from its op where that op must go."""
+        items = self.items
+        return self.severable or (items is not None and len(items.shape) < 5 and items.dtype not in _UNSEVERABLE)
 
     def to_json(self) -> dict[str, Any]:
         """Return the tensor as reports show it."""

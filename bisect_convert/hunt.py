@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bisect_convert.bodies import without_scaffold
 from bisect_convert.calls import fault
 from bisect_convert.control import FICKLE, Control
 from bisect_convert.descend import MOST_CULPRITS, Descent
@@ -60,6 +61,7 @@ class Hunt:
         self.descent = Descent(prober)
         self._unprobed: list[Found] = []
         self._blamed: set[tuple[str, str]] = set()
+        self._bodies: set[Section] = set()
 
     def causes(self) -> Iterator[Found]:
         """Yield each cause until what is left of the model, and of each body that had to be cut out, converts."""
@@ -139,14 +141,18 @@ class Hunt:
             here |= {call for call in section.ops if below & set(self.descent.bodies.atoms(section.graph, call))}
             rest, lost = self._without(section, here, frozenset())
         gone = below | {(section.graph, op) for op in here}
-        bodies = [
-            Section(body.name, ops)
-            for name, op in sorted(gone)
-            for _, body in self.model.bodies(name, op)
-            if (ops := body.atoms - {o for g, o in gone | section.removed if g == body.name})
-        ]
+        calls = sorted(g for g in gone if g not in section.removed)
+        bodies = [self._body(body, gone | section.removed) for at in calls for _, body in self.model.bodies(*at)]
         self._report_lost(graph, lost)
-        return [s for s in [rest, *bodies] if s.ops]
+        fresh = [s for s in dict.fromkeys(bodies) if s.ops and s not in self._bodies]
+        self._bodies.update(fresh)
+        return [rest, *fresh] if rest.ops else fresh
+
+    def _body(self, body: Graph, gone: frozenset[tuple[str, str]]) -> Section:
+        """What is left of a body whose call is cut out: on its own, without what was cut out of it before."""
+        ops, lost = feedable(body, body.atoms - {op for name, op in gone if name == body.name}, body.atoms)
+        self._report_lost(body, lost)
+        return self.descent.locator.part(Section(body.name, ops, gone), ops)
 
     def _without(
         self, section: Section, here: frozenset[str], below: frozenset[tuple[str, str]]
@@ -214,6 +220,7 @@ class Hunt:
         cut = cause.cut or frozenset((cause.graph, n) for op in cause.ops for n in graph.ties.get(op, ()))
         if len(culprits) == 1 and not cut:
             culprits += [(cause.graph, op) for op in self._instances(cause, section)]
+            culprits, cut = without_scaffold(graph, culprits)
         return Found(
             replace(failure, signature=failure.signature), tuple(culprits), cause.witness, cause.minimal, confirmed,
             interaction=len(cause.ops) > 1, cut=cut,

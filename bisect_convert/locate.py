@@ -20,6 +20,8 @@ __all__ = ["MOST_QUESTIONS", "Ask", "Cause", "Locator"]
 _RADII = (0, 1, 2)
 #: How many questions one minimisation may ask before it returns the best so far.
 MOST_QUESTIONS = 150
+#: What works out a size: where it rides along and cannot be left out, it is not the size but the sum that is at fault.
+_ARITHMETIC = frozenset({"AddV2", "Add", "Sub", "Mul", "FloorDiv", "RealDiv", "FloorMod", "Maximum", "Minimum"})
 Ask = Callable[[frozenset[str], str], tuple[Section, Verdict]]
 
 
@@ -86,7 +88,12 @@ class Locator:
     def _widening(graph: Graph, hint: str, failure: Failure) -> Iterator[tuple[str, frozenset[str]]]:
         """The op alone, then with more and more of what is upstream; graph passes trip over a call and its readers."""
         yield "alone", frozenset({hint})
-        if failure.signature.stage is Stage.GRAPH_PASS:
+        stage = failure.signature.stage
+        if stage is Stage.GRAPH_PASS or (stage is Stage.LOWERING and not failure.hint):
+            called = {name for _, name in graph.ops[hint].functions}
+            twins = [n for n in graph.order if n != hint and called & {name for _, name in graph.ops[n].functions}]
+            for some in dict.fromkeys((frozenset(twins[:1]), frozenset(twins))) if twins else ():
+                yield f"and {len(some)} more calls of its bodies", some | {hint}
             yield "and what reads it", frozenset({hint, *graph.dag.successors(hint)})
             return
         for radius in _RADII[1:]:
@@ -97,10 +104,16 @@ class Locator:
             return self._holders(section, failure)
         named = [frame.name for frame in failure.hint[:1] if frame.name in section.ops]
         if named or failure.signature.stage is Stage.LOWERING:
-            return named
+            return named if failure.hint else self._read_twice(section)
         text = failure.message.replace("/", "_")
         mentioned = [n for n in section.ops if len(n) > 3 and n.replace("/", "_") in text]
         return sorted(mentioned, key=lambda n: (-len(n), n))[:1]
+
+    def _read_twice(self, section: Section) -> list[str]:
+        """Calls with a result that two ops read, over which the converter falls without a word: the first two of them."""
+        graph = self.model.graphs[section.graph]
+        calls = [n for n in graph.sorted(section.ops) if graph.ops[n].functions]
+        return [n for n in calls if len(set(graph.dag.successors(n)) & section.ops) > 1][:2]
 
     def _holders(self, section: Section, failure: Failure) -> list[str]:
         """The ops of the section that a graph pass had in hand, or in whose bodies they are: the first two of them."""
@@ -150,8 +163,12 @@ class Locator:
             MOST_QUESTIONS,
             lambda some: self.ahead(witness, target, some),
         )
-        ops = self._last_consumer(graph, smallest.needed or smallest.items[-1:], within, target)
-        items = smallest.items if ops == smallest.needed else ops
+        needed = smallest.needed
+        if not needed:  # without any one of them it fails otherwise, which clears none
+            fails = ask(frozenset(smallest.items[-1:]), "the last of it")[1] is Verdict.FAIL
+            needed = smallest.items[-1:] if fails else smallest.items
+        ops = self._last_consumer(graph, needed, within, target)
+        items = smallest.items if ops == needed else ops
         part = self.part(within, graph.close(items, graph.atoms - within.ops))
         minimal = smallest.minimal
         riders = graph.sorted(part.ops - set(items))
@@ -169,7 +186,8 @@ class Locator:
                 part = alone
             minimal = minimal and kept.minimal
         outcome = self.prober.outcome(part, "the witness", frontend=target.stage <= Stage.LOWERING)
-        ops = (*ops, *self._named(part, ops, target))
+        worked_out = [n for n in graph.sorted(part.ops - set(items)) if graph.ops[n].type in _ARITHMETIC]
+        ops = (*worked_out, *ops, *self._named(part, ops, target))
         return Cause(witness.graph, ops, part, minimal, outcome.failure or failure)
 
     def _named(self, part: Section, ops: tuple[str, ...], target: Signature) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bisect_convert.graph import Graph, Model, Op, Tensor
+from bisect_convert.graph import Graph, Items, Model, Op, Tensor
 from bisect_convert.verdict import Outcome
 
 __all__ = ["Loaded", "read_facts"]
@@ -75,10 +75,14 @@ def _graph(name: str, data: dict[str, Any]) -> Graph:
     return Graph(name, ops, tuple(data["results"]), caller)
 
 
+def _items(row: list[Any] | None = None) -> Items | None:
+    return None if row is None else Items(row[0], tuple(row[1]), row[2])
+
+
 def _op(row: dict[str, Any]) -> Op:
     outputs = tuple(
-        Tensor(name, dtype, None if shape is None else tuple(shape), tuple(symbols))
-        for name, dtype, shape, symbols in row["outputs"]
+        Tensor(name, dtype, None if shape is None else tuple(shape), tuple(symbols), _items(*items))
+        for name, dtype, shape, symbols, *items in row["outputs"]
     )
     functions = tuple((role, function) for role, function in row["functions"])
     return Op(

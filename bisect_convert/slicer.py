@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import networkx as nx
@@ -59,7 +59,7 @@ def plan(model: Model, section: Section, files: dict[str, str]) -> dict[str, Any
         }
         for n, t in enumerate(graph.entering(section.ops))
     ]
-    exits = [t for t in graph.leaving(section.ops) if t.severable]
+    exits = [t for t in graph.leaving(section.ops) if t.replaceable]
     results = set(graph.results) if section.graph == "" else set()
     made["exits"] = [
         {**_fact(t), **_carrier(graph.ops[t.op]), "result": t.name in results, "guarded": _must_be_read(graph, t)}
@@ -94,7 +94,7 @@ def _is_input(op: Op) -> bool:
 
 
 def _entry(tensor: Tensor) -> dict[str, Any]:
-    if not tensor.severable:
+    if not tensor.replaceable:
         raise Unsliceable(f"{tensor.name} ({tensor.dtype}) cannot be an input")
     if tensor.shape is not None and len(tensor.shape) > 5 and None in tensor.shape:
         raise Unsliceable(f"{tensor.name} has rank {len(tensor.shape)} and an unknown size")
@@ -106,6 +106,7 @@ def _fact(tensor: Tensor) -> dict[str, Any]:
         "tensor": tensor.name,
         "dtype": tensor.dtype,
         "shape": None if tensor.shape is None else list(tensor.shape),
+        "items": None if tensor.items is None else asdict(tensor.items),
     }
 
 
@@ -153,8 +154,8 @@ def feedable(graph: Graph, ops: frozenset[str], before: frozenset[str]) -> tuple
         changed = False
         for name in graph.sorted(ops - lost):
             reads = [t for t in graph.entering(frozenset({name})) if t.op in before and t.op not in ops - lost]
-            unfed = any(not t.severable for t in reads)
-            makes = any(t.dtype == "variant" for t in graph.ops[name].outputs)
+            unfed = any(not t.replaceable for t in reads)
+            makes = any(t.dtype == "variant" and not t.replaceable for t in graph.ops[name].outputs)
             sinks = set(graph.dag.successors(name)) & before
             if unfed or (makes and sinks and not sinks & (ops - lost)):
                 lost.add(name)

@@ -104,14 +104,17 @@ def _take_out(
         return []
     flat = converter.flat_names(function)
     parameters: dict[str, str] = {}
-    threads = []
+    threads: list[tuple[str, dict[str, Any]]] = []
+    lists: list[Any] = []
 
     def moved(tensor: str) -> str:
         if op_of(tensor) not in ops or ":" not in tensor:
             return tensor
         if tensor not in parameters:
-            parameters[tensor] = f"{op_of(tensor).replace('/', '_')}__cut{len(parameters)}"
-            threads.append((parameters[tensor], facts[flat[tensor]]))
+            name, fact = f"{op_of(tensor).replace('/', '_')}__cut{len(parameters)}", facts[flat[tensor]]
+            threads.append((name, _stacked(fact)))
+            lists.extend(made := _list_of(name, fact))
+            parameters[tensor] = f"{made[-1].name}:output_handle:0" if made else name
         return parameters[tensor]
 
     kept = [n for n in function.node_def if n.name not in ops]
@@ -122,16 +125,40 @@ def _take_out(
         node.input.extend(inputs + control)
     for key in list(function.ret):
         if (parameter := moved(function.ret[key])) != function.ret[key]:
-            made = _handed_on(f"{parameter}__result", parameter, facts[flat[function.ret[key]]])
+            if facts[flat[function.ret[key]]].get("items"):
+                function.ret[key] = parameter
+                continue
+            made = _handed_on(f"{parameter}__result{len(kept)}", parameter, facts[flat[function.ret[key]]])
             kept.append(made)
-            function.ret[key] = f"{parameter}__result:{'output' if made.op == 'Identity' else 'z'}:0"
-    names = {flat[tensor]: parameter for tensor, parameter in parameters.items()}
+            function.ret[key] = f"{made.name}:{'output' if made.op == 'Identity' else 'z'}:0"
+    kept += lists
+    names = {flat[t]: name for t, (name, _) in zip(parameters, threads, strict=True)}
     full = {short: tensor for tensor, short in flat.items()}
     for number, end in enumerate(ends):
-        thread = {**facts[end["into"]], "tensor": names[end["into"]]}
+        thread = {**_stacked(facts[end["into"]]), "tensor": names[end["into"]]}
         names[end["into"]] = _tie(kept, {**end, "tensor": full[end["tensor"]]}, thread, f"cut_end_{number}")
     _keep_only(function, kept, ops)
     return threads
+
+
+def _stacked(fact: dict[str, Any]) -> dict[str, Any]:
+    """What stands for the tensor in a call: for a list the tensor of all that is in it."""
+    items = fact.get("items")
+    return {"dtype": items["dtype"], "shape": [items["count"], *items["shape"]]} if items else fact
+
+
+def _list_of(parameter: str, fact: dict[str, Any]) -> list[Any]:
+    """Nodes that make a list of the parameter: as a loop's own variable a list that is only handed on does not convert."""
+    if not (items := fact.get("items")):
+        return []
+    stacked = _stacked(fact)
+    with tf.Graph().as_default() as graph:
+        held = v1.placeholder(stacked["dtype"], stacked["shape"], name="held")
+        shape = tf.constant(items["shape"], tf.int32, name=f"{parameter}__shape")
+        tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=shape, name=f"{parameter}__list")
+    nodes = [n for n in graph.as_graph_def().node if n.name != "held"]
+    _read_instead(nodes[-1], {"held": parameter, f"{parameter}__shape": f"{parameter}__shape:output:0"})
+    return nodes
 
 
 def _keep_only(function: Any, kept: list[Any], ops: set[str]) -> None:
@@ -165,9 +192,10 @@ def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
 def _tie(kept: list[Any], end: dict[str, Any], thread: dict[str, Any], name: str) -> str:
     """Let what reads the thread read the loose end too, which changes no value; returns the tensor to read instead."""
     with tf.Graph().as_default() as graph:
-        loose = _number(v1.placeholder(end["dtype"], end["shape"], name="loose"))
+        loose = v1.placeholder(end["dtype"], end["shape"], name="loose")
         value = v1.placeholder(thread["dtype"], thread["shape"], name="value")
         with tf.name_scope(name):
+            loose = _number(loose)
             one = tf.reduce_sum(loose, list(range(len(end["shape"])))) if end["shape"] else loose
             never = tf.greater(one, one)
             if value.dtype in _CASTABLE:

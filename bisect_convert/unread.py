@@ -16,7 +16,8 @@ from google.protobuf import text_format
 from tensorflow.core.protobuf import saved_model_pb2
 
 from bisect_convert import converter
-from bisect_convert.facts import called_by_role, functions_of, layer_of
+from bisect_convert.callees import called_by_role
+from bisect_convert.facts import functions_of, layer_of
 
 __all__ = ["saved_graph", "write_unread"]
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from bisect_convert.graph import Graph, Op, Tensor
 
-__all__ = ["NEEDS_VALUE", "Computed", "computed_inputs", "open_axes", "parting", "size_source", "unknown_sizes"]
+__all__ = [
+    "NEEDS_VALUE",
+    "Computed",
+    "computed_inputs",
+    "open_axes",
+    "parting",
+    "size_source",
+    "sliced_open",
+    "unknown_sizes",
+]
 
 #: Which inputs of an op the converter reads as values, with their names: a computed one has none.
 NEEDS_VALUE: dict[str, dict[int, str]] = {
@@ -109,6 +118,17 @@ def size_source(graph: Graph, tensor: Tensor) -> Tensor:
         seen.add(tensor.name)
         name = name if same else _symbol(tensor)
     return tensor
+
+
+def sliced_open(graph: Graph, op: Op) -> str | None:
+    """Return the slice that makes a size unknown which the op reads, though that of what is sliced is known; or None."""
+    for tensor in unknown_sizes(graph, op):
+        source = graph.ops[size_source(graph, tensor).op]
+        if source.type in ("StridedSlice", "Slice") and source is not op:
+            shape = graph.tensors[source.inputs[0]].shape
+            if shape is not None and None not in shape:
+                return source.name
+    return None
 
 
 def _symbol(tensor: Tensor) -> str:

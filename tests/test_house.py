@@ -30,6 +30,8 @@ LAYERS = (
         "converter",
         "sizes",
         "shapes",
+        "callees",
+        "lists",
         "facts",
         "stateful",
         "unread",
