@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import resource
 import time
 from functools import lru_cache
@@ -22,6 +24,9 @@ from bisect_convert.shapes import declared
 from bisect_convert.verdict import Outcome, Stage
 
 __all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "probe", "write_section"]
+
+#: What a disk may say that is full, broken or not ours to write to.
+_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES})
 
 
 def probe(job: dict[str, Any]) -> dict[str, Any]:
@@ -133,8 +138,19 @@ def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
     except (KeyboardInterrupt, SystemExit, UsageError):
         raise
     except BaseException as error:
+        _not_of_the_machine(error)
         return Outcome(converter.classify(error, names))
     return _optimize(model, (job.get("options") or {}).get("optimize"), names)
+
+
+def _not_of_the_machine(error: BaseException) -> None:
+    """Raise OSError where the error is a full or broken disk, which says nothing about the model."""
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        raise error
+    text = str(error)
+    for code in _MACHINE if isinstance(error, RuntimeError) else ():  # those of C++, which has no type for them
+        if text.startswith("filesystem error") and os.strerror(code) in text:
+            raise OSError(code, os.strerror(code)) from error
 
 
 def _optimize(model: Any, wanted: Any, names: tuple[str, ...]) -> Outcome:
@@ -147,6 +163,7 @@ def _optimize(model: Any, wanted: Any, names: tuple[str, ...]) -> Outcome:
     except (KeyboardInterrupt, SystemExit, BisectConvertError):
         raise
     except BaseException as error:
+        _not_of_the_machine(error)
         return Outcome(optimizing.classify(error, names, optimizing.compressible(model)))
     return Outcome(reached=Stage.OPTIMIZE)
 

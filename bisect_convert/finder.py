@@ -112,10 +112,10 @@ def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: 
             run.search(
                 prober, first=wishes.first, slow=wishes.slow, completed=partial(_with_repro, wishes.out, prober, run)
             )
-        except (KeyboardInterrupt, Stopped) as stop:
-            run.notes.append(
-                f"{stop}: run it again" if isinstance(stop, Stopped) else "stopped before the search was done"
-            )
+        except (KeyboardInterrupt, Stopped, EnvironmentError_) as stop:
+            if isinstance(stop, EnvironmentError_) and not run.findings:
+                raise
+            run.notes.append(f"{stop}: run it again" if str(stop) else "stopped before the search was done")
             raise Stopped("stopped", run.report(prober)) from None
         return run.report(prober)
     finally:

@@ -63,8 +63,9 @@ def _version(name: str, least: tuple[int, ...]) -> str:
 
 
 def _fingerprint() -> str:
-    """A digest that changes where somebody edits the installed coremltools, as one does who mends it."""
-    files = sorted((Path(importlib.import_module("coremltools").__file__ or "").parent / "converters").rglob("*.py"))
+    """A digest that changes where somebody edits the installed coremltools, as one does who mends it, or this package."""
+    converters = Path(importlib.import_module("coremltools").__file__ or "").parent / "converters"
+    files = sorted([*converters.rglob("*.py"), *Path(__file__).parent.rglob("*.py")])
     marks = [f"{file}:{(stat := file.stat()).st_size}:{stat.st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()
 

@@ -39,6 +39,8 @@ def strike(kind):
         ctypes.string_at(0)
     if kind == "slow":
         return time.sleep(1.5)
+    if kind == "full":
+        raise OSError(28, "No space left on device")
     if kind == "abort":
         os.abort()
     if kind == "sigkill":

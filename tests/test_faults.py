@@ -18,7 +18,7 @@ import pytest
 from faults import CULPRIT, FAULTS, chain, plant
 
 from bisect_convert import find
-from bisect_convert.errors import Stopped
+from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.report import Report
 from bisect_convert.workers import Workers
 
@@ -111,6 +111,14 @@ def test_an_executor_that_breaks_ends_the_run_with_what_is_known(
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor, pytest.raises(Stopped) as stop:
         find(model, executor=executor)
     assert stop.value.report.verdict == "inconclusive"
+
+
+def test_a_full_disk_is_not_taken_for_a_failure_of_the_model(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, "full")
+    with pytest.raises(EnvironmentError_, match="No space left on device"):
+        find(model)
 
 
 def test_a_slow_conversion_is_found_where_it_is_slow(
