@@ -7,7 +7,6 @@ from dataclasses import replace
 from bisect_convert.locate import Cause
 from bisect_convert.prober import Prober
 from bisect_convert.slicer import Section, feedable, whole
-from bisect_convert.steadiness import died
 from bisect_convert.verdict import Failure, Outcome, Verdict
 
 __all__ = ["FICKLE", "Control"]
@@ -30,22 +29,13 @@ class Control:
     def outcome(self, section: Section) -> Outcome:
         """Return what comes of the section; the time that the whole takes becomes a measure for the limits of others."""
         if section != self._whole:
-            return self._staged(section, self.prober.outcome(section, "the rest"))
+            return self.prober.outcome(section, "the rest")
         if self.prober.unsteady is not None:
             return self.prober.unsteady.suspected()
         outcome = self.prober.control(section, "the whole model")
         if outcome.failure is None or outcome.failure.signature.kind != "timeout":
             self.prober.limits = replace(self.prober.limits, whole=outcome.seconds)
-        return self._staged(section, outcome)
-
-    def _staged(self, section: Section, outcome: Outcome) -> Outcome:
-        """A process that was ended says not where: it is the frontend that fails where the frontend alone ends so too."""
-        ended = died(outcome) or (outcome.failure is not None and outcome.failure.type in FICKLE)
-        if not ended or outcome.failure is None or self.prober.unsteady is not None:
-            return outcome
-        early = self.prober.outcome(section, "the frontend alone", frontend=True)
-        alike = early.failure is not None and early.failure.type == outcome.failure.type
-        return early if alike else outcome
+        return outcome
 
     def sample(self) -> str:
         """Convert the whole a few times more, for how often it fails; returns the counts as a note."""

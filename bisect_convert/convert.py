@@ -8,13 +8,14 @@ import json
 import os
 import resource
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert import converter, optimizing, options
+from bisect_convert import converter, optimizing, options, tracebacks
 from bisect_convert.cutting import Carved, carve
 from bisect_convert.errors import BisectConvertError, UsageError
 from bisect_convert.input_mends import fits
@@ -129,7 +130,7 @@ def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
     try:
         arguments = _arguments(carved, plan, job.get("options") or {})
         known = _known_symbols(arguments.get("inputs") or [], plan.get("symbols") or {})
-        with converter.shared_symbols(carved.symbols, carved.shapes, known), _extent(frontend):
+        with converter.shared_symbols(carved.symbols, carved.shapes, known), converter.watched(_teller(job), frontend):
             model = ct.convert(
                 converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments
             )
@@ -139,7 +140,7 @@ def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
         raise
     except BaseException as error:
         _not_of_the_machine(error)
-        return Outcome(converter.classify(error, names))
+        return Outcome(tracebacks.classify(error, names))
     return _optimize(model, (job.get("options") or {}).get("optimize"), names)
 
 
@@ -168,8 +169,15 @@ def _optimize(model: Any, wanted: Any, names: tuple[str, ...]) -> Outcome:
     return Outcome(reached=Stage.OPTIMIZE)
 
 
-def _extent(frontend: bool) -> contextlib.AbstractContextManager[None]:
-    return converter.stop_after_frontend() if frontend else contextlib.nullcontext()
+def _teller(job: dict[str, Any]) -> Callable[[Stage, str | None], None]:
+    """Let the file beside the job's mark say how far the conversion has come, for who finds this process dead."""
+    place = Path(job["mark"]).with_suffix(".stage") if "mark" in job else None
+
+    def tell(stage: Stage, pass_name: str | None) -> None:
+        if place is not None:
+            place.write_text(json.dumps([int(stage), pass_name]))
+
+    return tell
 
 
 def _arguments(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,7 @@ is missing. File names below are relative to coremltools/converters/mil/.
 from __future__ import annotations
 
 import contextlib
-import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from types import FrameType
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import coremltools as ct
@@ -29,17 +27,20 @@ from tensorflow.python.framework import function_def_to_graph as function_graphs
 from tensorflow.python.framework import op_def_registry
 
 from bisect_convert.errors import EnvironmentError_
-from bisect_convert.verdict import ARGUMENTS, Failure, Frame, Signature, Stage, scrub
+from bisect_convert.verdict import Stage
 
 __all__ = [
+    "PASS_REGISTRY",
+    "AbstractGraphPass",
     "FrozenGraph",
+    "PassPipeline",
     "StopAfterFrontend",
+    "TFConverter",
     "body_graph",
     "check",
-    "classify",
+    "convert_utils",
     "convertible_types",
     "define_functions",
-    "failure_of",
     "freeze",
     "flat_names",
     "function_def",
@@ -48,7 +49,7 @@ __all__ = [
     "registered",
     "reset",
     "shared_symbols",
-    "stop_after_frontend",
+    "watched",
 ]
 
 _INSTALL = "install tensorflow>=2.16 and coremltools>=8.3 (known to work: tensorflow 2.21, coremltools 9.0)"
@@ -70,6 +71,7 @@ def check() -> None:
         (TFConverter, "_get_placeholder_shape_from_tf_graph"),
         (PassPipelineManager, "apply_pipeline"),
         (PassPipeline, "DEFAULT"),
+        (PassPipeline, "get_options"),
         (AbstractGraphPass, "set_options"),
         (convert_utils, "convert_graph"),
         (mil_converter, "_reset_conversion_state"),
@@ -107,18 +109,40 @@ class StopAfterFrontend(BaseException):
 
 
 @contextlib.contextmanager
-def stop_after_frontend() -> Iterator[None]:
-    """Within, a conversion ends with StopAfterFrontend once the MIL program of the frontend stands."""
+def watched(told: Callable[[Stage, str | None], None], frontend: bool) -> Iterator[None]:
+    """Within, `told` hears how far a conversion has come: the stage, and the MIL pass at work.
 
-    def stop(prog: Any, pass_pipeline: Any) -> None:
-        raise StopAfterFrontend
+    frontend: it ends with StopAfterFrontend once the MIL program of the frontend stands.
+    """
+    graph_passes, lower = TF2Loader._run_tf_ssa_passes, TFConverter.convert
+    pipeline, options = PassPipelineManager.__dict__["apply_pipeline"], PassPipeline.get_options
 
-    original = PassPipelineManager.__dict__["apply_pipeline"]
-    PassPipelineManager.apply_pipeline = staticmethod(stop)
+    def run_graph_passes(self: Any) -> Any:
+        told(Stage.GRAPH_PASS, None)
+        return graph_passes(self)
+
+    def convert(self: Any) -> Any:
+        told(Stage.LOWERING, None)
+        return lower(self)
+
+    def apply_pipeline(prog: Any, pass_pipeline: Any) -> None:
+        if frontend:
+            raise StopAfterFrontend
+        told(Stage.MIL_PASS, None)
+        pipeline.__func__(prog, pass_pipeline)
+        told(Stage.BACKEND, None)
+
+    def get_options(self: Any, pass_name: str) -> Any:
+        told(Stage.MIL_PASS, pass_name)
+        return options(self, pass_name)
+
+    TF2Loader._run_tf_ssa_passes, TFConverter.convert = run_graph_passes, convert
+    PassPipelineManager.apply_pipeline, PassPipeline.get_options = staticmethod(apply_pipeline), get_options
     try:
         yield
     finally:
-        PassPipelineManager.apply_pipeline = original
+        TF2Loader._run_tf_ssa_passes, TFConverter.convert = graph_passes, lower
+        PassPipelineManager.apply_pipeline, PassPipeline.get_options = pipeline, options
 
 
 @contextlib.contextmanager
@@ -233,84 +257,3 @@ def flat_names(function: Any) -> dict[str, str]:
                 flat[f"{node.name}:{argument.name}:{index}"] = f"{node.name}:{position}"
                 position += 1
     return flat
-
-
-def classify(error: BaseException, names: Iterable[str]) -> Failure:
-    """Return the failure that an exception out of `ct.convert` stands for; `names` are scrubbed from its message."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    stage, pass_name = _stage(frames)
-    named = {Stage.GRAPH_PASS: _passed, Stage.LOWERING: _lowered}.get(stage)
-    return failure_of(error, names, stage, pass_name, () if named is None else tuple(named(frames)))
-
-
-def failure_of(
-    error: BaseException, names: Iterable[str], stage: Stage, pass_name: str | None, hint: tuple[Frame, ...]
-) -> Failure:
-    """Return the failure of this exception at this stage; `names` are scrubbed from its message."""
-    message = str(error)
-    if isinstance(error, RecursionError):
-        message = "maximum recursion depth exceeded"
-    if isinstance(error, MemoryError) and not message:
-        message = "the conversion ran over its memory limit"
-    raising = tuple(frame.op for frame in hint) if stage is Stage.LOWERING else ()
-    signature = Signature(stage, pass_name, type(error).__name__, scrub(message, names), raising)
-    text = "".join(traceback.format_exception(error))[-20_000:]
-    return Failure(signature, type(error).__name__, message, hint, text)
-
-
-def _stage(frames: list[FrameType]) -> tuple[Stage, str | None]:
-    stage, pass_name = Stage.LOAD, None
-    for frame in frames:
-        name, module = frame.f_code.co_name, frame.f_globals.get("__name__", "")
-        if not module.startswith("coremltools."):
-            continue
-        if name == "_run_tf_ssa_passes":
-            stage, pass_name = Stage.GRAPH_PASS, getattr(frame.f_locals.get("tf_pass"), "__name__", None)
-        elif name in {"convert_graph", "convert_main_graph"} or isinstance(frame.f_locals.get("self"), TFConverter):
-            stage, pass_name = Stage.LOWERING, None
-        elif name == "apply_pipeline":
-            stage, pass_name = Stage.MIL_PASS, frame.f_locals.get("pass_name")
-        elif name == "_check_early_error_out_for_invalid_program":
-            stage, pass_name = Stage.MIL_PASS, "program check"
-        elif ".mil.backend." in module or name in {"check_deployment_compatibility", "_create_mlpackage"}:
-            stage, pass_name = Stage.BACKEND, None
-    if (stage is Stage.LOAD and _in_arguments(frames)) or _in_pipeline(frames):
-        pass_name = ARGUMENTS
-    return stage, pass_name
-
-
-def _in_arguments(frames: list[FrameType]) -> bool:
-    """True where `ct.convert` itself objects to what it was given, before it looks at the model or after it is done."""
-    ours = {(f.f_globals.get("__name__"), f.f_code.co_name) for f in frames}
-    entry = (ct.convert.__module__, ct.convert.__name__)
-    return entry in ours and not any(name == "mil_convert" for _, name in ours)
-
-
-def _in_pipeline(frames: list[FrameType]) -> bool:
-    """True where the pipeline itself is refused: a pass that there is not, options of none or that it does not have."""
-    last = next((f for f in reversed(frames) if f.f_globals.get("__name__", "").startswith("coremltools.")), None)
-    owner = None if last is None else last.f_locals.get("self")
-    return isinstance(owner, (PassPipeline, type(PASS_REGISTRY))) or (
-        isinstance(owner, AbstractGraphPass) and last is not None and last.f_code.co_name == "set_options"
-    )
-
-
-def _passed(frames: list[FrameType]) -> Iterator[Frame]:
-    """The nodes that a TF graph pass had in hand, those of the innermost call first; of whichever graph they are."""
-    seen: set[str] = set()
-    for frame in reversed(frames):
-        if "tf_graph_pass" not in frame.f_globals.get("__name__", ""):
-            continue
-        for node in frame.f_locals.values():
-            original = getattr(node, "original_node", None)
-            if original is not None and original.name not in seen:
-                seen.add(original.name)
-                yield Frame(original.op, original.name)
-
-
-def _lowered(frames: list[FrameType]) -> Iterator[Frame]:
-    """The op being lowered at each graph level: `node` in the frames of `convert_graph`."""
-    for frame in frames:
-        if frame.f_code is convert_utils.convert_graph.__code__ and (node := frame.f_locals.get("node")) is not None:
-            original = getattr(node, "original_node", None)
-            yield Frame(node.op, original.name if original is not None else node.name)

@@ -106,5 +106,5 @@ def _death(answer: Mapping[str, Any], frontend: bool) -> Outcome:
         "MemoryError": "the conversion ran over its memory limit",
     }
     message = words.get(kind, f"the conversion ended its process ({kind})")
-    stage = Stage.LOWERING if frontend else Stage.BACKEND
-    return Outcome(Failure(Signature(stage, None, kind, message), kind, message))
+    stage, pass_name = answer.get("reached") or (Stage.LOWERING if frontend else Stage.BACKEND, None)
+    return Outcome(Failure(Signature(Stage(stage), pass_name, kind, message), kind, message))

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert import converter, sources
+from bisect_convert import converter, sources, tracebacks
 from bisect_convert.errors import ModelError, UsageError
 from bisect_convert.facts import write_facts
 from bisect_convert.paths import REST
@@ -90,7 +90,7 @@ class _NoSignature(ModelError):
 
 
 def _failure(error: BaseException, names: Iterable[str] = ()) -> dict[str, Any]:
-    return Outcome(converter.classify(error, names)).to_json()
+    return Outcome(tracebacks.classify(error, names)).to_json()
 
 
 def _saved(error: ModelError, path: str, signature: str) -> tuple[Any, list[str]]:

@@ -13,7 +13,7 @@ import coremltools.optimize.coreml as cto
 from coremltools.converters.mil.mil import Operation
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 
-from bisect_convert import converter
+from bisect_convert import tracebacks
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.options import step_of
 from bisect_convert.verdict import ARGUMENTS, Failure, Frame, Stage
@@ -57,7 +57,7 @@ def classify(error: BaseException, names: Iterable[str], compressible: bool) -> 
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     pass_name = _compressing(frames) if compressible else ARGUMENTS
     hint = tuple(_in_hand(frames, names)) if compressible else ()
-    return converter.failure_of(error, names, Stage.OPTIMIZE, pass_name, hint)
+    return tracebacks.failure_of(error, names, Stage.OPTIMIZE, pass_name, hint)
 
 
 def _compressing(frames: list[FrameType]) -> str | None:

@@ -125,7 +125,7 @@ def _watch(running: dict[Path, Any]) -> None:
 def _settle(number: int, future: Any, *, mark: Path, running: dict[Path, Any], out: Any, lock: threading.Lock) -> None:
     """Write the answer of a finished task; a worker's death is an answer too."""
     running.pop(mark, None)
-    mark.unlink(missing_ok=True)
+    reached = mark.with_suffix(".stage")
     try:
         answer = future.result()
     except TimeoutError:
@@ -139,6 +139,11 @@ def _settle(number: int, future: Any, *, mark: Path, running: dict[Path, Any], o
     except Exception as error:  # a fault of ours in the worker: handed over with its traceback
         text = getattr(error, "traceback", None) or "".join(traceback.format_exception(error))
         answer = {"fault": str(text)}
+    if "death" in answer or "memory" in answer:
+        with contextlib.suppress(OSError, ValueError):
+            answer["reached"] = json.loads(reached.read_text())
+    for left in (mark, reached):
+        left.unlink(missing_ok=True)
     with lock, contextlib.suppress(BrokenPipeError, ValueError):
         out.write(json.dumps({"id": number, **answer}) + "\n")
         out.flush()

@@ -1,8 +1,8 @@
 """Faults planted into the converter of real worker processes: one op's conversion ends its process, hangs, or fails at times.
 
 `plant` writes a sitecustomize module that every Python process started from here on imports; what it does is chosen by
-the environment: FAULT_OP (the op type), FAULT (what happens there), FAULT_RATE (how often), NOISE (how often any conversion
-dies whatever it holds).
+the environment: FAULT_OP (the op type, or a MIL pass, which meets the fault where there is a tanh), FAULT (what happens
+there), FAULT_RATE (how often), NOISE (how often any conversion dies whatever it holds).
 """
 
 from __future__ import annotations
@@ -65,6 +65,23 @@ def strike(kind):
     raise ValueError("the planted fault")
 
 
+def infect_pass(name):
+    from coremltools.converters.mil.mil.passes.pass_registry import PassRegistry
+
+    get = PassRegistry.__getitem__
+
+    class Struck:
+        def __init__(self, inner):
+            self.inner, self.set_options = inner, inner.set_options
+
+        def __call__(self, prog):
+            if any(op.op_type == "tanh" for f in prog.functions.values() for op in f.operations):
+                strike(os.environ["FAULT"])
+            self.inner(prog)
+
+    PassRegistry.__getitem__ = lambda self, key: Struck(get(self, key)) if key == name else get(self, key)
+
+
 def infect(module):
     from coremltools.converters.mil.frontend.tensorflow.tf_op_registry import _TF_OPS_REGISTRY as registry
 
@@ -75,6 +92,8 @@ def infect(module):
         return convert
 
     op = os.environ["FAULT_OP"]
+    if "::" in op:
+        return infect_pass(op)
     registry[op] = wrapped(registry[op], lambda: strike(os.environ["FAULT"]) if chance("FAULT_RATE") else None)
     if "NOISE" in os.environ:
         registry["Placeholder"] = wrapped(registry["Placeholder"], lambda: strike("sigkill") if chance("NOISE") else None)
@@ -101,12 +120,12 @@ if "FAULT" in os.environ:
 """
 
 
-def plant(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str, **more: float) -> None:
+def plant(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str, where: str = "Tanh", **more: float) -> None:
     """Let processes started from here on meet the fault at each Tanh; rate and noise as in the environment."""
     (folder / "sitecustomize.py").write_text(_SITE)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-    monkeypatch.setenv("FAULT_OP", "Tanh")
+    monkeypatch.setenv("FAULT_OP", where)
     monkeypatch.setenv("FAULT", fault)
     if "rate" in more:
         monkeypatch.setenv("FAULT_RATE", str(more["rate"]))

@@ -50,6 +50,17 @@ def test_however_a_conversion_ends_its_op_is_found(
     assert report.complete and finding.witness.minimal and finding.witness.confirmed
 
 
+@pytest.mark.parametrize("fault", ["segfault", "hang"])
+def test_a_process_that_is_ended_in_a_pass_leaves_the_passs_name(
+    fault: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, fault, "common::fuse_linear_bias")
+    report = find(model, timeout=4.0 if fault == "hang" else None)
+    assert blamed(report) == [(CULPRIT,)] and report.complete
+    (finding,) = report.findings
+    assert (finding.stage, finding.pass_name) == ("mil_pass", "common::fuse_linear_bias")
+
+
 @pytest.mark.parametrize("noise", [0.02, 0.2, 0.5])
 def test_processes_that_die_by_chance_change_no_finding(
     noise: float, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -28,6 +28,7 @@ LAYERS = (
     (
         "preload",
         "converter",
+        "tracebacks",
         "sizes",
         "shapes",
         "callees",
