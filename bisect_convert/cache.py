@@ -19,7 +19,7 @@ from typing import Any
 from bisect_convert import __version__
 from bisect_convert.errors import UsageError
 
-__all__ = ["Cache", "user_folder"]
+__all__ = ["Cache", "folder_of", "user_folder"]
 
 _DAY = 24 * 3600.0
 #: Seconds after which an answer that nobody asked for is dropped, and what a killed run was writing.
@@ -31,6 +31,11 @@ def user_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("bisect-convert", appauthor=False) / "answers"
+
+
+def folder_of(cache: bool | str | os.PathLike[str]) -> Path | None:
+    """Return the folder that the argument `cache` means: True is the user's own; None where nothing is to be kept."""
+    return user_folder() if cache is True else Path(cache) if cache else None
 
 
 class Cache:

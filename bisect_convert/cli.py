@@ -60,14 +60,12 @@ def _run(arguments: argparse.Namespace) -> int:
     from bisect_convert.workers import Workers
 
     check_path(arguments.model, arguments.signature)
+    folder = contextlib.nullcontext() if arguments.out is None else outdir.made(arguments.out)
     if arguments.shell or arguments.step:
-        from bisect_convert.shell import interact
-
-        ours = {n: getattr(arguments, n) for n in ("signature", "timeout", "memory", "jobs", "allow_code", "verbose")}
-        return interact(arguments.model, packed_options(arguments), ours, stepwise=arguments.step)
+        with folder as out:
+            return _by_hand(arguments, out)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    folder = contextlib.nullcontext() if arguments.out is None else outdir.made(arguments.out)
     with folder as out, Workers(arguments.jobs, verbose=arguments.verbose) as workers:
         # The workers import tensorflow meanwhile: what we import from here on costs no time.
         from bisect_convert.finder import Wishes, find_packed
@@ -85,6 +83,15 @@ def _run(arguments: argparse.Namespace) -> int:
                 report, stopped = stop.report, True
         status = _hand_over(report, arguments.format, out, staged)
         return _INCONCLUSIVE if stopped and status != _BAD else status
+
+
+def _by_hand(arguments: argparse.Namespace, out: Path | None) -> int:
+    from bisect_convert.shell import interact
+
+    ours = {n: getattr(arguments, n) for n in ("signature", "timeout", "memory", "jobs", "allow_code", "verbose")}
+    ours |= {"cache": arguments.cache or False, "out": out}
+    report = interact(arguments.model, packed_options(arguments), ours, stepwise=arguments.step)
+    return 0 if report is None else _hand_over(report, arguments.format, out)
 
 
 def _cache(arguments: argparse.Namespace) -> Path | None:

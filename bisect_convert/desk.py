@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 from bisect_convert import slicer
 from bisect_convert.errors import BisectConvertError, UsageError
 from bisect_convert.graph import Graph, Model, Tensor
+from bisect_convert.model import Loaded
+from bisect_convert.prober import Prober
 from bisect_convert.report import Culprit
 from bisect_convert.run import Run
 from bisect_convert.stepping import Walk
@@ -26,14 +28,51 @@ _LONGEST = 120.0
 
 
 class Desk:
-    """A run and its walk, and what can be asked about a section of the model besides the search."""
+    """A run and its walk, and what can be asked about a section of the model besides the search.
 
-    def __init__(self, run: Run, walk: Walk, timeout: float | None = None) -> None:
+    make_prober: makes one about a model and arguments, for when the search has gone over to others.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        walk: Walk,
+        make_prober: Callable[[Loaded, Mapping[str, Any]], Prober],
+        timeout: float | None = None,
+    ) -> None:
+        self._make_prober = make_prober
         self._timeout = _LONGEST if timeout is None else timeout
         self.run = run
         self.walk = walk
-        self.model: Model = run.loaded.model
+        self.loaded = walk.prober.loaded
+        self.model: Model = self.loaded.model
+        self._options = dict(walk.prober.options)
+        self._own: Prober | None = None
+        self._turned: Desk | None = None
         self._numbers = itertools.count()
+
+    @property
+    def turned(self) -> Desk:
+        """The desk of the model and arguments that the search is about now: this one, as long as these are the same."""
+        if self._asks(self.walk.prober):
+            return self
+        if self._turned is None or not self._turned._asks(self.walk.prober):
+            self._turned = Desk(self.run, self.walk, self._make_prober, self._timeout)
+        return self._turned
+
+    @property
+    def prober(self) -> Prober:
+        """The search's own where it is about this model and these arguments; what it knows is not asked again."""
+        self.walk.rest()
+        if self._asks(self.walk.prober):
+            return self.walk.prober
+        if self._own is None:
+            self._own = self._make_prober(self.loaded, self._options)
+            self._own.journal = self.walk.prober.journal
+        return self._own
+
+    def _asks(self, prober: Prober) -> bool:
+        return prober.loaded is self.loaded and prober.options == self._options
 
     def close(self) -> None:
         """End the search and its processes, and remove its files."""
@@ -48,6 +87,8 @@ class Desk:
 
     def find(self, op: str, graph: str | None) -> tuple[Graph, str]:
         """Return the graph and the op that are meant: in the main graph, else in the only body that has such an op."""
+        if not isinstance(op, str):
+            raise UsageError(f"an op is named by a string, not by {op!r}")
         name = op.split(":")[0].lstrip("^")
         homes = [self.graph(graph)] if graph is not None else list(self.model.graphs.values())
         homes = [home for home in homes if name in home.ops]
@@ -62,8 +103,7 @@ class Desk:
 
     def convert(self, cut: slicer.Section, question: str, *, true_weights: bool = False) -> Outcome:
         """Return what came of converting the section, all stages; never probed twice."""
-        self.walk.rest()
-        return self.walk.prober.outcome(cut, question, fresh=true_weights)
+        return self.prober.outcome(cut, question, fresh=true_weights)
 
     def values(self, cut: slicer.Section, wanted: Sequence[Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
         """Run the section in TensorFlow and return the tensors that leave it; inputs that are not given are made up."""
@@ -97,10 +137,10 @@ class Desk:
     def _request(self, do: str, cut: slicer.Section) -> dict[str, Any]:
         self.walk.rest()
         try:
-            plan = slicer.plan(self.model, cut, self.run.loaded.files)
+            plan = slicer.plan(self.model, cut, self.loaded.files)
         except slicer.Unsliceable as reason:
             raise UsageError(f"this section cannot be cut out: {reason}") from None
-        return {"do": do, "folder": str(self.run.folder), "plan": plan}
+        return {"do": do, "folder": str(self.loaded.folder), "plan": plan}
 
     def _ask(self, request: dict[str, Any]) -> None:
         answer = self.run.workers.ask({**request, "timeout": self._timeout})
@@ -147,5 +187,8 @@ def _made_up(tensor: Tensor) -> Any:
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), 3, 0.5)
-    return f"; did you mean {', '.join(near)}?" if near else ""
+    """The names that are alike, or have this as a part."""
+    known = list(dict.fromkeys(names))
+    near = difflib.get_close_matches(name, known, 3, 0.5)
+    near += [k for k in known if name.lower() in k.lower() and k not in near and name]
+    return f"; did you mean {', '.join(near[:3])}?" if near else ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert import options as convert_options
-from bisect_convert.cache import Cache, user_folder
+from bisect_convert.cache import Cache, folder_of
 from bisect_convert.calls import check
 from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.hunt import Found
@@ -24,7 +24,7 @@ from bisect_convert.report import Finding, Probe, Report
 from bisect_convert.run import Run
 from bisect_convert.workers import Workers
 
-__all__ = ["Wishes", "find", "find_packed"]
+__all__ = ["Wishes", "find", "find_packed", "with_repro"]
 
 
 def find(
@@ -64,8 +64,7 @@ def find(
     packed = convert_options.pack(convert_kwargs)
     wishes = Wishes(
         signature=signature, first=first, slow=slow, timeout=timeout, memory=memory, allow_code=allow_code, told=told,
-        jobs=jobs, cache=user_folder() if cache is True else Path(cache) if cache else None,
-        out=None if out is None else Path(out),
+        jobs=jobs, cache=folder_of(cache), out=None if out is None else Path(out),
     )  # fmt: skip
     if isinstance(model, (str, os.PathLike)):
         check_path(model, signature)
@@ -110,7 +109,7 @@ def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: 
         )  # fmt: skip
         try:
             run.search(
-                prober, first=wishes.first, slow=wishes.slow, completed=partial(_with_repro, wishes.out, prober, run)
+                prober, first=wishes.first, slow=wishes.slow, completed=partial(with_repro, wishes.out, prober, run)
             )
         except (KeyboardInterrupt, Stopped, EnvironmentError_) as stop:
             if isinstance(stop, EnvironmentError_) and not run.findings:
@@ -122,7 +121,7 @@ def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: 
         run.close()
 
 
-def _with_repro(out: Path | None, prober: Prober, run: Run, found: Found, finding: Finding) -> Finding:
+def with_repro(out: Path | None, prober: Prober, run: Run, found: Found, finding: Finding) -> Finding:
     """Write the finding's repro where one is asked for; the search goes on where that cannot be done."""
     if out is None:
         return finding

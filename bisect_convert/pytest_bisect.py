@@ -9,7 +9,6 @@ import itertools
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +37,8 @@ def short(report: Report) -> str:
     """Return the report as a failure's message, without what concerns the command alone."""
     from bisect_convert.render.text import text
 
-    rows = text(report, min(max(shutil.get_terminal_size((100, 24)).columns, 80), 120)).splitlines()
-    return "\n".join(row for row in rows if not row.startswith("next: ")).rstrip("\n")
+    width = min(max(shutil.get_terminal_size((100, 24)).columns, 80), 120)
+    return text(report, width, outlook=False).rstrip("\n")
 
 
 def culprits(report: Report) -> tuple[str, ...]:
@@ -86,8 +85,7 @@ class Bisecting:
     def interruptible(self, work: Callable[[], Report]) -> Report:
         """Do the work; where Ctrl-C stops it, pytest is to hear of that."""
         try:
-            report = work()
-            return report if report.path else replace(report, path="the model")
+            return work()
         except Stopped:
             raise KeyboardInterrupt from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 __all__ = [
@@ -170,7 +170,7 @@ class Report:
     def __str__(self) -> str:
         from bisect_convert.render.text import text
 
-        return text(self if self.path else replace(self, path="the model")).rstrip("\n")
+        return text(self).rstrip("\n")
 
     def _repr_html_(self) -> str:
         from bisect_convert.render.notebook import frame

@@ -234,7 +234,7 @@ class Section:
                     yield source, name
 
     def _like(self, other: Section) -> Section:
-        if not isinstance(other, Section) or other.graph != self.graph or other._desk is not self._desk:
+        if not isinstance(other, Section) or other.graph != self.graph or other._desk.model is not self._desk.model:
             raise UsageError("only sections of the same graph and session can be joined")
         return other
 

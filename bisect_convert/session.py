@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from bisect_convert.cache import Cache, folder_of
 from bisect_convert.desk import Desk, annotated
 from bisect_convert.errors import UsageError
+from bisect_convert.finder import with_repro
 from bisect_convert.graph import Model
 from bisect_convert.journal import Journal, Step, progress_bar
+from bisect_convert.lent import Lent
+from bisect_convert.model import Loaded
 from bisect_convert.options import pack
 from bisect_convert.prober import Prober
 from bisect_convert.run import Run
@@ -41,9 +48,10 @@ class Session:
         shrink    s.minimise(section)  s.minimise(section, fails=lambda part: ...)
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
-    tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; sessions that share `workers`
-    start them once. Raises UsageError or ModelError for what cannot be read, EnvironmentError_ where tensorflow or
-    coremltools cannot be used.
+    tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `jobs`, `executor`, `cache`,
+    `optimize` and `out`, where each finding gets a folder with a script that reproduces it, are those of `find`;
+    sessions that share `workers` start them once. Raises UsageError or ModelError for what cannot be read,
+    EnvironmentError_ where tensorflow or coremltools cannot be used.
 
     >>> from bisect_convert import Session
     >>> with Session(model, convert_to="mlprogram") as session:
@@ -64,15 +72,26 @@ class Session:
         allow_code: bool = False,
         verbose: bool = False,
         workers: Workers | None = None,
+        executor: Executor | None = None,
+        cache: bool | str | os.PathLike[str] = False,
+        out: str | os.PathLike[str] | None = None,
         **convert_kwargs: Any,
     ) -> None:
-        serving = workers or partial(Workers, jobs, verbose=verbose)
-        run = Run(model, pack(convert_kwargs), serving, signature=signature, allow_code=allow_code)
+        packed, notes, kept = pack(convert_kwargs), list[str](), folder_of(cache)
+        answers = None if kept is None else Cache(kept, notes.append)
+        started = partial(Workers, jobs, verbose=verbose) if executor is None else partial(Lent, executor)
+        run = Run(model, packed, workers or started, signature=signature, allow_code=allow_code)
+        run.notes = notes
+        folder = None if out is None else Path(out)
 
-        def prober(gate: Workers) -> Prober:
-            return Prober(run.loaded, gate, run.packed, timeout=timeout, memory=memory)
+        def prober(gate: Workers, loaded: Loaded, options: Mapping[str, Any]) -> Prober:
+            return Prober(loaded, gate, options, timeout=timeout, memory=memory, jobs=jobs, cache=answers)
 
-        self._desk = Desk(run, Walk(run.workers, prober, run.search), timeout)
+        def search(asking: Prober) -> None:
+            run.search(asking, completed=partial(with_repro, folder, asking, run))
+
+        walk = Walk(run.workers, lambda gate: prober(gate, run.loaded, run.packed), search)
+        self._desk = Desk(run, walk, partial(prober, run.workers), timeout)
         self._close = weakref.finalize(self, self._desk.close)
 
     @property
@@ -203,7 +222,7 @@ class Session:
         """
         if (question := self._desk.walk.ahead) is None:
             return None
-        return Step.ahead(len(self._desk.walk.steps) + 1, question, Section.of(self._desk, question.section))
+        return Step.ahead(len(self._desk.walk.steps) + 1, question, Section.of(self._desk.turned, question.section))
 
     def step(self, answer: str | None = None) -> Step | None:
         """Run one probe of the search and return what was asked, why, and what came back; None where it is over.
@@ -220,7 +239,8 @@ class Session:
             self._desk.run.notes += [note] if note not in self._desk.run.notes else []
         if asked is None:
             return None
-        return Step.answered(len(self._desk.walk.steps), asked, Section.of(self._desk, asked.question.section))
+        section = Section.of(self._desk.turned, asked.question.section)
+        return Step.answered(len(self._desk.walk.steps), asked, section)
 
     def hunt(self, *, progress: bool | None = None) -> Report:
         """Let the search run on to its end and return the report; progress shows in notebooks and on terminals.
@@ -265,7 +285,7 @@ class Session:
         found = self._desk.run.found[number] if -len(known) <= number < len(known) else None
         if found is None:
             raise UsageError(f"there is no such finding with a witness; the search has {len(known)} so far")
-        return Section.of(self._desk, found.witness)
+        return Section.of(self._desk.turned, found.witness)
 
     @property
     def journal(self) -> Journal:
@@ -290,7 +310,7 @@ class Session:
         >>> s.minimise(s.whole, fails=lambda part: {"dense/Relu", "skip/add"} <= part.ops)
         <Section: 2 of 7 ops, dense/Relu, skip/add>
         """
-        return shrink(self._desk, section, fails, limit)
+        return shrink(section._desk, section, fails, limit)
 
     def _named(self, pattern: str) -> Section:
         found = self.ops(pattern)

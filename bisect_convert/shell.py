@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from bisect_convert.errors import BisectConvertError
+from bisect_convert.journal import Step
 from bisect_convert.report import Report
 from bisect_convert.section import Section
 from bisect_convert.session import Session
@@ -58,14 +59,7 @@ def show(value: Any) -> str:
     >>> show(s.ops("act/Erfc").convert())
     "fails in lowering, NotImplementedError: Conversion for TF op 'Erfc' not implemented."
     """
-    if isinstance(value, Outcome):
-        if value.unresolved is not None:
-            return f"not probed: {value.unresolved}"
-        if value.failure is None:
-            return f"converts ({value.seconds:.2f} s)"
-        first = (value.failure.message.strip().splitlines() or [""])[0]
-        return f"fails in {value.failure.signature.stage.word}, {value.failure.type}: {first}"
-    return str(value) if isinstance(value, Report) or type(value).__name__ == "Step" else repr(value)
+    return str(value) if isinstance(value, (Outcome, Report, Step)) else repr(value)
 
 
 def _run_ipython(session: Session, names: dict[str, Any], banner: str) -> None:
@@ -86,10 +80,6 @@ def _run_ipython(session: Session, names: dict[str, Any], banner: str) -> None:
         return [name[typed - len(text) :] for name in complete(session, line)]
 
     shell.Completer.custom_matchers.append(ops)
-    for kind in (Outcome, Report):
-        shell.display_formatter.formatters["text/plain"].for_type(
-            kind, lambda value, printer, cycle: printer.text(show(value))
-        )  # fmt: skip
     app.start()
 
 
@@ -126,8 +116,8 @@ def _complete_with_readline(session: Session, names: dict[str, Any]) -> None:
     readline.parse_and_bind("tab: complete")
 
 
-def interact(model: str, options: Mapping[str, Any], ours: Mapping[str, Any], *, stepwise: bool) -> int:
-    """Open the model for the command, in a prompt or step by step, and return the exit status.
+def interact(model: str, options: Mapping[str, Any], ours: Mapping[str, Any], *, stepwise: bool) -> Report | None:
+    """Open the model for the command, in a prompt (which returns None) or step by step, and return the report.
 
     >>> interact("model.pb", {"convert_to": "mlprogram"}, {"signature": None}, stepwise=False)  # doctest: +SKIP
     """
@@ -135,10 +125,10 @@ def interact(model: str, options: Mapping[str, Any], ours: Mapping[str, Any], *,
     with Session(model, **ours, **options) as session:
         if not stepwise:
             run(session)
-            return 0
+            return None
         report = step(session)
-        print(f"\n{report}")
-        return report.exit_code
+        print()
+        return report
 
 
 def step(session: Session, *, keys: Callable[[], str] | None = None, out: TextIO | None = None) -> Report:

@@ -37,8 +37,7 @@ def _alike(desk: Desk, section: Section) -> Callable[[Section], Verdict]:
     def judge(part: Section) -> Verdict:
         if failure is None:
             return Verdict.PASS
-        desk.walk.rest()
-        return desk.walk.prober.verdict(part.cut, failure.signature, f"minimise: {len(part)} ops")
+        return desk.prober.verdict(part.cut, failure.signature, f"minimise: {len(part)} ops")
 
     return judge
 

@@ -101,6 +101,17 @@ class Outcome:
         first = self.failure.message.strip().split("\n")[0]
         return "fails", f"{self.failure.type}: {first[:200]}"
 
+    def __str__(self) -> str:
+        if self.unresolved is not None:
+            return f"not probed: {self.unresolved}"
+        if self.failure is None:
+            return f"converts ({self.seconds:.2f} s)"
+        first = (self.failure.message.strip().splitlines() or [""])[0]
+        return f"fails in {self.failure.signature.stage.word}, {self.failure.type}: {first}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores an equal outcome."""
         data: dict[str, Any] = {"seconds": self.seconds, "reached": int(self.reached)}

@@ -25,7 +25,7 @@ def html(report: Report) -> str:
         body.append(_overview(report.findings))
     body += [_finding(finding, number) for number, finding in enumerate(report.findings, 1)]
     body += [_journal(report.journal), _foot(report)]
-    return page(_safe(f"{report.path} {words.summary(report)}"), "\n".join(part for part in body if part))
+    return page(_safe(f"{words.name(report)} {words.summary(report)}"), "\n".join(part for part in body if part))
 
 
 def _safe(text: str) -> str:
@@ -48,7 +48,7 @@ def _head(report: Report) -> str:
     facts += [options] if (options := words.options(report)) else []
     word = {"converts": "converts", "fails": "fails"}.get(report.verdict, "inconclusive")
     return (
-        f'<header><span class="verdict {word}">{word}</span><h1>{_code(report.path)}</h1>'
+        f'<header><span class="verdict {word}">{word}</span><h1>{_code(words.name(report))}</h1>'
         f'<p class="lead">{_safe(words.summary(report)[:1].upper() + words.summary(report)[1:])}.</p>'
         f'<ul class="facts">{"".join(f"<li>{_safe(fact)}</li>" for fact in facts)}</ul></header>'
     )

@@ -20,7 +20,8 @@ _SPECIAL = re.compile(r"([\\`*_\[\]#|~$]|^[-+>]|(?<=^\d)[.)])")
 
 def markdown(report: Report) -> str:
     """Return the report as Markdown in which nothing that comes from the model is markup, a link or a mention."""
-    blocks = [f"## {code(report.path)} {escaped(words.summary(report))}", _facts(report)]
+    name = code(report.path) if report.path else words.name(report)
+    blocks = [f"## {name} {escaped(words.summary(report))}", _facts(report)]
     blocks += [f"> **Note:** {_sentence(parse(note))}" for note in report.notes]
     if len(report.findings) > 1:
         blocks.append(_overview(report.findings))

@@ -107,7 +107,7 @@ def write_repro(found: Found, finding: Finding, prober: Prober, folder: Path) ->
     if made is None:
         return finding
     finding = replace(finding, repro=str(folder / "repro.py"))
-    text = script(finding, prober.model.path, made["options"], (made["type"], made["message"]))
+    text = script(finding, prober.model.path or "in memory", made["options"], (made["type"], made["message"]))
     (folder / "repro.py").write_text(text, encoding="utf-8")
     facts = json.dumps(finding_to_json(finding), indent=2)
     (folder / "finding.json").write_text(facts + "\n", encoding="utf-8")

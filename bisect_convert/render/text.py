@@ -20,16 +20,17 @@ _LABEL = 9
 _BOLD, _RED, _GREEN, _YELLOW, _CYAN, _DIM = "1", "1;31", "1;32", "33", "36", "2"
 
 
-def text(report: Report, width: int = 100, color: bool = False) -> str:
+def text(report: Report, width: int = 100, color: bool = False, *, outlook: bool = True) -> str:
     """Return the report as text of about `width` columns; only the names of culprits, which are whole, may be wider.
 
+    outlook: say at the end how to go on with the command.
     No character of it but line breaks, and colours where asked for, is a control character.
     """
     pen = _Pen(max(width, 40), color)
     blocks = [_head(report, pen), *(_finding(f, pen) for f in report.findings)]
     if report.verdict not in ("converts", "fails"):
         blocks.append([r for i, row in enumerate(words.known(report)) for r in pen.entry("" if i else "known", row)])
-    blocks.append(_tail(report, pen))
+    blocks.append(_tail(report, pen, outlook))
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -64,7 +65,7 @@ def _head(report: Report, pen: _Pen) -> list[str]:
     if report.signature is not None:
         facts.append(f"signature {shorten(report.signature, pen.width // 2)}")
     facts += [f"coremltools {harmless(report.coremltools)}", f"tensorflow {harmless(report.tensorflow)}"]
-    rows = [f"{pen.paint(harmless(report.path), _BOLD)} {pen.paint(words.summary(report), code)}"]
+    rows = [f"{pen.paint(words.name(report), _BOLD)} {pen.paint(words.summary(report), code)}"]
     rows.append(pen.paint(", ".join(facts), _DIM))
     if chosen := words.options(report):
         rows.append(pen.paint(shorten(f"options: {chosen}", pen.width), _DIM))
@@ -158,13 +159,13 @@ def _remedy(remedy: Remedy, pen: _Pen) -> list[str]:
     proof = "[verified: a probe converted with it]" if remedy.verified else "[not tried]"
     rows = pen.entry("help:", f"{plain(parse(remedy.summary))} {proof}", _GREEN if remedy.verified else _CYAN)
     code = [harmless(line) for line in (remedy.code or "").strip("\n").splitlines()]
-    rows += [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" for line in code[:_CODE_LINES]]
+    rows += [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" if line else "" for line in code[:_CODE_LINES]]
     return rows + ([f"{' ' * (_LABEL + 4)}..."] if len(code) > _CODE_LINES else [])
 
 
-def _tail(report: Report, pen: _Pen) -> list[str]:
+def _tail(report: Report, pen: _Pen, outlook: bool) -> list[str]:
     rows = list(words.totals(report))
     wanting = [f for f in report.findings if f.witness.ops and not f.repro]
-    if wanting:
+    if wanting and outlook:
         rows.append(f"next: {words.next_step(wanting[0])}")
     return [line for row in rows for line in textwrap.wrap(row, pen.width, break_long_words=False)]

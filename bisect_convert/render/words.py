@@ -8,8 +8,8 @@ from bisect_convert.render.names import Code, Sentence, dtypes, harmless
 from bisect_convert.report import Context, Culprit, Enclosing, Finding, Report, Witness
 
 __all__ = [
-    "evidence", "facts_shown", "first_lines", "headline", "known", "label", "next_step", "options", "others", "passes",
-    "place", "role", "stage", "summary", "totals", "where_short",
+    "evidence", "facts_shown", "first_lines", "headline", "known", "label", "name", "next_step", "options", "others",
+    "passes", "place", "role", "stage", "summary", "totals", "where_short",
 ]  # fmt: skip
 
 _ROLES = {
@@ -28,6 +28,11 @@ _KINDS = {
     "branch": "branch function",
     "call": "function",
 }
+
+
+def name(report: Report) -> str:
+    """Return what to call the model: its path, or for one in memory "the model"."""
+    return harmless(report.path) or "the model"
 
 
 def summary(report: Report) -> str:
@@ -193,7 +198,9 @@ def next_step(finding: Finding) -> str:
     """Return what to do next: where the repro is, or how to get one."""
     if finding.repro:
         return f"reproduce it alone: {harmless(finding.repro)}"
-    return "add --out DIR to have a model of just this section and a script that shows the failure"
+    return (
+        'add --out DIR (in Python out="DIR") to have a model of just this section and a script that shows the failure'
+    )
 
 
 def totals(report: Report) -> tuple[str, ...]:
