@@ -11,8 +11,10 @@ import contextlib
 import difflib
 import io
 import json
+import os
 import re
 import sys
+import tempfile
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +24,12 @@ from typing import Any
 from bisect_convert import arguments
 from bisect_convert.errors import UsageError
 
-__all__ = ["FILE", "Expected", "read", "rewritten"]
+__all__ = ["FILE", "Expected", "read", "rewrite", "rewritten"]
 
 FILE = "bisect-convert.toml"
 _OPTIONS = {
     "signature", "input", "output", "convert-to", "minimum-deployment-target", "compute-precision", "timeout", "memory",
-    "allow-code",
+    "allow-code", "optimize",
 }  # fmt: skip
 _WORDS = {"inputs": "input", "outputs": "output"}
 
@@ -36,13 +38,15 @@ _WORDS = {"inputs": "input", "outputs": "output"}
 class Expected:
     """What is known about a model: the command's arguments for it, its known culprits, and where they are listed.
 
-    table: the name of its table in `file`; None where the whole file is about it.
+    table: the name of its table in `file`; None where the whole file is about it. strays: tables beside it that are about
+    no model there.
     """
 
     arguments: Namespace
     known: tuple[str, ...]
     file: Path
     table: str | None
+    strays: tuple[str, ...] = ()
 
 
 def read(model: Path) -> Expected:
@@ -60,7 +64,8 @@ def read(model: Path) -> Expected:
     known = options.pop("known", [])
     if not isinstance(known, list) or not all(isinstance(k, str) for k in known):
         raise UsageError(f'{file}: known must be a list of strings, as ["Erfc encoder/Erfc"]')
-    return Expected(_arguments(model, options, file), tuple(known), file, table)
+    strays = [name for name, value in common.items() if isinstance(value, dict) and not (model.parent / name).exists()]
+    return Expected(_arguments(model, options, file), tuple(known), file, table, tuple(strays))
 
 
 def _arguments(model: Path, options: Mapping[str, Any], file: Path) -> Namespace:
@@ -87,6 +92,26 @@ def _arguments(model: Path, options: Mapping[str, Any], file: Path) -> Namespace
         raise UsageError(f"{file}: {message}") from None
 
 
+def rewrite(file: Path, table: str | None, known: Sequence[str]) -> bool:
+    """Have the file list these culprits of the model, whole or not at all; True where it changed. Raises OSError."""
+    place = file.resolve()
+    text = place.read_text(encoding="utf-8") if place.exists() else ""
+    new = rewritten(text, table, known)
+    if new == text:
+        return False
+    handle, path = tempfile.mkstemp(dir=place.parent, prefix=f".{FILE}-")
+    try:
+        with open(handle, "w", encoding="utf-8") as out:
+            out.write(new)
+        os.chmod(path, place.stat().st_mode if place.exists() else 0o644)
+        os.replace(path, place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
+    return True
+
+
 def rewritten(text: str, table: str | None, known: Sequence[str]) -> str:
     """Return the file's text with another list of known culprits for the model; comments and all else stay.
 
@@ -109,7 +134,7 @@ def rewritten(text: str, table: str | None, known: Sequence[str]) -> str:
 
 def _edited(lines: list[str], table: str | None, known: Sequence[str]) -> str:
     start, stop = _region(lines, table)
-    new = ["known = [", *(f"    {_quoted(k)}," for k in known), "]"] if known else ["known = []"]
+    new = _listed(known, [])
     if start is None:
         lines = [*lines, *([""] if lines else []), f"[{_key(table or '')}]", *new]
         return "\n".join(lines) + "\n"
@@ -119,8 +144,27 @@ def _edited(lines: list[str], table: str | None, known: Sequence[str]) -> str:
         lines[last:last] = new
     else:
         end = next((i for i in range(first + 1, stop + 1) if _is_whole("\n".join(lines[first:i]))), stop)
-        lines[first:end] = new
+        lines[first:end] = _listed(known, lines[first:end])
     return "\n".join(lines) + "\n"
+
+
+def _listed(known: Sequence[str], before: Sequence[str]) -> list[str]:
+    """The list, with the comments of the one before it: those on lines of their own, and those behind what stays."""
+    left, rows = dict.fromkeys(known), []
+    for line in before[1:-1]:
+        entry = re.fullmatch(r"\s*([\"'].*[\"'])\s*,?\s*(#.*)?", line)
+        value = (
+            _loads(f"known = {entry[1]}")["known"] if entry is not None and _is_whole(f"known = {entry[1]}") else None
+        )
+        if value in left:
+            del left[value]
+            rows.append(f"    {_quoted(value)},{f'  {entry[2]}' if entry is not None and entry[2] else ''}")
+        elif line.strip().startswith("#"):
+            rows.append(f"    {line.strip()}")
+    rows += [f"    {_quoted(culprit)}," for culprit in left]
+    after = re.search(r"\]\s*(#[^\"'\]]*)$", before[-1]) if before else None
+    close = f"]  {after[1]}" if after is not None else "]"
+    return ["known = [", *rows, close] if rows else [f"known = [{close}"]
 
 
 def _region(lines: Sequence[str], table: str | None) -> tuple[int | None, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bisect_convert.errors import BisectConvertError
-from bisect_convert.pytest_bisect import bisecting, short
+from bisect_convert.pytest_bisect import Properties, bisecting, short
 
 if TYPE_CHECKING:
     from bisect_convert.report import Report
@@ -36,7 +35,7 @@ class Failures:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._last: tuple[BaseException, str, list[tuple[str, str]]] | None = None
+        self._last: tuple[BaseException, str, Properties] | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -49,24 +48,22 @@ class Failures:
             if self._last is not None and self._last[0] is error:  # a fixture's error, raised again in each test
                 self._add(item, report, self._last[1], self._last[2])
             elif (failed := failed_call(error)) is not None:
-                with _captured(self._config):
-                    told, properties = self._bisect(item, failed)
+                told, properties = self._bisect(item, failed)
                 self._last = (error, told, properties)
                 self._add(item, report, told, properties)
         return report
 
-    def _bisect(self, item: pytest.Item, failed: Call) -> tuple[str, list[tuple[str, str]]]:
-        bisect = bisecting(self._config)
+    def _bisect(self, item: pytest.Item, failed: Call) -> tuple[str, Properties]:
         try:
-            report = bisect.find(failed.model, failed.arguments)
+            report, properties = bisecting(self._config).find(item.nodeid, failed.model, failed.arguments)
         except BisectConvertError as error:
             return f"not bisected: {error}", []
         except Exception as error:  # a fault of ours must not hide the test's own
             return f"not bisected: a fault of bisect-convert itself ({type(error).__name__}: {error})", []
-        return _told(report), bisect.kept(item.nodeid, report)
+        return _told(report), properties
 
     @staticmethod
-    def _add(item: pytest.Item, report: pytest.TestReport, told: str, properties: list[tuple[str, str]]) -> None:
+    def _add(item: pytest.Item, report: pytest.TestReport, told: str, properties: Properties) -> None:
         report.sections.append(("bisect-convert", told))
         for known in (report.user_properties, item.user_properties):
             known.extend(p for p in properties if p not in known)
@@ -124,18 +121,3 @@ def _is_default(pipeline: Any) -> bool:
     """True where `convert` made the pipeline itself: the caller gave none."""
     usual = set(type(pipeline)().passes)
     return usual - _FP16 <= set(pipeline.passes) <= usual
-
-
-@contextlib.contextmanager
-def _captured(config: pytest.Config) -> Iterator[None]:
-    """Keep what TensorFlow prints while the model is read out of the test's results."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    if capture is None or not capture.is_globally_capturing():
-        yield
-        return
-    capture.resume_global_capture()
-    try:
-        yield
-    finally:
-        capture.suspend_global_capture(in_=False)
-        capture.read_global_capture()

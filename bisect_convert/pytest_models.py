@@ -5,15 +5,16 @@ from __future__ import annotations
 import glob
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bisect_convert.arguments import packed_options
-from bisect_convert.errors import BisectConvertError
-from bisect_convert.expectations import Expected, read, rewritten
-from bisect_convert.pytest_bisect import bisecting, culprits, short
+from bisect_convert.errors import BisectConvertError, UsageError
+from bisect_convert.expectations import FILE, Expected, read, rewrite
+from bisect_convert.pytest_bisect import Properties, bisecting, culprits, short
 
 if TYPE_CHECKING:
     from bisect_convert.report import Report
@@ -29,21 +30,19 @@ class Models:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        asked = _found(config.getoption("bisect_convert_models"), config.invocation_params.dir)
-        usual = _found(
-            config.getini("bisect_convert_models"), config.inipath.parent if config.inipath else config.rootpath
-        )
+        given, listed = config.getoption("bisect_convert_models"), config.getini("bisect_convert_models")
+        base = config.inipath.parent if config.inipath else config.rootpath
+        asked, usual = _found(given, config.invocation_params.dir), _found(listed, base)
         self._models = frozenset([*asked, *usual])
-        self._rewritten: dict[Path, None] = {}
-        if config.getoption("bisect_convert_models") and not asked:
-            raise pytest.UsageError(
-                f"--bisect-convert-models: no model there: {config.getoption('bisect_convert_models')}"
-            )
-        if not self._models:
-            where = " ".join(config.getini("bisect_convert_models"))
-            config.issue_config_time_warning(
-                pytest.PytestConfigWarning(f"bisect_convert_models: no model is {where}"), 2
-            )
+        self._told: dict[str, None] = {}
+        self._failed = False
+        for pattern in given:
+            if not _found([pattern], config.invocation_params.dir):
+                raise pytest.UsageError(f"--bisect-convert-models: no model is {pattern}")
+        for pattern in listed:
+            if not _found([pattern], base):
+                told = pytest.PytestConfigWarning(f"bisect_convert_models: no model is {pattern}")
+                config.issue_config_time_warning(told, 2)
         chosen = config.args_source is pytest.Config.ArgsSource.ARGS
         self._add(asked if chosen else [*asked, *usual])
 
@@ -76,17 +75,23 @@ class Models:
                 self._rewrite(**json.loads(str(value)))
 
     def _rewrite(self, file: str, table: str | None, known: list[str]) -> None:
-        path = Path(file)
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        new = rewritten(text, table, known)
-        if new != text:
-            path.write_text(new, encoding="utf-8")
-            self._rewritten[path] = None
+        try:
+            if rewrite(Path(file), table, known):
+                self._told[f"rewrote the known failures in {file}"] = None
+        except (OSError, UsageError) as error:
+            self._failed = True
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._told[f"could not rewrite the known failures in {file}: {reason}"] = None
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail where a list could not be rewritten: the tests that asked for it have passed."""
+        if self._failed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say which lists were rewritten."""
-        for path in self._rewritten:
-            terminalreporter.write_line(f"bisect-convert: rewrote the known failures in {path}")
+        for line in self._told:
+            terminalreporter.write_line(f"bisect-convert: {line}")
 
 
 class ModelFile(pytest.File):
@@ -103,9 +108,11 @@ class ModelItem(pytest.Item):
     def runtest(self) -> None:
         """Bisect the model, and compare its culprits with those known."""
         expected = read(self.path)
-        report = self._report(expected)
+        for name in expected.strays:
+            self.warn(pytest.PytestWarning(_stray(self.path.parent / FILE, name)))
+        report, properties = self._report(expected)
         found = culprits(report)
-        self.user_properties += bisecting(self.config).kept(self.nodeid, report)
+        self.user_properties += properties
         if self.config.getoption("bisect_convert_update"):
             if set(found) != set(expected.known) and report.verdict != "inconclusive":
                 data = {"file": str(expected.file), "table": expected.table, "known": list(found)}
@@ -116,17 +123,18 @@ class ModelItem(pytest.Item):
         if new or gone or report.verdict == "inconclusive":
             raise _Changed(_difference(report, new, gone, expected))
 
-    def _report(self, expected: Expected) -> Report:
+    def _report(self, expected: Expected) -> tuple[Report, Properties]:
         from bisect_convert.finder import Wishes, find_packed
 
-        given = expected.arguments
+        given, bisect = expected.arguments, bisecting(self.config)
         wishes = Wishes(
-            signature=given.signature, timeout=given.timeout, memory=given.memory, allow_code=given.allow_code
+            signature=given.signature, timeout=given.timeout, memory=given.memory, allow_code=given.allow_code,
+            cache=bisect.cache,
         )  # fmt: skip
-        bisect = bisecting(self.config)
-        return bisect.interruptible(
-            lambda: find_packed(str(self.path), packed_options(given), wishes, bisect.workers)
-        )  # fmt: skip
+        return bisect.bisected(
+            self.nodeid,
+            lambda out: find_packed(str(self.path), packed_options(given), replace(wishes, out=out), bisect.workers),
+        )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what is new and what is gone, without a traceback of ours."""
@@ -141,6 +149,11 @@ class ModelItem(pytest.Item):
 
 class _Changed(Exception):
     """The culprits are not the known ones."""
+
+
+def _stray(file: Path, name: str) -> str:
+    quoted = "; a name with a dot stands in quotes" if any(p.stem == name for p in file.parent.iterdir()) else ""
+    return f"{file}: [{name}] is about no model there{quoted}"
 
 
 def _difference(report: Report, new: list[str], gone: list[str], expected: Expected) -> str:

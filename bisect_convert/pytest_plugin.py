@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="test that the models there convert, but for their known failures (bisect-convert.toml)")  # fmt: skip
     add("--bisect-convert-update", action="store_true", help="rewrite the models' known failures, and pass")
     add("--bisect-convert-out", metavar="DIR", help="write the reports there, a folder for each test")
+    add("--bisect-convert-no-cache", action="store_true", help="neither read nor keep outcomes in the user's cache")
     parser.addini("bisect_convert_models", "globs of models, from the root folder: each is a test", "args", default=[])
 
 

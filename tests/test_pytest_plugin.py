@@ -129,7 +129,10 @@ def test_a_suite_of_ten_with_the_option_and_two_processes(
     folder = Path(properties["bisect_convert_files"])
     assert folder.parent == pytester.path / "reports"
     assert json.loads((folder / "report.json").read_text())["verdict"] == "fails"
-    assert {p.name for p in folder.iterdir()} == {"report.txt", "report.json", "report.md", "report.html"}
+    reports = {"report.txt", "report.json", "report.md", "report.html"}
+    assert {p.name for p in folder.iterdir()} == reports | {"finding-1"}
+    assert str(folder / "finding-1" / "repro.py") in properties["bisect_convert_report"]
+    assert (folder / "finding-1" / "repro.py").is_file() and "--out" not in said
 
     again = run("--bisect-convert", "--lf", "-k", "fails or unrelated")
     again.assert_outcomes(failed=2, deselected=4)
@@ -263,6 +266,9 @@ def test_models_are_tests_with_known_failures(
         ("[a]\nknown = ['x', # why\n 'y']\nk = 1 # kept\n", "a", [], "[a]\nknown = []\nk = 1 # kept\n"),
         ("[a]\nk = 1\n\n[b]\n", "a", ["]"], '[a]\nk = 1\nknown = [\n    "]",\n]\n\n[b]\n'),
         ("k = 1\n", None, ["x"], 'k = 1\nknown = [\n    "x",\n]\n'),
+        ("[a]\nknown = [\n# why\n'x', # c\n 'y',\n]  # d\n", "a", ["x"], '[a]\nknown = [\n    # why\n    "x",  # c\n]  # d\n'),
+        ("[a]\nknown = ['x']  # one\n", "a", [], "[a]\nknown = []  # one\n"),
+        ("[a]\nknown = ['] # x']\n", "a", [], "[a]\nknown = []\n"),
         ("a.k = 1\n", "a", ["x"], '\n[a]\nk = 1\nknown = ["x"]\n'),
     ],
 )
