@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,10 @@ class Models:
         for pattern in listed:
             if not _found([pattern], base):
                 told = pytest.PytestConfigWarning(f"bisect_convert_models: no model is {pattern}")
-                config.issue_config_time_warning(told, 2)
+                try:
+                    config.issue_config_time_warning(told, 2)
+                except pytest.PytestConfigWarning:  # warnings are errors here
+                    raise pytest.UsageError(str(told)) from None
         chosen = config.args_source is pytest.Config.ArgsSource.ARGS
         self._add(asked if chosen else [*asked, *usual])
 
@@ -109,7 +113,7 @@ class ModelItem(pytest.Item):
         """Bisect the model, and compare its culprits with those known."""
         expected = read(self.path)
         for name in expected.strays:
-            self.warn(pytest.PytestWarning(_stray(self.path.parent / FILE, name)))
+            warnings.warn(pytest.PytestWarning(_stray(self.path.parent / FILE, name)), stacklevel=1)
         report, properties = self._report(expected)
         found = culprits(report)
         self.user_properties += properties
@@ -138,7 +142,7 @@ class ModelItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what is new and what is gone, without a traceback of ours."""
-        if isinstance(excinfo.value, (_Changed, BisectConvertError)):
+        if isinstance(excinfo.value, (_Changed, BisectConvertError, pytest.PytestWarning)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

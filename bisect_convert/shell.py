@@ -79,6 +79,10 @@ def _run_ipython(session: Session, names: dict[str, Any], banner: str) -> None:
         typed = len(line) - 1 - max((line.rfind(quote) for quote in "\"'"), default=-1)
         return [name[typed - len(text) :] for name in complete(session, line)]
 
+    def told(shell: object, kind: type, error: BaseException, trace: object, tb_offset: object = None) -> None:
+        print(f"{kind.__name__}: {error}", file=sys.stderr)
+
+    shell.set_custom_exc((BisectConvertError,), told)
     shell.Completer.custom_matchers.append(ops)
     app.start()
 
@@ -93,9 +97,25 @@ def _run_console(session: Session, names: dict[str, Any], banner: str) -> None:
     try:
         with contextlib.suppress(ImportError):
             _complete_with_readline(session, names)
-        code.InteractiveConsole(names).interact(banner=banner, exitmsg="")
+        _console(names).interact(banner=banner, exitmsg="")
     finally:
         sys.displayhook = before
+
+
+def _console(names: dict[str, Any]) -> code.InteractiveConsole:
+    """Python's own, which tells our errors, as of a misspelt op, in their one line."""
+    console = code.InteractiveConsole(names)
+    usual = console.showtraceback
+
+    def told() -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, BisectConvertError):
+            console.write(f"{type(error).__name__}: {error}\n")
+        else:
+            usual()
+
+    console.showtraceback = told  # type: ignore[method-assign]
+    return console
 
 
 def _complete_with_readline(session: Session, names: dict[str, Any]) -> None:

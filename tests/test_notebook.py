@@ -14,6 +14,7 @@ CELLS = [
     's.section("dense/MatMul", "act/Erfc")',
     "s.whole.draw()",
     "s.journal",
+    's.ops("act/*").convert()',
     "s.close()",
 ]
 
@@ -56,6 +57,10 @@ def test_a_finding_is_a_card_with_its_picture(outputs: list[list[Any]]) -> None:
 @pytest.mark.parametrize("cell", [3, 4])
 def test_a_section_is_a_picture(outputs: list[list[Any]], cell: int) -> None:
     assert _shown(outputs[cell])["image/svg+xml"].startswith("<svg")
+
+
+def test_an_outcome_is_a_line(outputs: list[list[Any]]) -> None:
+    assert _shown(outputs[6])["text/plain"].startswith("fails in lowering, NotImplementedError: ")
 
 
 def test_the_journal_is_a_table(outputs: list[list[Any]]) -> None:

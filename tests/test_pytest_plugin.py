@@ -266,7 +266,12 @@ def test_models_are_tests_with_known_failures(
         ("[a]\nknown = ['x', # why\n 'y']\nk = 1 # kept\n", "a", [], "[a]\nknown = []\nk = 1 # kept\n"),
         ("[a]\nk = 1\n\n[b]\n", "a", ["]"], '[a]\nk = 1\nknown = [\n    "]",\n]\n\n[b]\n'),
         ("k = 1\n", None, ["x"], 'k = 1\nknown = [\n    "x",\n]\n'),
-        ("[a]\nknown = [\n# why\n'x', # c\n 'y',\n]  # d\n", "a", ["x"], '[a]\nknown = [\n    # why\n    "x",  # c\n]  # d\n'),
+        (
+            "[a]\nknown = [\n# why\n'x', # c\n 'y',\n]  # d\n",
+            "a",
+            ["x"],
+            '[a]\nknown = [\n    # why\n    "x",  # c\n]  # d\n',
+        ),
         ("[a]\nknown = ['x']  # one\n", "a", [], "[a]\nknown = []  # one\n"),
         ("[a]\nknown = ['] # x']\n", "a", [], "[a]\nknown = []\n"),
         ("a.k = 1\n", "a", ["x"], '\n[a]\nk = 1\nknown = ["x"]\n'),

@@ -3,11 +3,13 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,8 @@ def test_names_may_be_tensors_and_live_in_bodies(cond: Session) -> None:
     ("ask", "message"),
     [
         (lambda s: s.prefix("act/Erf"), "no op 'act/Erf'; did you mean act/Erfc"),
+        (lambda s: s.prefix("erfc"), "no op 'erfc'; did you mean act/Erfc"),
+        (lambda s: s.prefix(3), "named by a string, not by 3"),
         (lambda s: s.prefix("dense/MatMul/b"), "follows from constants alone"),
         (lambda s: s.section("out/MatMul", "dense/Relu"), "the other way round there is one"),
         (lambda s: s.without("act/Erf"), "did you mean"),
@@ -266,6 +270,48 @@ def test_a_graph_def_in_memory(model: Path, workers: Workers) -> None:
     with Session(graph_def, workers=workers) as session:
         assert session.hunt().findings[0].culprits[0].name == "act/Erfc"
         assert "the model does not convert" in str(session.report)
+
+
+def test_where_a_model_cannot_be_frozen_the_search_is_about_what_can(workers: Workers, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Counting(tf.Module):
+        def __init__(self) -> None:
+            self.calls = tf.Variable(0.0)
+
+        @tf.function(input_signature=[tf.TensorSpec([4], name="x")])
+        def __call__(self, x: Any) -> Any:
+            self.calls.assign_add(1.0)
+            return {"y": tf.math.erfc(x) * self.calls}
+
+    counting = Counting()
+    tf.saved_model.save(counting, str(tmp_path / "model"), signatures=counting.__call__)
+    with Session(tmp_path / "model", workers=workers) as session:
+        before = session.whole.convert().failure
+        sections = []
+        while (step := session.step()) is not None:
+            sections.append(list(step.section))
+        assert ["StatefulPartitionedCall/Erfc"] in sections
+        assert "Erfc" in str(session.witness(1).convert())
+        after = session.whole.convert().failure
+        assert before is not None and after is not None and before.signature == after.signature
+
+
+def test_outcomes_are_kept_and_repros_written_where_asked(model: Path, workers: Workers, tmp_path: Path) -> None:
+    for asked in (True, False):
+        with Session(model, workers=workers, cache=tmp_path / "kept", out=tmp_path / "out", jobs=2) as session:
+            report = session.hunt()
+            assert report.findings[0].repro == str(tmp_path / "out" / "finding-1" / "repro.py")
+            assert (report.asked > 0) is asked
+    assert (tmp_path / "out" / "finding-1" / "section.pb").is_file()
+
+
+def test_a_session_takes_an_executor_that_stays_the_callers(model: Path) -> None:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+        with Session(model, executor=executor) as session:
+            failure = session.ops("act/Erfc").convert().failure
+            assert failure is not None and failure.type == "NotImplementedError"
+        assert executor.submit(abs, -1).result() == 1
 
 
 # --- its end ---------------------------------------------------------------------------------------------------------

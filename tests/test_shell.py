@@ -60,6 +60,10 @@ def test_ipython_completes_op_names_and_shows_outcomes(terminal: Callable[..., A
     child.send("s.hunt()\r")
     child.expect("does not convert: 1 finding, and that is all")
     child.expect(r"In \[.*3.*\]:")
+    child.send('s.prefix("act/Erf")\r')
+    child.expect("UsageError: the model has no op 'act/Erf'; did you mean act/Erfc")
+    child.expect(r"In \[.*4.*\]:")
+    assert "Traceback" not in child.before
     child.send("\x04")
     assert _ended(child) == 0
 
@@ -78,12 +82,18 @@ def test_pythons_own_prompt_does_too(terminal: Callable[..., Any], model: Path) 
     child.send('\x15s.prefix("dense/MatMul").draw()\r')
     child.expect(r"out float32\[1, 4\]  dense/MatMul:0")
     child.expect(">>> ")
+    child.send('s.prefix("act/Erf")\r')
+    child.expect("\r\nUsageError: the model has no op 'act/Erf'; did you mean act/Erfc")
+    child.expect(">>> ")
+    child.send("1 / 0\r")
+    child.expect("Traceback.*ZeroDivisionError")
+    child.expect(">>> ")
     child.send("\x04")
     assert _ended(child) == 0
 
 
-def test_one_key_is_one_probe(terminal: Callable[..., Any], model: Path) -> None:
-    child = terminal("-m", "bisect_convert", str(model), "--step")
+def test_one_key_is_one_probe(terminal: Callable[..., Any], model: Path, tmp_path: Path) -> None:
+    child = terminal("-m", "bisect_convert", str(model), "--step", "--out", str(tmp_path / "out"))
     child.expect("the whole model .7 ops.")
     child.expect("does it convert")
     child.send("n")
@@ -95,6 +105,8 @@ def test_one_key_is_one_probe(terminal: Callable[..., Any], model: Path) -> None
     child.send("a")
     child.expect("1 finding, and that is all")
     assert _ended(child) == 1
+    assert (tmp_path / "out" / "report.json").is_file()
+    assert (tmp_path / "out" / "finding-1" / "repro.py").is_file()
 
 
 @pytest.mark.parametrize(
