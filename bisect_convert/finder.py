@@ -57,6 +57,9 @@ def find(
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
 
+    >>> report = find(model, convert_to="mlprogram")
+    >>> report.verdict, [culprit.name for finding in report.findings for culprit in finding.culprits]
+    ('fails', ['act/Erfc'])
     >>> find("no/such/model")
     Traceback (most recent call last):
     bisect_convert.errors.ModelError: no such file or folder: no/such/model

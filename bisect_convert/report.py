@@ -96,7 +96,14 @@ class Passes:
 
 @dataclass(frozen=True)
 class Finding:
-    """One failure and what is to blame for it. No culprits: the call or the model as a whole is at fault, no op."""
+    """One failure and what is to blame for it. No culprits: the call or the model as a whole is at fault, no op.
+
+    >>> finding = s.hunt().findings[0]
+    >>> finding.stage, finding.error_type, finding.culprits[0].op, finding.witness.ops, finding.context.role
+    ('lowering', 'NotImplementedError', 'Erfc', ('act/Erfc',), 'main_arm')
+    >>> [remedy.verified for remedy in finding.remedies]
+    [True, False]
+    """
 
     stage: str
     pass_name: str | None
@@ -143,7 +150,14 @@ class Probe:
 
 @dataclass(frozen=True)
 class Report:
-    """All that one run found out about a model."""
+    """All that one run found out about a model; printed it is the text of the command.
+
+    >>> report = s.hunt()
+    >>> report.verdict, report.complete, report.ops, len(report.findings)
+    ('fails', True, 7, 1)
+    >>> print(str(report).splitlines()[0].rpartition("/")[2])
+    model.pb does not convert: 1 finding, and that is all
+    """
 
     path: str
     signature: str | None
@@ -164,7 +178,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 converts, 1 fails with findings, 3 inconclusive."""
+        """0 converts, 1 fails with findings, 3 inconclusive.
+
+        >>> s.hunt().exit_code
+        1
+        """
         return {"converts": 0, "fails": 1}.get(self.verdict, 3)
 
     def __str__(self) -> str:
@@ -181,7 +199,11 @@ class Report:
         printer.text(str(self))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as plain data in the schema "bisect-convert/1"."""
+        """Return the report as plain data in the schema "bisect-convert/1".
+
+        >>> s.hunt().to_json()["findings"][0]["culprits"][0]["name"]
+        'act/Erfc'
+        """
         return {
             "schema": SCHEMA,
             "model": {
@@ -201,12 +223,20 @@ class Report:
         }  # fmt: skip
 
     def dumps(self) -> str:
-        """Return the report as JSON text."""
+        """Return the report as JSON text.
+
+        >>> Report.from_json(json.loads(report.dumps())) == report
+        True
+        """
         return json.dumps(self.to_json(), indent=2, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Report:
-        """Restore a report from `to_json`; raises ValueError for another schema."""
+        """Restore a report from `to_json`; raises ValueError for another schema.
+
+        >>> Report.from_json(report.to_json()) == report
+        True
+        """
         if data.get("schema") != SCHEMA:
             raise ValueError(f"no report of schema {SCHEMA}: {data.get('schema')!r}")
         model, converter = data["model"], data["converter"]

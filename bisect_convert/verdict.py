@@ -78,7 +78,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The facts of one probe: converted (`failure` is None), failed, or `unresolved` (not probed: the reason why)."""
+    """The facts of one probe: converted (`failure` is None), failed, or `unresolved` (not probed: the reason why).
+
+    >>> print(s.ops("act/Erfc").convert())
+    fails in lowering, NotImplementedError: Conversion for TF op 'Erfc' not implemented.
+    """
 
     failure: Failure | None = None
     unresolved: str | None = None

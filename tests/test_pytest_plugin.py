@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as xml
@@ -14,8 +15,8 @@ import pytest
 import small
 
 from bisect_convert.errors import UsageError
-from bisect_convert.expectations import read, rewritten
-from bisect_convert.pytest_bisect import culprits
+from bisect_convert.expectations import read, rewrite, rewritten
+from bisect_convert.pytest_bisect import Bisecting, culprits
 from bisect_convert.pytest_failures import failed_call
 from bisect_convert.report import Culprit, Finding, Report
 
@@ -201,7 +202,15 @@ def test_assert_converts(
     pytester.makepyfile("""
         def test_good(assert_converts):
             report = assert_converts("good.pb", convert_to="mlprogram")
-            assert report.verdict == "converts" and report.complete
+            assert report.verdict == "converts" and report.complete and report.asked
+
+        def test_again(assert_converts):
+            report = assert_converts("good.pb", convert_to="mlprogram")
+            assert report.cached and not report.asked
+
+        def test_afresh(assert_converts, tmp_path):
+            report = assert_converts("good.pb", convert_to="mlprogram", cache=False, out=tmp_path)
+            assert report.asked
 
         def test_bad(assert_converts):
             assert_converts("bad.pb")
@@ -213,13 +222,42 @@ def test_assert_converts(
             assert_converts("good.pb", input=[])
     """)
     result = run("--tb=long")
-    result.assert_outcomes(passed=1, failed=3)
+    result.assert_outcomes(passed=3, failed=3)
     said = result.stdout.str()
     assert "bad.pb does not convert: 1 finding, and that is all" in said
     assert "--> Erfc act/Erfc" in said
     assert "\nno such file or folder: missing.pb" in said
     assert "coremltools.convert has no argument 'input'" in said
     assert "During handling" not in said and "pytest_bisect.py" not in said
+
+
+def _config(folder: Path) -> Any:
+    options = {"capture": "fd", "bisect_convert_out": None, "bisect_convert_no_cache": False}
+    return SimpleNamespace(getoption=options.__getitem__, invocation_params=SimpleNamespace(dir=folder))
+
+
+def test_what_is_printed_meanwhile_is_dropped_and_nothing_else(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    print("before")
+    with Bisecting(_config(tmp_path))._quiet():
+        print("of tensorflow")
+        os.write(2, b"of tensorflow")
+    print("after")
+    os.write(2, b"too")
+    assert capfd.readouterr() == ("before\nafter\n", "too")
+
+
+def test_a_home_that_cannot_be_written_costs_the_cache_and_no_test(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:  # fmt: skip
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    bisecting, report = Bisecting(_config(tmp_path)), Report("", None, 1, 0, "", "", "", {}, "converts", True)
+    assert bisecting.cache is None
+    found, properties = bisecting.bisected("a::b", lambda out: report)
+    assert "cannot be written" in found.notes[0]
+    assert dict(properties) == {"bisect_convert_verdict": "converts", "bisect_convert_culprits": ""}
 
 
 # --- models as tests -------------------------------------------------------------------------------------------------
@@ -279,6 +317,24 @@ def test_models_are_tests_with_known_failures(
 )
 def test_a_list_is_rewritten_and_nothing_else(text: str, table: str | None, known: list[str], expected: str) -> None:
     assert rewritten(text, table, known).strip() == expected.strip()
+
+
+def test_a_list_that_cannot_be_written_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "bisect-convert.toml"
+    assert rewrite(file, "m", ["A a"]) and not rewrite(file, "m", ["A a"])
+    before = file.read_bytes()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        with pytest.raises(OSError, match="full"):
+            rewrite(file, "m", [])
+    assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
+
+
+def test_a_table_about_no_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "m.pb").touch()
+    (tmp_path / "bisect-convert.toml").write_text('[m.pb]\noptimize = "linear8"\n["m.pb"]\noptimize = "prune"\n')
+    found = read(tmp_path / "m.pb")
+    assert (found.strays, found.arguments.optimize) == (("m",), "prune")
 
 
 def test_a_model_may_have_its_own_file(tmp_path: Path) -> None:

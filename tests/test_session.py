@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ import numpy as np
 import pytest
 import small
 
-from bisect_convert import Section, Session, find
+from bisect_convert import Report, Section, Session, find
 from bisect_convert.errors import BisectConvertError, ModelError, UsageError
 from bisect_convert.journal import Journal, Step
+from bisect_convert.report import Finding
 from bisect_convert.workers import Workers
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -47,7 +49,7 @@ def cond(workers: Workers) -> Iterator[Session]:
 
 
 def _examples() -> list[Any]:
-    names = ("session", "section", "journal", "reasons", "shell", "expectations")
+    names = ("session", "section", "journal", "reasons", "shell", "expectations", "finder", "report", "verdict")
     modules = [importlib.import_module(f"bisect_convert.{name}") for name in names]
     return [test for module in modules for test in doctest.DocTestFinder().find(module) if test.examples]
 
@@ -61,12 +63,16 @@ def test_the_examples_run(example: doctest.DocTest, s: Session, model: Path, wor
     if "from bisect_convert import Session" in example.docstring:
         example.examples.pop(0)
         example.globs["Session"] = opened
+    if example.name.startswith("bisect_convert.report."):
+        example.globs["report"] = s.hunt()
+    if "find" in example.globs:
+        example.globs["find"] = partial(find, workers=workers)
     said: list[str] = []
     assert doctest.DocTestRunner(optionflags=FLAGS).run(example, out=said.append).failed == 0, "".join(said)
 
 
-@pytest.mark.parametrize("kind", [Session, Section, Step, Journal])
-def test_each_public_name_has_an_example(kind: type) -> None:
+@pytest.mark.parametrize("kind", [Session, Section, Step, Journal, Report, Finding, find])
+def test_each_public_name_has_an_example(kind: Any) -> None:
     own = [member for name, member in vars(kind).items() if not name.startswith("_") and inspect.getdoc(member)]
     documented = [m for m in own if inspect.isfunction(m) or isinstance(m, property)]
     assert [m for m in [kind, *documented] if ">>>" not in (inspect.getdoc(m) or "")] == []
