@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert import converter, optimizing, options, tracebacks
+from bisect_convert.conversions import in_force
 from bisect_convert.cutting import Carved, carve
 from bisect_convert.errors import BisectConvertError, UsageError
 from bisect_convert.input_mends import fits
@@ -89,9 +90,11 @@ def _plain_error(carved: Carved, packed: dict[str, Any]) -> dict[str, Any]:
 
     converter.reset()
     try:
-        model = ct.convert(
-            converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **options.unpack(packed)
-        )
+        with in_force(packed.get("conversions", {})):
+            model = ct.convert(
+                converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True,
+                **options.unpack(packed),
+            )  # fmt: skip
         if "optimize" in packed:
             optimizing.optimized(model, packed["optimize"])
     except Exception as error:
@@ -130,7 +133,9 @@ def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
     try:
         arguments = _arguments(carved, plan, job.get("options") or {})
         known = _known_symbols(arguments.get("inputs") or [], plan.get("symbols") or {})
-        with converter.shared_symbols(carved.symbols, carved.shapes, known), converter.watched(_teller(job), frontend):
+        own = in_force((job.get("options") or {}).get("conversions", {}))
+        shared = converter.shared_symbols(carved.symbols, carved.shapes, known)
+        with own, shared, converter.watched(_teller(job), frontend):
             model = ct.convert(
                 converter.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments
             )

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from bisect_convert import conversions
 from bisect_convert.errors import UsageError
 
 #: Symbols that coremltools has named itself; given by hand they would clash with those it makes later.
@@ -30,7 +31,10 @@ STEPS = ("linear8", "palettize4", "prune")
 
 
 def pack(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return JSON data for the keyword arguments of `ct.convert`; raises UsageError for one it does not have."""
+    """Return JSON data for the keyword arguments of `ct.convert`; raises UsageError for one it does not have.
+
+    `conversions` are those that the caller has registered with coremltools.
+    """
     if unknown := sorted(set(kwargs) - KNOWN - {"optimize"}):
         raise UsageError(f"coremltools.convert has no argument {unknown[0]!r}; it has: {', '.join(sorted(KNOWN))}")
     packed: dict[str, Any] = {}
@@ -38,7 +42,8 @@ def pack(kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if value is None or key in {"source", "skip_model_load", "package_dir", "debug", "states", "compute_units"}:
             continue
         packed[key] = _PACKERS.get(key, _plain)(value)
-    return packed
+    own = conversions.registered()
+    return {**packed, "conversions": own} if own else packed
 
 
 def _plain(value: Any) -> Any:
@@ -170,7 +175,7 @@ _PACKERS = {
 def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
     """Return fresh keyword arguments for `ct.convert`; raises UsageError for a value it does not know.
 
-    `optimize` is not among them: it is for `optimizing`.
+    `optimize` and `conversions` are not among them: they are for `optimizing` and `conversions`.
     """
     import coremltools as ct
 
@@ -187,7 +192,7 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
             made[key] = ct.ClassifierConfig(**value)
         elif key == "pass_pipeline":
             made[key] = _make_pipeline(ct, value)
-        elif key != "optimize":
+        elif key not in ("optimize", "conversions"):
             made[key] = value
     return made
 
@@ -266,6 +271,8 @@ def shown(packed: Mapping[str, Any]) -> dict[str, Any]:
     words = dict(packed)
     if "pass_pipeline" in words:
         words["pass_pipeline"] = words["pass_pipeline"]["name"]
+    if "conversions" in words:
+        words["conversions"] = list(words["conversions"])
     for key in {"inputs", "outputs"} & words.keys():
         words[key] = [_spelt(feature) for feature in words[key]]
     return words

@@ -118,8 +118,10 @@ class Bisecting:
             try:
                 with self._quiet():
                     report = search(staged)
-            except Stopped:  # pytest is to hear of Ctrl-C
-                raise KeyboardInterrupt from None
+            except Stopped as stop:
+                if isinstance(stop.__context__, KeyboardInterrupt) or stop.report is None:
+                    raise KeyboardInterrupt from None  # pytest is to hear of Ctrl-C
+                report = stop.report
             if self._note:
                 report = replace(report, notes=(*report.notes, self._note))
             files: Properties = []

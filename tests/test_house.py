@@ -24,7 +24,7 @@ LAYERS = (
     ("errors", "limits"),
     ("verdict", "report", "reasons", "cache"),
     ("search", "graph", "context", "bodies", "upstream", "steadiness", "input_mends", "guesses", "mends"),
-    ("options", "paths", "sources", "recipes"),
+    ("conversions", "options", "paths", "sources", "recipes"),
     (
         "preload",
         "converter",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import small
 
-from bisect_convert.errors import UsageError
+from bisect_convert.errors import Stopped, UsageError
 from bisect_convert.expectations import read, rewrite, rewritten
 from bisect_convert.pytest_bisect import Bisecting, culprits
 from bisect_convert.pytest_failures import failed_call
@@ -258,6 +259,22 @@ def test_a_home_that_cannot_be_written_costs_the_cache_and_no_test(
     found, properties = bisecting.bisected("a::b", lambda out: report)
     assert "cannot be written" in found.notes[0]
     assert dict(properties) == {"bisect_convert_verdict": "converts", "bisect_convert_culprits": ""}
+
+
+@pytest.mark.parametrize(("cause", "expected"), [(KeyboardInterrupt(), KeyboardInterrupt), (OSError(), None)])
+def test_an_interrupt_ends_the_run_and_a_search_cut_short_is_reported(
+    tmp_path: Path, cause: BaseException, expected: type[BaseException] | None
+) -> None:
+    report = Report("", None, 1, 0, "", "", "", {}, "inconclusive", False)
+
+    def search(out: Path | None) -> Report:
+        try:
+            raise cause
+        except BaseException:
+            raise Stopped("stopped", report) from None
+
+    with pytest.raises(expected) if expected else contextlib.nullcontext():
+        assert Bisecting(_config(tmp_path)).bisected("a::b", search)[0] == report
 
 
 # --- models as tests -------------------------------------------------------------------------------------------------

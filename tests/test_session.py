@@ -312,6 +312,29 @@ def test_outcomes_are_kept_and_repros_written_where_asked(model: Path, workers: 
     assert (tmp_path / "out" / "finding-1" / "section.pb").is_file()
 
 
+def test_conversions_that_the_caller_has_registered_are_part_of_the_call(model: Path, workers: Workers) -> None:
+    from coremltools.converters.mil import Builder as mb
+    from coremltools.converters.mil.frontend.tensorflow.tf_op_registry import _TF_OPS_REGISTRY, register_tf_op
+
+    def Erfc(context: Any, node: Any) -> None:
+        context.add(node.name, _one_minus(mb.erf(x=context[node.inputs[0]]), node.name))
+
+    register_tf_op(Erfc)
+    try:
+        with Session(model, workers=workers) as session:
+            assert session.hunt().verdict == "converts"
+            assert session.report.options == {"conversions": ["Erfc"]}
+    finally:
+        del _TF_OPS_REGISTRY["Erfc"]
+    assert find(model, workers=workers).verdict == "fails"
+
+
+def _one_minus(value: Any, name: str) -> Any:
+    from coremltools.converters.mil import Builder as mb
+
+    return mb.sub(x=1.0, y=value, name=name)
+
+
 def test_a_session_takes_an_executor_that_stays_the_callers(model: Path) -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
         with Session(model, executor=executor) as session:

@@ -74,6 +74,9 @@ def script(finding: Finding, model: str, arguments: Mapping[str, Any], recorded:
     for name, value in arguments.items():
         if name == "optimize":
             continue
+        if name == "conversions":
+            lines += f"        # here belong the conversions that were registered: {ascii(', '.join(value))}\n"
+            continue
         code = argument_code(name, value)
         lines += (
             f"        # {name}: an op selector, which cannot be written down\n"
