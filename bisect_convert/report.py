@@ -122,7 +122,11 @@ class Finding:
 
     @property
     def slow(self) -> bool:
-        """True where it is no failure, but where the time of a conversion goes."""
+        """True where it is no failure, but where the time of a conversion goes.
+
+        >>> s.hunt().findings[0].slow
+        False
+        """
         return self.error_type == SLOW
 
     def _repr_html_(self) -> str:
