@@ -26,6 +26,9 @@ from bisect_convert.workers import Workers
 
 __all__ = ["Run"]
 
+#: Seconds that TensorFlow may take to read a model and freeze it, and how often that is tried where its process dies.
+_LOAD_LIMIT, _LOADS = 1800.0, 3
+
 
 class Run:
     """A model opened for one set of options, and what a search has found out about it so far; close it in the end.
@@ -145,9 +148,11 @@ def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -
     if isinstance(model, (str, os.PathLike)):
         path = os.path.abspath(os.fspath(model))
         try:
-            answer = workers.ask({"do": "load", "path": path, "folder": str(folder), **request})
+            answer = _answered(workers, {"do": "load", "path": path, "folder": str(folder), **request})
         except ModelError as error:
             raise ModelError(damage(path, str(error))) from error
+        if answer.get("death") == "timeout":
+            raise ModelError(f"{path} cannot be loaded: TensorFlow did not come to an end within {_LOAD_LIMIT:.0f} s")
         if "death" in answer or "memory" in answer:
             raise ModelError(f"{path} cannot be loaded: loading it ended the process ({answer.get('death', 'memory')})")
         return read_facts(folder)
@@ -162,6 +167,15 @@ def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -
     else:
         loading.freeze_and_write(loading.concrete_function(model), folder, {**request, "path": ""})
     return read_facts(folder)
+
+
+def _answered(workers: Workers, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a request to load; a process that died may have done so for reasons of its machine."""
+    for _ in range(_LOADS):
+        answer = workers.ask({**request, "timeout": _LOAD_LIMIT})
+        if answer.get("death", "timeout") in ("timeout", "server"):
+            break
+    return answer
 
 
 def _signature_note(loaded: Loaded) -> list[str]:

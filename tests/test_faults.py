@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from faults import CULPRIT, FAULTS, chain, plant
@@ -20,6 +20,7 @@ from faults import CULPRIT, FAULTS, chain, plant
 from bisect_convert import find
 from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.report import Report
+from bisect_convert.run import _answered
 from bisect_convert.workers import Workers
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
@@ -141,6 +142,16 @@ def test_a_slow_conversion_is_found_where_it_is_slow(
     assert blamed(report) == [(CULPRIT,)]
     assert (report.findings[0].stage, report.findings[0].error_type) == ("lowering", "Slow")
     assert "takes 1." in report.findings[0].error_message and "slow[lowering]" in str(report)
+
+
+def test_a_model_is_loaded_again_where_its_process_died_by_chance() -> None:
+    class Workers:
+        answers: ClassVar = [{"death": "SIGKILL"}, {"death": "SIGKILL"}, {"ops": 3}]
+
+        def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+            return self.answers.pop(0)
+
+    assert _answered(Workers(), {"do": "load"}) == {"ops": 3}  # type: ignore[arg-type]
 
 
 # --- killed at any moment --------------------------------------------------------------------------------------------
