@@ -19,7 +19,7 @@ from typing import Any
 from bisect_convert import __version__
 from bisect_convert.errors import UsageError
 
-__all__ = ["Cache", "folder_of", "user_folder"]
+__all__ = ["Cache", "folder_of", "opened", "user_folder"]
 
 _DAY = 24 * 3600.0
 #: Seconds after which an answer that nobody asked for is dropped, and what a killed run was writing.
@@ -36,6 +36,17 @@ def user_folder() -> Path:
 def folder_of(cache: bool | str | os.PathLike[str]) -> Path | None:
     """Return the folder that the argument `cache` means: True is the user's own; None where nothing is to be kept."""
     return user_folder() if cache is True else Path(cache) if cache else None
+
+
+def opened(folder: Path | None, told: Callable[[str], None]) -> Cache | None:
+    """Return the cache in the folder; the user's own is done without, which is told, where it cannot be used."""
+    try:
+        return None if folder is None else Cache(folder, told)
+    except UsageError as error:
+        if folder != user_folder():
+            raise
+        told(f"nothing is kept for later runs: {error}")
+        return None
 
 
 class Cache:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert import options as convert_options
-from bisect_convert.cache import Cache, folder_of
+from bisect_convert.cache import folder_of, opened
 from bisect_convert.calls import check
 from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.hunt import Found
@@ -100,7 +100,7 @@ class Wishes:
 def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: Workers) -> Report:
     """Return what `find` does, given options as `options.pack` makes them and workers that the caller ends."""
     warnings: list[str] = []
-    cache = None if wishes.cache is None else Cache(wishes.cache, warnings.append)
+    cache = opened(wishes.cache, warnings.append)
     run = Run(model, packed, workers, signature=wishes.signature, allow_code=wishes.allow_code)
     run.notes = warnings
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from bisect_convert.cache import Cache, folder_of
+from bisect_convert.cache import folder_of, opened
 from bisect_convert.desk import Desk, annotated
 from bisect_convert.errors import UsageError
 from bisect_convert.finder import with_repro
@@ -78,7 +78,7 @@ class Session:
         **convert_kwargs: Any,
     ) -> None:
         packed, notes, kept = pack(convert_kwargs), list[str](), folder_of(cache)
-        answers = None if kept is None else Cache(kept, notes.append)
+        answers = opened(kept, notes.append)
         started = partial(Workers, jobs, verbose=verbose) if executor is None else partial(Lent, executor)
         run = Run(model, packed, workers or started, signature=signature, allow_code=allow_code)
         run.notes = notes

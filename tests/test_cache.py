@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bisect_convert.cache import Cache, user_folder
+from bisect_convert.cache import Cache, opened, user_folder
 from bisect_convert.errors import UsageError
 
 plain = st.recursive(
@@ -107,6 +107,16 @@ def test_a_folder_that_cannot_be_made_is_bad_usage(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"--no-cache"):
         Cache(tmp_path / "file" / "cache")
+
+
+def test_the_users_own_is_done_without_where_it_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    said: list[str] = []
+    assert opened(user_folder(), said.append) is None
+    assert "nothing is kept for later runs" in said[0]
+    with pytest.raises(UsageError):
+        opened(tmp_path / "file" / "other", said.append)
 
 
 def write_on(folder: str, number: int) -> None:
