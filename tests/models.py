@@ -6,7 +6,6 @@ Each is a function that returns (call, input specs); nothing is run or converted
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,9 +52,8 @@ def frozen(make: Callable[[], Made]) -> Any:
     return converter.freeze(concrete(make))
 
 
-def load(make: Callable[[], Made], folder: Path | None = None) -> Loaded:
-    """The model as facts in `folder` (or a new temporary one), ready to be probed."""
-    folder = folder or Path(tempfile.mkdtemp(prefix="bisect-convert-test-"))
+def load(make: Callable[[], Made], folder: Path) -> Loaded:
+    """The model as facts in `folder`, ready to be probed."""
     loading.freeze_and_write(concrete(make), folder, {"path": ""})
     return read_facts(folder)
 

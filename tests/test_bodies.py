@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,7 +145,7 @@ def test_of_a_case_that_freezing_took_apart_the_scaffold_is_not_named(workers: W
     assert named and not [n for n in named if "branch_index" in n]
 
 
-def test_a_loop_that_leaves_its_rank_open_has_the_rank_that_every_turn_keeps() -> None:
+def test_a_loop_that_leaves_its_rank_open_has_the_rank_that_every_turn_keeps(tmp_path: Path) -> None:
     def call(x: tf.Tensor) -> tf.Tensor:
         def inner(y: tf.Tensor) -> tf.Tensor:
             return open_loop(y, lambda z: tf.tanh(z) * 0.5)
@@ -155,23 +156,23 @@ def test_a_loop_that_leaves_its_rank_open_has_the_rank_that_every_turn_keeps() -
         shapes = [tf.TensorShape([]), tf.TensorShape(None)]
         return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, step(y)), [0, x], shape_invariants=shapes)[1]
 
-    model = load(lambda: (call, [spec(1, 4)])).model
+    model = load(lambda: (call, [spec(1, 4)]), tmp_path).model
     tanh = [op for graph in model.graphs.values() for op in graph.ops.values() if op.type == "Tanh"]
     assert [op.outputs[0].shape for op in tanh] == [(1, 4)]
 
 
-def test_a_loop_that_grows_keeps_its_size_open() -> None:
+def test_a_loop_that_grows_keeps_its_size_open(tmp_path: Path) -> None:
     def call(x: tf.Tensor) -> tf.Tensor:
         shapes = [tf.TensorShape([]), tf.TensorShape(None)]
         step = lambda i, y: (i + 1, tf.concat([tf.tanh(y), x], 0))  # noqa: E731
         return tf.while_loop(lambda i, y: i < 3, step, [0, x], shape_invariants=shapes)[1] + 1.0
 
-    model = load(lambda: (call, [spec(1, 4)])).model
+    model = load(lambda: (call, [spec(1, 4)]), tmp_path).model
     (tanh,) = [op for graph in model.graphs.values() for op in graph.ops.values() if op.type == "Tanh"]
     assert tanh.outputs[0].shape == (None, 4)
 
 
-def test_two_loose_ends_that_are_no_numbers_convert(workers: Workers) -> None:
+def test_two_loose_ends_that_are_no_numbers_convert(workers: Workers, tmp_path: Path) -> None:
     def yes(x: tf.Tensor) -> tf.Tensor:
         first, second = (tf.reduce_all(x < limit, name=f"all{limit}") for limit in (1, 2))
         a = tf.math.erfc(tf.where(first, x, -x, name="one"), name="bad_one")
@@ -180,18 +181,18 @@ def test_two_loose_ends_that_are_no_numbers_convert(workers: Workers) -> None:
     def call(x: tf.Tensor) -> tf.Tensor:
         return tf.cond(tf.reduce_sum(x) > 0, lambda: yes(x), lambda: x, name="gate")
 
-    loaded = load(lambda: (call, [spec(1, 4)]))
+    loaded = load(lambda: (call, [spec(1, 4)]), tmp_path)
     (body,) = (g for g in loaded.model.graphs.values() if any(op.type == "Erfc" for op in g.ops.values()))
     gone = {n for n in body.atoms if body.ops[n].type in ("Erfc", "SelectV2", "Neg")}
     section = Section("", whole(loaded.model).ops, frozenset((body.name, n) for n in gone))
     assert Prober(loaded, workers, {}).outcome(section, "without them").converted
 
 
-def test_of_a_body_whose_call_is_taken_out_nothing_is_left() -> None:
+def test_of_a_body_whose_call_is_taken_out_nothing_is_left(tmp_path: Path) -> None:
     def step(y: tf.Tensor) -> tf.Tensor:
         return loop(y, tf.tanh, "inner") * 0.5
 
-    model = load(lambda: (lambda x: loop(x, step, "outer") + 1.0, [spec(1, 4)])).model
+    model = load(lambda: (lambda x: loop(x, step, "outer") + 1.0, [spec(1, 4)]), tmp_path).model
     bodies = Bodies(model)
     (outer,) = (n for n, op in model.main.ops.items() if op.functions)
     (inner,) = ((g, n) for g, n in bodies.atoms("", outer) if model.graphs[g].ops[n].functions)
