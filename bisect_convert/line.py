@@ -65,9 +65,8 @@ class Line:
             self._cache.put(self._key(request, attempt), kept)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to a request that is no probe; it is made again where the worker died of it."""
-        answer = self._workers.ask(request)
-        return self._workers.ask(request) if answer.get("death", "timeout") not in ("timeout", "server") else answer
+        """Return the answer to a request that is no probe."""
+        return self._workers.insist(request)
 
     def _kept(self, key: str, request: dict[str, Any]) -> dict[str, Any] | None:
         """What is kept counts unless it is the want of time or memory of which there is more now."""

@@ -148,7 +148,8 @@ def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -
     if isinstance(model, (str, os.PathLike)):
         path = os.path.abspath(os.fspath(model))
         try:
-            answer = _answered(workers, {"do": "load", "path": path, "folder": str(folder), **request})
+            about = {"path": path, "folder": str(folder), "timeout": _LOAD_LIMIT, **request}
+            answer = workers.insist({"do": "load", **about}, _LOADS)
         except ModelError as error:
             raise ModelError(damage(path, str(error))) from error
         if answer.get("death") == "timeout":
@@ -167,15 +168,6 @@ def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -
     else:
         loading.freeze_and_write(loading.concrete_function(model), folder, {**request, "path": ""})
     return read_facts(folder)
-
-
-def _answered(workers: Workers, request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a request to load; a process that died may have done so for reasons of its machine."""
-    for _ in range(_LOADS):
-        answer = workers.ask({**request, "timeout": _LOAD_LIMIT})
-        if answer.get("death", "timeout") in ("timeout", "server"):
-            break
-    return answer
 
 
 def _signature_note(loaded: Loaded) -> list[str]:

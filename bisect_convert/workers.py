@@ -88,6 +88,14 @@ class Workers:
         """Return the answer; raises what went wrong on the way, but for a worker's death, which is an answer."""
         return self.answer(self.send(request))
 
+    def insist(self, request: dict[str, Any], times: int = 2) -> dict[str, Any]:
+        """Return the answer as `ask` does; where a worker died of it, which a machine may bring about, it is asked again."""
+        for _ in range(times):
+            answer = self.ask(request)
+            if answer.get("death", "timeout") in ("timeout", "server"):
+                break
+        return answer
+
     def answer(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
         """Return the answer to a request handed over before; raises as `ask` does."""
         answer = future.result()

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from faults import CULPRIT, FAULTS, chain, plant
@@ -20,7 +20,6 @@ from faults import CULPRIT, FAULTS, chain, plant
 from bisect_convert import find
 from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.report import Report
-from bisect_convert.run import _answered
 from bisect_convert.workers import Workers
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
@@ -144,14 +143,16 @@ def test_a_slow_conversion_is_found_where_it_is_slow(
     assert "takes 1." in report.findings[0].error_message and "slow[lowering]" in str(report)
 
 
-def test_a_model_is_loaded_again_where_its_process_died_by_chance() -> None:
-    class Workers:
-        answers: ClassVar = [{"death": "SIGKILL"}, {"death": "SIGKILL"}, {"ops": 3}]
+def test_what_a_worker_died_of_by_chance_is_asked_again(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(*given: dict[str, Any]) -> dict[str, Any]:
+        left = list(given)
+        monkeypatch.setattr(workers, "ask", lambda request: left.pop(0))
+        return workers.insist({"do": "load"}, 3)
 
-        def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-            return self.answers.pop(0)
-
-    assert _answered(Workers(), {"do": "load"}) == {"ops": 3}  # type: ignore[arg-type]
+    killed = {"death": "SIGKILL"}
+    assert answers(killed, killed, {"ops": 3}) == {"ops": 3}
+    assert answers(killed, killed, killed, {"ops": 3}) == killed
+    assert answers({"death": "timeout"}, {"ops": 3}) == {"death": "timeout"}
 
 
 # --- killed at any moment --------------------------------------------------------------------------------------------

@@ -53,6 +53,9 @@ class FakeWorkers:
     def answer(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
         return future.result()
 
+    def insist(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self.ask(request)
+
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "compare":
             return {"differs": ""}
