@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, cast
 
-from bisect_convert.errors import BisectConvertError, UsageError
+from bisect_convert.errors import UsageError
 from bisect_convert.prober import Prober
 from bisect_convert.report import Probe
 from bisect_convert.slicer import Section
@@ -220,17 +220,11 @@ class _Gate:
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         self._halt()
-        return self._sound(self._workers.ask(request))
+        return self._workers.ask(request)
 
     def answer(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
         self._halt()
-        return self._sound(self._workers.answer(future))
-
-    @staticmethod
-    def _sound(answer: dict[str, Any]) -> dict[str, Any]:
-        if answer.get("death") == "server":
-            raise BisectConvertError("the conversion server has ended; open a new session")
-        return answer
+        return self._workers.answer(future)
 
 
 class _Listening:
