@@ -222,8 +222,7 @@ class Hunt:
             culprits += [(cause.graph, op) for op in self._instances(cause, section)]
             culprits, cut = without_scaffold(graph, culprits)
         return Found(
-            replace(failure, signature=failure.signature), tuple(culprits), cause.witness, cause.minimal, confirmed,
-            interaction=len(cause.ops) > 1, cut=cut,
+            failure, tuple(culprits), cause.witness, cause.minimal, confirmed, interaction=len(cause.ops) > 1, cut=cut,
         )  # fmt: skip
 
     def _table_readers(self, cause: Cause) -> tuple[tuple[str, str], ...]:

@@ -220,7 +220,7 @@ class Prober:
             second = self._ask(request, attempt)
             if face(second) != face(outcome):
                 self._waver(outcome, second)
-                return (second if died(outcome) else outcome), False
+                return second, False
         self._line.keep(request, outcome, attempt)
         return outcome, False
 
