@@ -6,7 +6,9 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -94,13 +96,22 @@ def test_a_disk_that_takes_nothing_costs_the_answer_and_is_told_once(
     assert cache.get(Cache.key({"n": 1})) == {"n": 1}
 
 
-def test_a_real_full_disk(tmp_path: Path) -> None:
-    """/dev/full takes nothing: an entry that is written there is not there afterwards."""
-    if not os.path.exists("/dev/full"):
-        pytest.skip("the system has no /dev/full")
-    with pytest.raises(OSError, match="No space"), open("/dev/full", "w") as file:
-        file.write("x" * 100)
-        file.flush()
+def write_without_room(folder: str, told: Connection) -> None:
+    """Keep an answer where the system lets no file grow beyond a few bytes, as a full disk does."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    said: list[str] = []
+    Cache(Path(folder), said.append).put(Cache.key({"n": 1}), {"n": 1})
+    told.send(said)
+
+
+def test_a_file_that_the_system_cuts_short_is_not_there_afterwards(tmp_path: Path) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    writer = multiprocessing.get_context("spawn").Process(target=write_without_room, args=(str(tmp_path), theirs))
+    writer.start()
+    assert ours.poll(60)
+    assert ours.recv() == [f"nothing more can be kept in the cache: File too large: {tmp_path}"]
+    writer.join()
+    assert not files(tmp_path) and Cache(tmp_path).get(Cache.key({"n": 1})) is None
 
 
 def test_a_folder_that_cannot_be_made_is_bad_usage(tmp_path: Path) -> None:
