@@ -178,5 +178,6 @@ def _signature_note(loaded: Loaded) -> list[str]:
     others = ", ".join(s for s in model.signatures if s != model.signature)
     return [
         f"signature {model.signature} was taken; there is also {others} (--signature NAME). "
-        'coremltools.convert itself refuses such a folder: "Only a single concrete function is supported."'
+        'coremltools.convert itself refuses such a folder: "Only a single concrete function is supported", or, where '
+        'source="tensorflow" is not given, "Unable to determine the type of the model"'
     ]
