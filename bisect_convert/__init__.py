@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bisect_convert.finder import find
-    from bisect_convert.report import Report
-    from bisect_convert.section import Section
-    from bisect_convert.session import Session
+    from bisect_convert.diagnose.finder import find
+    from bisect_convert.report.report import Report
+    from bisect_convert.session.section import Section
+    from bisect_convert.session.session import Session
 
 __version__ = "0.1.0"
 __all__ = ["Report", "Section", "Session", "__version__", "find"]
 
 _HOMES = {
-    "find": "bisect_convert.finder",
-    "Report": "bisect_convert.report",
-    "Section": "bisect_convert.section",
-    "Session": "bisect_convert.session",
+    "find": "bisect_convert.diagnose.finder",
+    "Report": "bisect_convert.report.report",
+    "Section": "bisect_convert.session.section",
+    "Session": "bisect_convert.session.session",
 }
 
 

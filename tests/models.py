@@ -16,8 +16,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert import loading
-from bisect_convert.model import Loaded, read_facts
+from bisect_convert.model.model import Loaded, read_facts
+from bisect_convert.worker.read import loading
 
 __all__ = ["APPLICATIONS", "MODELS", "frozen", "load", "spec"]
 
@@ -47,7 +47,7 @@ def concrete(make: Callable[[], Made]) -> Any:
 
 def frozen(make: Callable[[], Made]) -> Any:
     """The model as a frozen GraphDef."""
-    from bisect_convert import converter
+    from bisect_convert.worker import converter
 
     return converter.freeze(concrete(make))
 

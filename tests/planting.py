@@ -10,9 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert import Report, converter, find
-from bisect_convert.graph import Model, Tensor
-from bisect_convert.workers import Workers
+from bisect_convert import Report, find
+from bisect_convert.model.graph import Model, Tensor
+from bisect_convert.probe.workers import Workers
+from bisect_convert.worker import converter
 
 __all__ = ["KINDS", "Place", "blamed", "places", "plant", "report_on"]
 

@@ -15,8 +15,8 @@ import coremltools as ct
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert import converter
-from bisect_convert.recipes.applying import rewritten
+from bisect_convert.worker import converter
+from bisect_convert.worker.rewrite.applying import rewritten
 
 raw = tf.raw_ops
 rng = np.random.default_rng(0)

@@ -6,13 +6,13 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bisect_convert.bodies import Bodies
-from bisect_convert.graph import Graph, Model
-from bisect_convert.model import Loaded
-from bisect_convert.prober import Prober
-from bisect_convert.slicer import Section
-from bisect_convert.verdict import Outcome
-from bisect_convert.workers import Workers
+from bisect_convert.model.bodies import Bodies
+from bisect_convert.model.graph import Graph, Model
+from bisect_convert.model.model import Loaded
+from bisect_convert.model.slicer import Section
+from bisect_convert.model.verdict import Outcome
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.workers import Workers
 
 __all__ = ["KINDS", "Drawn", "draw", "probe_some", "take_out"]
 

@@ -11,10 +11,10 @@ import tensorflow as tf
 from models import load, spec
 
 from bisect_convert import Report, find
-from bisect_convert.bodies import Bodies
-from bisect_convert.prober import Prober
-from bisect_convert.slicer import Section, whole
-from bisect_convert.workers import Workers
+from bisect_convert.model.bodies import Bodies
+from bisect_convert.model.slicer import Section, whole
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.workers import Workers
 
 FEW = 12
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bisect_convert.cache import Cache, opened, user_folder
 from bisect_convert.errors import UsageError
+from bisect_convert.probe.cache import Cache, opened, user_folder
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

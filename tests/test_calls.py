@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from bisect_convert import find
-from bisect_convert.report import Report
-from bisect_convert.workers import Workers
+from bisect_convert.probe.workers import Workers
+from bisect_convert.report.report import Report
 
 Spec = tf.TensorSpec
 _WEIGHTS = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype("float32")

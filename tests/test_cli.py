@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from bisect_convert import __version__, arguments, cli, outdir
+from bisect_convert import __version__
+from bisect_convert.cli import arguments, cli, outdir
+from bisect_convert.diagnose.finder import Wishes, find, find_packed
 from bisect_convert.errors import ModelError, UsageError
-from bisect_convert.finder import Wishes, find, find_packed
-from bisect_convert.report import Finding, Report
-from bisect_convert.workers import Workers
+from bisect_convert.probe.workers import Workers
+from bisect_convert.report.report import Finding, Report
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "bisect_convert"]
@@ -112,7 +113,7 @@ def test_version(environment: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_the_command_imports_nothing_heavy() -> None:
-    code = "import sys, bisect_convert.cli; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    code = "import sys, bisect_convert.cli.cli; print(sorted({m.split('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True).stdout
     for heavy in ("tensorflow", "coremltools", "networkx", "numpy", "pebble", "tqdm"):
         assert f"'{heavy}'" not in loaded

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bisect_convert.context import context_of
-from bisect_convert.graph import Graph, Model, Op, Tensor
-from bisect_convert.report import Context, Enclosing
+from bisect_convert.explain.context import context_of
+from bisect_convert.model.graph import Graph, Model, Op, Tensor
+from bisect_convert.report.report import Context, Enclosing
 
 SIZES = {"Shape", "Pack"}
 IDS = {"NotEqual": "bool", "Ids": "int32"}

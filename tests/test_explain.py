@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bisect_convert.explain import explain, unsupported
-from bisect_convert.graph import Graph, Model, Op, Tensor
-from bisect_convert.hunt import Found
-from bisect_convert.report import Context, Culprit, Enclosing, Finding, TensorFact, Witness
-from bisect_convert.slicer import Section
-from bisect_convert.verdict import Failure, Signature, Stage
+from bisect_convert.explain.explain import explain, unsupported
+from bisect_convert.model.graph import Graph, Model, Op, Tensor
+from bisect_convert.model.slicer import Section
+from bisect_convert.model.verdict import Failure, Signature, Stage
+from bisect_convert.report.report import Context, Culprit, Enclosing, Finding, TensorFact, Witness
+from bisect_convert.search.hunt import Found
 
 
 def tensor(name: str, dtype: str = "float32", shape: tuple[int | None, ...] | None = (1, 8)) -> Tensor:

@@ -19,8 +19,8 @@ from faults import CULPRIT, FAULTS, chain, plant
 
 from bisect_convert import find
 from bisect_convert.errors import EnvironmentError_, Stopped
-from bisect_convert.report import Report
-from bisect_convert.workers import Workers
+from bisect_convert.probe.workers import Workers
+from bisect_convert.report.report import Report
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 KINDS = {

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bisect_convert import Report, find
-from bisect_convert.report import Finding
-from bisect_convert.workers import Workers
+from bisect_convert.probe.workers import Workers
+from bisect_convert.report.report import Finding
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 CAUSES = {p.parent.name: json.loads(p.read_text()) for p in sorted(FIXTURES.glob("*/cause.json"))}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bisect_convert.graph import Graph, Model, Op, Shape, Tensor
+from bisect_convert.model.graph import Graph, Model, Op, Shape, Tensor
 
 CONSTANT, VARIANT = "Const", "TensorListReserve"
 

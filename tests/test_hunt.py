@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from bisect_convert.graph import Graph, Model, Op, Tensor
-from bisect_convert.hunt import Found, Hunt
-from bisect_convert.model import Loaded
-from bisect_convert.prober import Prober
-from bisect_convert.verdict import Failure, Frame, Outcome, Signature, Stage
+from bisect_convert.model.graph import Graph, Model, Op, Tensor
+from bisect_convert.model.model import Loaded
+from bisect_convert.model.verdict import Failure, Frame, Outcome, Signature, Stage
+from bisect_convert.probe.prober import Prober
+from bisect_convert.search.hunt import Found, Hunt
 
 Planted = tuple[list[list[int]], "list[Cause]"]
 CONVERTIBLE = frozenset({"Relu", "Tanh", "AddV2"})

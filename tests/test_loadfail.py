@@ -13,8 +13,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from bisect_convert import find
 from bisect_convert.errors import ModelError
-from bisect_convert.report import Report
-from bisect_convert.workers import Workers
+from bisect_convert.probe.workers import Workers
+from bisect_convert.report.report import Report
 
 _SPEC = tf.TensorSpec((1, 4), name="x")
 Culprits = list[tuple[str, str]]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bisect_convert.graph import Graph, Op, Tensor
-from bisect_convert.guesses import likely_shapes
-from bisect_convert.input_mends import as_tensors, corrected, described, ended, fits, fixed, images, rounded
-from bisect_convert.mends import Call, disagrees, mends
+from bisect_convert.arguments.guesses import likely_shapes
+from bisect_convert.arguments.input_mends import as_tensors, corrected, described, ended, fits, fixed, images, rounded
+from bisect_convert.arguments.mends import Call, disagrees, mends
+from bisect_convert.model.graph import Graph, Op, Tensor
 
 
 def model(name: str, *shape: int | None, dtype: str = "float32") -> dict[str, Any]:

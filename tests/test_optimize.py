@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from bisect_convert import find
-from bisect_convert.arguments import packed_options, parse
+from bisect_convert.arguments.code import arguments_code, step_code
+from bisect_convert.arguments.options import STEPS, pack, shown, unpack
+from bisect_convert.cli.arguments import packed_options, parse
 from bisect_convert.errors import EnvironmentError_, UsageError
-from bisect_convert.options import STEPS, pack, shown, unpack
-from bisect_convert.remedies.code import arguments_code, step_code
-from bisect_convert.report import Report
-from bisect_convert.verdict import Outcome, Signature, Stage, Verdict, judge
-from bisect_convert.workers import Workers
+from bisect_convert.model.verdict import Outcome, Signature, Stage, Verdict, judge
+from bisect_convert.probe.workers import Workers
+from bisect_convert.report.report import Report
 
 WEIGHTS = np.random.default_rng(0).standard_normal((64, 64)).astype("float32")
 

@@ -12,8 +12,8 @@ from coremltools.converters.mil.mil import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bisect_convert.arguments.options import KNOWN, pack, shown, unpack
 from bisect_convert.errors import UsageError
-from bisect_convert.options import KNOWN, pack, shown, unpack
 
 
 def there_and_back(**kwargs: Any) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bisect_convert import find
-from bisect_convert.passes import implicated, pipeline_of
-from bisect_convert.report import Finding, Passes, Report
-from bisect_convert.verdict import Verdict
-from bisect_convert.workers import Workers
+from bisect_convert.model.verdict import Verdict
+from bisect_convert.probe.workers import Workers
+from bisect_convert.report.report import Finding, Passes, Report
+from bisect_convert.search.passes import implicated, pipeline_of
 
 PAD = Path(__file__).parents[1] / "fixtures" / "pad_before_conv" / "model"
 NAMES = tuple(f"common::p{i}" for i in range(90))

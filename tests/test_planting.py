@@ -13,7 +13,7 @@ import tensorflow as tf
 from models import MODELS, load
 from planting import KINDS, Place, blamed, places, plant, report_on
 
-from bisect_convert.workers import Workers
+from bisect_convert.probe.workers import Workers
 
 SEED = 7
 UNLIKE = ("roll", "cast", "rank6")

@@ -16,10 +16,10 @@ import pytest
 import small
 
 from bisect_convert.errors import Stopped, UsageError
-from bisect_convert.expectations import read, rewrite, rewritten
-from bisect_convert.pytest_bisect import Bisecting, culprits
-from bisect_convert.pytest_failures import failed_call
-from bisect_convert.report import Culprit, Finding, Report
+from bisect_convert.pytest_plugin.expectations import read, rewrite, rewritten
+from bisect_convert.pytest_plugin.pytest_bisect import Bisecting, culprits
+from bisect_convert.pytest_plugin.pytest_failures import failed_call
+from bisect_convert.report.report import Culprit, Finding, Report
 
 pytest_plugins = ["pytester"]
 

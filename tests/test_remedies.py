@@ -16,17 +16,17 @@ from typing import Any, cast
 import pytest
 
 from bisect_convert import find
-from bisect_convert.graph import Graph, Model, Op, Tensor
-from bisect_convert.hunt import Found
-from bisect_convert.model import Loaded
-from bisect_convert.prober import Prober
+from bisect_convert.arguments.code import arguments_code
+from bisect_convert.model.graph import Graph, Model, Op, Tensor
+from bisect_convert.model.model import Loaded
+from bisect_convert.model.slicer import Section
+from bisect_convert.model.verdict import Failure, Outcome, Signature, Stage
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.workers import Workers
 from bisect_convert.recipes import UNFIT, all_recipes, recipes_of
 from bisect_convert.remedies import remedies
-from bisect_convert.remedies.code import arguments_code
-from bisect_convert.report import Context, Culprit, Enclosing, Finding, Remedy, TensorFact, Witness
-from bisect_convert.slicer import Section
-from bisect_convert.verdict import Failure, Outcome, Signature, Stage
-from bisect_convert.workers import Workers
+from bisect_convert.report.report import Context, Culprit, Enclosing, Finding, Remedy, TensorFact, Witness
+from bisect_convert.search.hunt import Found
 
 TESTS = Path(__file__).parent
 FIXTURES = TESTS.parent / "fixtures"

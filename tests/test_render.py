@@ -24,7 +24,7 @@ from bisect_convert.render.markdown import cell, code, escaped, fenced
 from bisect_convert.render.names import harmless, shorten, spell
 from bisect_convert.render.picture import Node, Picture, of_arms, of_witness
 from bisect_convert.render.text import text
-from bisect_convert.report import (
+from bisect_convert.report.report import (
     Context,
     Culprit,
     Enclosing,

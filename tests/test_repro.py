@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bisect_convert import find
-from bisect_convert.render.repro import script
-from bisect_convert.report import Culprit, Finding
-from bisect_convert.workers import Workers
+from bisect_convert.diagnose.repro import script
+from bisect_convert.probe.workers import Workers
+from bisect_convert.report.report import Culprit, Finding
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 HOSTILE = 'a"""\\\nimport os; os.abort()\n\'{x}\u202e\x00'

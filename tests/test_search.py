@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bisect_convert.search import Flip, Minimum, first_failing, minimise
-from bisect_convert.verdict import Verdict
+from bisect_convert.model.verdict import Verdict
+from bisect_convert.search.search import Flip, Minimum, first_failing, minimise
 
 PASS, FAIL, UNRESOLVED = Verdict.PASS, Verdict.FAIL, Verdict.UNRESOLVED
 T = TypeVar("T")

@@ -9,11 +9,11 @@ import pytest
 from models import MODELS, load
 from sections import KINDS, draw, probe_some
 
-from bisect_convert.graph import Graph
-from bisect_convert.model import Loaded
-from bisect_convert.prober import Prober
-from bisect_convert.slicer import Section, whole
-from bisect_convert.workers import Workers
+from bisect_convert.model.graph import Graph
+from bisect_convert.model.model import Loaded
+from bisect_convert.model.slicer import Section, whole
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.workers import Workers
 
 #: Sections per model, and which of the endless series of them.
 COUNT, SEED = 10, 20240

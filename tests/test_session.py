@@ -20,9 +20,9 @@ import small
 
 from bisect_convert import Report, Section, Session, find
 from bisect_convert.errors import BisectConvertError, ModelError, UsageError
-from bisect_convert.journal import Journal, Step
-from bisect_convert.report import Finding
-from bisect_convert.workers import Workers
+from bisect_convert.probe.workers import Workers
+from bisect_convert.report.report import Finding
+from bisect_convert.session.journal import Journal, Step
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -63,7 +63,7 @@ def test_the_examples_run(example: doctest.DocTest, s: Session, model: Path, wor
     if "from bisect_convert import Session" in example.docstring:
         example.examples.pop(0)
         example.globs["Session"] = opened
-    if example.name.startswith("bisect_convert.report."):
+    if example.name.startswith("bisect_convert.report.report."):
         example.globs["report"] = s.hunt()
     if "find" in example.globs:
         example.globs["find"] = partial(find, workers=workers)
@@ -366,7 +366,7 @@ def test_what_cannot_be_opened_is_said_before_anything_starts() -> None:
 _ABANDONED = """
 import gc, sys
 from bisect_convert import Session
-from bisect_convert.workers import Workers
+from bisect_convert.probe.workers import Workers
 s = Session(sys.argv[1])
 s.step()
 run = s._desk.run

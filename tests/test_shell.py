@@ -11,10 +11,16 @@ import pexpect
 import pytest
 import small
 
-from bisect_convert import Session, shell
-from bisect_convert.workers import Workers
+from bisect_convert import Session
+from bisect_convert.cli import shell
+from bisect_convert.probe.workers import Workers
 
-CONSOLE = "import sys; from bisect_convert import Session, shell; shell.run(Session(sys.argv[1]), ipython=False)"
+CONSOLE = """
+import sys
+from bisect_convert import Session
+from bisect_convert.cli import shell
+shell.run(Session(sys.argv[1]), ipython=False)
+"""
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models import load, spec
 
-from bisect_convert.graph import Graph, Model, Op, Shape, Tensor
-from bisect_convert.prober import Prober
-from bisect_convert.slicer import Section, Unsliceable, canonical, plan, whole
-from bisect_convert.workers import Workers
+from bisect_convert.model.graph import Graph, Model, Op, Shape, Tensor
+from bisect_convert.model.slicer import Section, Unsliceable, canonical, plan, whole
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.workers import Workers
 
 FILES = {"": "graph.pb", "body": "body1.pb"}
 

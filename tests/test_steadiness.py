@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from test_hunt import CONVERTIBLE, Cause, FakeWorkers, blamed, model_of
 
-from bisect_convert.hunt import Found, Hunt
-from bisect_convert.model import Loaded
-from bisect_convert.prober import Prober
-from bisect_convert.steadiness import Tally, died, needed
-from bisect_convert.verdict import Failure, Outcome, Signature, Stage, Verdict
+from bisect_convert.model.model import Loaded
+from bisect_convert.model.verdict import Failure, Outcome, Signature, Stage, Verdict
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.steadiness import Tally, died, needed
+from bisect_convert.search.hunt import Found, Hunt
 
 
 class Unsteady(FakeWorkers):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bisect_convert.verdict import Failure, Frame, Outcome, Signature, Stage, Verdict, judge, scrub
+from bisect_convert.model.verdict import Failure, Frame, Outcome, Signature, Stage, Verdict, judge, scrub
 
 TARGET = Signature(Stage.LOWERING, None, "ValueError", "perm should have length #", ("Einsum",))
 

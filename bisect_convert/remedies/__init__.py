@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bisect_convert.hunt import Found
-from bisect_convert.prober import Prober
+from bisect_convert.probe.prober import Prober
 from bisect_convert.remedies.advice import advice
 from bisect_convert.remedies.arguments import argument_remedies
 from bisect_convert.remedies.options import option_remedies
 from bisect_convert.remedies.pipeline import pipeline_remedies
 from bisect_convert.remedies.rewrites import rewrite_remedies
 from bisect_convert.remedies.weights import weight_remedies
-from bisect_convert.report import Finding, Remedy
+from bisect_convert.report.report import Finding, Remedy
+from bisect_convert.search.hunt import Found
 
 __all__ = ["remedies"]
 

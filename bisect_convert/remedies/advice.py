@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bisect_convert.explain import unsupported
-from bisect_convert.flow import BRANCHES, LOOPS
-from bisect_convert.hunt import Found
-from bisect_convert.prober import Prober
-from bisect_convert.report import Finding, Remedy
+from bisect_convert.explain.explain import unsupported
+from bisect_convert.explain.flow import BRANCHES, LOOPS
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.report import Finding, Remedy
+from bisect_convert.search.hunt import Found
 
 __all__ = ["advice"]
 

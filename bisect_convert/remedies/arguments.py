@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bisect_convert.calls import call_of
-from bisect_convert.hunt import Found
-from bisect_convert.mends import Mend, changed, mends
-from bisect_convert.prober import Prober
-from bisect_convert.remedies.code import argument_code
-from bisect_convert.report import Remedy
+from bisect_convert.arguments.code import argument_code
+from bisect_convert.arguments.mends import Mend, changed, mends
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.report import Remedy
+from bisect_convert.search.calls import call_of
+from bisect_convert.search.hunt import Found
 
 __all__ = ["argument_remedies"]
 

@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bisect_convert.explain import unsupported
-from bisect_convert.graph import Graph
-from bisect_convert.hunt import Found
-from bisect_convert.prober import Prober
-from bisect_convert.remedies.code import argument_code, input_code
-from bisect_convert.report import Finding, Remedy
-from bisect_convert.slicer import Section, whole
-from bisect_convert.upstream import open_axes, size_source, unknown_sizes
-from bisect_convert.verdict import Stage
+from bisect_convert.arguments.code import argument_code, input_code
+from bisect_convert.explain.explain import unsupported
+from bisect_convert.model.graph import Graph
+from bisect_convert.model.slicer import Section, whole
+from bisect_convert.model.upstream import open_axes, size_source, unknown_sizes
+from bisect_convert.model.verdict import Stage
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.report import Finding, Remedy
+from bisect_convert.search.hunt import Found
 
 __all__ = ["option_remedies"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bisect_convert.hunt import Found
-from bisect_convert.passes import pipeline_of
-from bisect_convert.prober import Prober
-from bisect_convert.report import Finding, Remedy
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.report import Finding, Remedy
+from bisect_convert.search.hunt import Found
+from bisect_convert.search.passes import pipeline_of
 
 __all__ = ["pipeline_remedies"]
 

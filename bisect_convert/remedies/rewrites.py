@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bisect_convert.explain import unsupported
-from bisect_convert.flow import BRANCHES, LOOPS
-from bisect_convert.hunt import Found
-from bisect_convert.prober import Prober
+from bisect_convert.explain.explain import unsupported
+from bisect_convert.explain.flow import BRANCHES, LOOPS
+from bisect_convert.probe.prober import Prober
 from bisect_convert.recipes import UNFIT, Recipe, recipes_of
-from bisect_convert.report import Culprit, Finding, Remedy
+from bisect_convert.report.report import Culprit, Finding, Remedy
+from bisect_convert.search.hunt import Found
 
 __all__ = ["rewrite_remedies"]
 

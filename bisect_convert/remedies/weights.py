@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bisect_convert.hunt import Found
-from bisect_convert.options import step_of
-from bisect_convert.prober import Prober
-from bisect_convert.remedies.code import step_code
-from bisect_convert.report import Remedy
-from bisect_convert.verdict import Stage
+from bisect_convert.arguments.code import step_code
+from bisect_convert.arguments.options import step_of
+from bisect_convert.model.verdict import Stage
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.report import Remedy
+from bisect_convert.search.hunt import Found
 
 __all__ = ["weight_remedies"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bisect_convert.errors import UsageError
 from bisect_convert.render import html, markdown, text
 from bisect_convert.render.names import harmless_json
-from bisect_convert.report import Report
+from bisect_convert.report.report import Report
 
 __all__ = ["FORMATS", "render"]
 

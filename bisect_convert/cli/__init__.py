@@ -1,0 +1,5 @@
+"""The command, its options, its prompt and the folder it writes."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,145 @@
+"""Our side of the conversion server: start it, ask it, and end it so that no process is left."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from bisect_convert import errors
+from bisect_convert.errors import BisectConvertError, EnvironmentError_
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """Worker processes that load and convert, with a folder of their own; a context manager that ends them all.
+
+    There is one more than `jobs`, for what is likely to be asked next.
+
+    They are a process group of their own, so that Ctrl-C reaches the caller alone; where the caller is killed, the
+    server sees its input end, ends its workers and removes the folder.
+    """
+
+    def __init__(self, jobs: int = 1, *, verbose: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
+        environment = {
+            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3"),
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "TQDM_DISABLE": "1",
+            "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+            "PYTHONSAFEPATH": "1",
+            "BISECT_CONVERT_VERBOSE": "1" if verbose else "0",
+        }
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "bisect_convert.worker.server", str(jobs + 1), str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        self._numbers = itertools.count()
+        self._ended = False
+        self._lock = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+        self._ready = self.send({"do": "ready"})
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, request: dict[str, Any]) -> Future[dict[str, Any]]:
+        """Hand the request over; the future's result is the answer as it came."""
+        future: Future[dict[str, Any]] = Future()
+        with self._lock:
+            number = next(self._numbers)
+            self._waiting[number] = future
+            try:
+                assert self._server.stdin is not None
+                self._server.stdin.write(json.dumps({"id": number, **request}) + "\n")
+                self._server.stdin.flush()
+            except (BrokenPipeError, ValueError):
+                self._ended = True
+            if self._ended:  # nobody is there to answer, nor to notice later
+                self._bury()
+        return future
+
+    def _bury(self) -> None:
+        while self._waiting:
+            _, future = self._waiting.popitem()
+            future.set_result({"death": "server"})
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer; raises what went wrong on the way, but for a worker's death, which is an answer."""
+        return self.answer(self.send(request))
+
+    def insist(self, request: dict[str, Any], times: int = 2) -> dict[str, Any]:
+        """Return the answer as `ask` does; where a worker died of it, which a machine may bring about, it is asked again."""
+        for _ in range(times):
+            answer = self.ask(request)
+            if answer.get("death", "timeout") in ("timeout", "server"):
+                break
+        return answer
+
+    def answer(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
+        """Return the answer to a request handed over before; raises as `ask` does."""
+        answer = future.result()
+        if "error" in answer:
+            kind = getattr(errors, answer["error"], BisectConvertError)
+            raise kind(answer["message"])
+        if "fault" in answer:
+            raise EnvironmentError_(f"a worker failed: {answer['fault'].strip().splitlines()[-1]}")
+        return answer
+
+    def versions(self) -> dict[str, str]:
+        """The versions of tensorflow and coremltools; raises EnvironmentError_ where they cannot be used."""
+        answer = self._ready.result()
+        if "coremltools" not in answer:
+            raise EnvironmentError_(
+                answer.get("message")
+                or "tensorflow and coremltools cannot be imported: the process that does so dies; "
+                f"see what {sys.executable} -c 'import tensorflow, coremltools' says"
+            )
+        return answer
+
+    def close(self) -> None:
+        """End the server and its workers, and remove their folder."""
+        with contextlib.suppress(OSError):
+            if self._server.stdin is not None:
+                self._server.stdin.close()
+            if not self._ready.done():  # still importing, which nothing but a signal cuts short
+                os.killpg(self._server.pid, signal.SIGTERM)
+        try:
+            self._server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(OSError):
+                os.killpg(self._server.pid, signal.SIGKILL)
+            self._server.wait()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _listen(self) -> None:
+        assert self._server.stdout is not None
+        for line in self._server.stdout:
+            answer = json.loads(line)
+            future = self._waiting.pop(answer["id"], None)
+            if future is not None:
+                future.set_result(answer)
+        with self._lock:
+            self._ended = True
+            self._bury()

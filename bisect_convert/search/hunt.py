@@ -1,0 +1,254 @@
+"""The hunt: control, locate, shrink, descend, confirm, cut out, and again until the rest converts.
+
+It joins the pure searches (`search`) with the graph (`graph`) through the one door to the converter (`prober`). A hint
+orders the questions and never convicts: whatever is blamed has been seen to fail on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bisect_convert.model.bodies import without_scaffold
+from bisect_convert.model.graph import Graph
+from bisect_convert.model.slicer import Section, Unsliceable, canonical, feedable, plan, whole
+from bisect_convert.model.verdict import Failure, Outcome, Signature, Stage, Verdict
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.steadiness import died
+from bisect_convert.search.calls import fault
+from bisect_convert.search.control import FICKLE, Control
+from bisect_convert.search.descend import MOST_CULPRITS, Descent
+from bisect_convert.search.locate import Cause
+
+__all__ = ["Found", "Hunt"]
+
+#: From how many ops on it pays to begin on the rest before it is known.
+_LARGE = 60
+_HANDLES = frozenset({"string", "resource", "variant"})
+
+
+@dataclass(frozen=True)
+class Found:
+    """One cause: its culprits as (graph, op), the witness that shows it, and what must go for the rest to be probed."""
+
+    failure: Failure
+    culprits: tuple[tuple[str, str], ...]
+    witness: Section
+    minimal: bool
+    confirmed: bool
+    interaction: bool = False
+    cut: frozenset[tuple[str, str]] = frozenset()
+    argument: str | None = None
+    changes: Mapping[str, Any] | None = None
+    """What to change in the call to get past the failure, where an argument is at fault."""
+
+    @property
+    def gone(self) -> frozenset[tuple[str, str]]:
+        """The ops to cut out with this cause."""
+        return self.cut or frozenset(self.culprits)
+
+
+class Hunt:
+    """One run over a model; iterate `causes()`, then read `complete` and `notes`."""
+
+    def __init__(self, prober: Prober) -> None:
+        self.prober = prober
+        self.model = prober.model
+        self.complete = False
+        self.notes: list[str] = []
+        self.control = Control(prober)
+        self.descent = Descent(prober)
+        self._unprobed: list[Found] = []
+        self._blamed: set[tuple[str, str]] = set()
+        self._bodies: set[Section] = set()
+
+    def causes(self) -> Iterator[Found]:
+        """Yield each cause until what is left of the model, and of each body that had to be cut out, converts."""
+        todo = [whole(self.model)]
+        self.complete = True
+        self._foresee()
+        while todo:
+            section = todo.pop(0)
+            steady = self.prober.unsteady is None
+            outcome = self.control.outcome(section)
+            found = None
+            if outcome.failure is not None and steady is (self.prober.unsteady is None):
+                found = self._cause(section, outcome.failure)
+            if steady and self.prober.unsteady is not None:
+                self.notes.append(self.control.sample())
+                todo.insert(0, section)
+            elif outcome.unresolved is not None:
+                self._give_up(f"what is left could not be probed: {outcome.unresolved}")
+            elif outcome.failure is not None and found is None:
+                self._give_up(f"no section fails as the whole does ({outcome.failure.type})")
+            elif found is not None:
+                yield from self._fresh(found)
+                if found.argument is None:
+                    todo = self._rest(section, found) + todo
+                    for unprobed in self._unprobed:
+                        yield from self._fresh(unprobed)
+                    self._unprobed.clear()
+                else:
+                    self.prober.instead(found.changes or {found.argument: None})
+                    todo.insert(0, section)
+
+    def _fresh(self, found: Found) -> Iterator[Found]:
+        """The cause, without culprits that are blamed already: one op may both lack a conversion and read a table."""
+        fresh = tuple(c for c in found.culprits if c not in self._blamed)
+        self._blamed |= set(fresh)
+        if found.interaction or len(fresh) == len(found.culprits):
+            yield found
+        elif fresh:
+            yield replace(found, culprits=fresh, cut=found.gone)
+
+    def _foresee(self) -> None:
+        """Begin on what is likely to be asked next: the rest of a large model without the ops of types that have no
+        conversion, else the second control.
+        """
+        main = self.model.main
+        unknown = frozenset(n for n in main.atoms if main.ops[n].type not in self.prober.loaded.convertible)
+        unknown = frozenset(n for n in unknown if not main.ops[n].type.startswith("Placeholder"))
+        if not unknown:
+            self.prober.ahead([whole(self.model)], again=True)
+        elif len(main.atoms) >= _LARGE:
+            self.prober.ahead([Section("", feedable(main, main.atoms - unknown, main.atoms)[0])])
+
+    def causes_with_weights(self) -> Iterator[Found]:
+        """Yield each cause of the model with its true weights, where it converts with repeated values in their place."""
+        outcome = self.prober.outcome(whole(self.model), "the whole model with its true weights", fresh=True)
+        if outcome.failure is None:
+            return
+        self.notes.append("it fails only with its true weights, and was searched with them")
+        self.prober.with_weights()
+        found = None
+        for found in self.causes():
+            yield found
+        if found is None:
+            yield Found(outcome.failure, (), whole(self.model), minimal=False, confirmed=True)
+
+    def _give_up(self, reason: str) -> None:
+        self.complete = False
+        self.notes.append(reason)
+
+    def _rest(self, section: Section, found: Found) -> list[Section]:
+        """What is still to be converted once the cause is cut out: the section without it, the bodies cut with it."""
+        graph = self.model.graphs[section.graph]
+        here = frozenset(op for name, op in found.gone if name == section.graph)
+        below = frozenset((name, op) for name, op in found.gone if name != section.graph)
+        rest, lost = self._without(section, here, below)
+        if below and not self._sliceable(rest):
+            here |= {call for call in section.ops if below & set(self.descent.bodies.atoms(section.graph, call))}
+            rest, lost = self._without(section, here, frozenset())
+        gone = below | {(section.graph, op) for op in here}
+        calls = sorted(g for g in gone if g not in section.removed)
+        bodies = [self._body(body, gone | section.removed) for at in calls for _, body in self.model.bodies(*at)]
+        self._report_lost(graph, lost)
+        fresh = [s for s in dict.fromkeys(bodies) if s.ops and s not in self._bodies]
+        self._bodies.update(fresh)
+        return [rest, *fresh] if rest.ops else fresh
+
+    def _body(self, body: Graph, gone: frozenset[tuple[str, str]]) -> Section:
+        """What is left of a body whose call is cut out: on its own, without what was cut out of it before."""
+        ops, lost = feedable(body, body.atoms - {op for name, op in gone if name == body.name}, body.atoms)
+        self._report_lost(body, lost)
+        return self.descent.locator.part(Section(body.name, ops, gone), ops)
+
+    def _without(
+        self, section: Section, here: frozenset[str], below: frozenset[tuple[str, str]]
+    ) -> tuple[Section, frozenset[str]]:
+        graph = self.model.graphs[section.graph]
+        ops, lost = feedable(graph, section.ops - here, section.ops)
+        return Section(section.graph, ops, section.removed | below), lost
+
+    def _sliceable(self, section: Section) -> bool:
+        try:
+            return bool(section.ops and plan(self.model, section, self.prober.loaded.files))
+        except Unsliceable:
+            return False
+
+    def _report_lost(self, graph: Graph, lost: frozenset[str]) -> None:
+        """Say which ops cannot be probed without the culprit; one without any conversion is a cause of its own."""
+        lost = frozenset(n for n in lost if graph.ops[n].type != "Identity")
+        if not lost:
+            return
+        unfed = {n for n in lost if any(graph.tensors[t].dtype in _HANDLES for t in graph.ops[n].inputs)}
+        for kind in sorted({graph.ops[n].type for n in unfed} - self.prober.loaded.convertible):
+            names = graph.sorted(n for n in unfed if graph.ops[n].type == kind)
+            message = f"Conversion for TF op '{kind}' not implemented."
+            signature = Signature(Stage.LOWERING, None, "NotImplementedError", message, (kind,))
+            failure = Failure(signature, "NotImplementedError", message)
+            culprits = tuple((graph.name, n) for n in names)
+            self._unprobed.append(Found(failure, culprits, Section(graph.name, frozenset(names[:1])), False, False))
+            lost -= set(names)
+        if lost:
+            names = graph.sorted(lost)
+            self._give_up(f"{len(lost)} ops need a tensor of a culprit that cannot be an input: {', '.join(names[:3])}")
+
+    # --- one cause ---------------------------------------------------------------------------------------------------
+
+    def _cause(self, section: Section, failure: Failure) -> Found | None:
+        if (call := fault(self.prober, section, failure)) is not None:
+            return Found(failure, (), section, False, True, argument=call.argument, changes=call.changes)
+        cause = self.descent.search(section, failure)
+        if cause is None or len(cause.ops) > MOST_CULPRITS:
+            self.control.holds(section, failure)
+            return None
+        target = cause.failure.signature
+        doubtful = len(cause.ops) > 1 or died(Outcome(cause.failure))
+        if doubtful and not self.control.holds(cause.witness, cause.failure):
+            return None
+        if self.prober.unsteady is not None and not self.control.singled_out(section, cause):
+            self._give_up(f"{cause.ops[0]} was suspected, but what is left without it fails so too now and then")
+            return None
+        confirmed = self.prober.verdict(cause.witness, target, "confirm", fresh=True) is Verdict.FAIL
+        if not confirmed and not self.control.holds(cause.witness, cause.failure):
+            return None
+        if not confirmed and target.kind in FICKLE:
+            self._give_up(
+                f"{cause.ops[0]} was suspected, but it did not fail so again when asked afresh ({target.kind})"
+            )
+            return None
+        if len(cause.witness.ops) > 1 and (difference := self.prober.differs(cause.witness)):
+            self.notes.append(f"the section of {cause.ops[0]} gives other values than the model does ({difference})")
+            confirmed = False
+        graph = self.model.graphs[cause.graph]
+        culprits = [(cause.graph, op) for op in cause.ops]
+        if readers := self._table_readers(cause):
+            cut = frozenset([*culprits, *readers])
+            return Found(failure, readers, cause.witness, cause.minimal, confirmed, cut=cut)
+        cut = cause.cut or frozenset((cause.graph, n) for op in cause.ops for n in graph.ties.get(op, ()))
+        if len(culprits) == 1 and not cut:
+            culprits += [(cause.graph, op) for op in self._instances(cause, section)]
+            culprits, cut = without_scaffold(graph, culprits)
+        return Found(
+            failure, tuple(culprits), cause.witness, cause.minimal, confirmed, interaction=len(cause.ops) > 1, cut=cut,
+        )  # fmt: skip
+
+    def _table_readers(self, cause: Cause) -> tuple[tuple[str, str], ...]:
+        """What reads a captured table or variable, where that is what fails: its input is no op of the user's."""
+        graph = self.model.graphs[cause.graph]
+        (first, *others) = cause.ops
+        captured = (
+            not others and graph.ops[first].type == "Placeholder" and graph.ops[first].outputs[0].dtype == "resource"
+        )
+        return tuple((cause.graph, n) for n in graph.sorted(graph.dag.successors(first))) if captured else ()
+
+    def _instances(self, cause: Cause, section: Section) -> list[str]:
+        """Other ops of the same type that fail alone in the same way; of one form only the first is asked about."""
+        graph = self.model.graphs[cause.graph]
+        (first,) = cause.ops
+        kind, target = graph.ops[first].type, cause.failure.signature
+        removed = {op for name, op in section.removed if name == cause.graph}
+        pool = section.ops if section.graph == cause.graph else graph.atoms - removed
+        unknown = kind not in self.prober.loaded.convertible
+        form = canonical(graph, first)
+        alike = [n for n in graph.sorted(pool - {first}) if graph.ops[n].type == kind]
+        alike = [n for n in alike if unknown or canonical(graph, n) == form]
+        sections = [Section(cause.graph, graph.close({n})) for n in alike]
+        found = []
+        for index, name in enumerate(alike):
+            self.prober.ahead(sections[index:], target=target)
+            if self.prober.verdict(sections[index], target, "another instance") is Verdict.FAIL:
+                found.append(name)
+        return found

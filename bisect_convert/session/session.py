@@ -1,0 +1,317 @@
+"""`Session`: a model in a person's hand, to be cut up, converted in parts, and searched a probe at a time."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import weakref
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from bisect_convert.arguments.options import pack
+from bisect_convert.diagnose.finder import with_repro
+from bisect_convert.diagnose.run import Run
+from bisect_convert.errors import UsageError
+from bisect_convert.model.graph import Model
+from bisect_convert.model.model import Loaded
+from bisect_convert.probe.cache import folder_of, opened
+from bisect_convert.probe.lent import Lent
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.workers import Workers
+from bisect_convert.session.desk import Desk, annotated
+from bisect_convert.session.journal import Journal, Step, progress_bar
+from bisect_convert.session.section import Section
+from bisect_convert.session.shrinking import shrink
+from bisect_convert.session.stepping import Walk
+
+if TYPE_CHECKING:
+    from bisect_convert.report.report import Finding, Report
+
+__all__ = ["Session"]
+
+
+class Session:
+    """A model opened for debugging: the arguments of `coremltools.convert`, unchanged, and ours.
+
+    Opening it loads the model in a process of ours; nothing is converted before it is asked for, and what was asked for
+    once is not converted again. Close it, or use it in a `with` block; an abandoned session ends its processes itself.
+
+        look      s.graph  s.graphs  s.model  s.ops("*/attention/*")
+        cut       s.whole  s.prefix("op")  s.section("from", "to")  s.around("op", 2)  s.without("op")   join: | - &
+        ask       section.convert()  .run(inputs)  .save("dir")  .draw()  .graph_def
+        search    s.step()  s.ahead  s.hunt()  s.findings  s.report  s.witness(0)  s.journal
+        shrink    s.minimise(section)  s.minimise(section, fails=lambda part: ...)
+
+    model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
+    tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `jobs`, `executor`, `cache`,
+    `optimize` and `out`, where each finding gets a folder with a script that reproduces it, are those of `find`;
+    sessions that share `workers` start them once. Raises UsageError or ModelError for what cannot be read,
+    EnvironmentError_ where tensorflow or coremltools cannot be used.
+
+    >>> from bisect_convert import Session
+    >>> with Session(model, convert_to="mlprogram") as session:
+    ...     print(session)
+    ...     print(session.hunt().findings[0].culprits[0].name)
+    <Session: ...model.pb, 7 ops, 0 probes>
+    act/Erfc
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        signature: str | None = None,
+        timeout: float | None = None,
+        memory: float | None = None,
+        jobs: int = 1,
+        allow_code: bool = False,
+        verbose: bool = False,
+        workers: Workers | None = None,
+        executor: Executor | None = None,
+        cache: bool | str | os.PathLike[str] = False,
+        out: str | os.PathLike[str] | None = None,
+        **convert_kwargs: Any,
+    ) -> None:
+        packed, notes, kept = pack(convert_kwargs), list[str](), folder_of(cache)
+        answers = opened(kept, notes.append)
+        started = partial(Workers, jobs, verbose=verbose) if executor is None else partial(Lent, executor)
+        run = Run(model, packed, workers or started, signature=signature, allow_code=allow_code)
+        run.notes = notes
+        folder = None if out is None else Path(out)
+
+        def prober(gate: Workers, loaded: Loaded, options: Mapping[str, Any]) -> Prober:
+            return Prober(loaded, gate, options, timeout=timeout, memory=memory, jobs=jobs, cache=answers)
+
+        def search(asking: Prober) -> None:
+            run.search(asking, completed=partial(with_repro, folder, asking, run))
+
+        walk = Walk(run.workers, lambda gate: prober(gate, run.loaded, run.packed), search)
+        self._desk = Desk(run, walk, partial(prober, run.workers), timeout)
+        self._close = weakref.finalize(self, self._desk.close)
+
+    @property
+    def model(self) -> Model:
+        """The model as plain facts: path, signature, graphs, digest.
+
+        >>> s.model.ops
+        7
+        """
+        return self._desk.model
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        name = self.model.path or "a model in memory"
+        return f"<Session: {name}, {self.model.ops} ops, {self._desk.walk.prober.asked} probes>"
+
+    def close(self) -> None:
+        """End the session's processes and remove its files; closing twice does nothing.
+
+        >>> s.close()
+        """
+        self._close()
+
+    # --- look --------------------------------------------------------------------------------------------------------
+
+    @property
+    def graph(self) -> nx.DiGraph[str]:
+        """The main graph as a networkx DAG of op names: `op`, `layer` and `outputs` on nodes, `tensors` on edges.
+
+        >>> s.graph.nodes["act/Erfc"]["op"], list(s.graph.predecessors("act/Erfc"))
+        ('Erfc', ['dense/Relu'])
+        """
+        return self.graphs[""]
+
+    @property
+    def graphs(self) -> dict[str, nx.DiGraph[str]]:
+        """The main graph under "", and the function bodies of loops, conds and calls by name.
+
+        >>> list(s.graphs)
+        ['']
+        """
+        return {name: annotated(graph) for name, graph in self.model.graphs.items()}
+
+    def ops(self, pattern: str = "*", *, type: str = "*", graph: str = "") -> Section:
+        """Return the section of all ops whose name and type match these globs; constants go with their consumers.
+
+        >>> s.ops("dense/*")
+        <Section: 2 of 7 ops, dense/MatMul, dense/Relu>
+        >>> s.ops(type="Erf*")
+        <Section: 1 of 7 ops, act/Erfc>
+        """
+        home = self._desk.graph(graph)
+        match = fnmatch.fnmatchcase
+        return Section(
+            self._desk, frozenset(n for n in home.atoms if match(n, pattern) and match(home.ops[n].type, type)), graph
+        )  # fmt: skip
+
+    # --- cut ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def whole(self) -> Section:
+        """The section of all ops of the main graph.
+
+        >>> s.whole
+        <Section: 7 of 7 ops, x ... skip/add>
+        """
+        return self.ops()
+
+    def prefix(self, op: str, *, graph: str | None = None) -> Section:
+        """Return the section of all ops up to `op` in topological order.
+
+        >>> list(s.prefix("dense/Relu"))
+        ['x', 'dense/MatMul', 'dense/Relu']
+        """
+        home, name = self._desk.find(op, graph)
+        last = home.order[name]
+        return Section(self._desk, frozenset(n for n in home.atoms if home.order[n] <= last), home.name)
+
+    def section(self, first: str, last: str, *, graph: str | None = None) -> Section:
+        """Return the section of all ops on a path from `first` to `last`; raises UsageError where there is none.
+
+        >>> list(s.section("dense/MatMul", "act/Erfc"))
+        ['dense/MatMul', 'dense/Relu', 'act/Erfc']
+        """
+        home, start = self._desk.find(first, graph)
+        _, stop = self._desk.find(last, home.name)
+        between = (nx.descendants(home.dag, start) | {start}) & (nx.ancestors(home.dag, stop) | {stop})
+        if not between:
+            back = "; the other way round there is one" if nx.has_path(home.dag, stop, start) else ""
+            raise UsageError(f"no path leads from {start} to {stop}{back}")
+        return Section(self._desk, frozenset(between) & home.atoms, home.name)
+
+    def around(self, op: str, steps: int = 1, *, downstream: int = 0, graph: str | None = None) -> Section:
+        """Return the neighbourhood of `op`: what lies within `steps` steps upstream and `downstream` steps downstream.
+
+        >>> list(s.around("act/Erfc", 1)), list(s.around("act/Erfc", 0, downstream=1))
+        (['dense/Relu', 'act/Erfc'], ['act/Erfc', 'out/MatMul'])
+        """
+        home, name = self._desk.find(op, graph)
+        below = nx.single_source_shortest_path_length(home.dag, name, downstream)
+        return Section(self._desk, (home.upstream({name}, steps) | frozenset(below)) & home.atoms, home.name)
+
+    def without(self, *what: str | Section) -> Section:
+        """Return all of the main graph but these op names, globs and sections.
+
+        >>> s.without("act/*", "x").convert().converted
+        True
+        """
+        gone = [w if isinstance(w, Section) else self._named(w) for w in what]
+        left = self.whole
+        for section in gone:
+            left = left - section
+        return left
+
+    # --- search ------------------------------------------------------------------------------------------------------
+
+    @property
+    def ahead(self) -> Step | None:
+        """The question that the search asks next, not yet answered; None where it is over.
+
+        >>> print(s.ahead.question, "-", s.ahead.why)
+        the whole model - control: does it fail at all, and how? That failure is the target
+        """
+        if (question := self._desk.walk.ahead) is None:
+            return None
+        return Step.ahead(len(self._desk.walk.steps) + 1, question, Section.of(self._desk.turned, question.section))
+
+    def step(self, answer: str | None = None) -> Step | None:
+        """Run one probe of the search and return what was asked, why, and what came back; None where it is over.
+
+        answer: "fails" (in the target's way), "converts" or "skip" answers in the converter's place.
+
+        >>> print(s.step())
+        1. the whole model (7 ops): fails, NotImplementedError: Conversion for TF op 'Erfc' not implemented.
+           control: does it fail at all, and how? That failure is the target
+        """
+        asked = self._desk.walk.step(answer)
+        if answer is not None:
+            note = "some questions were answered by hand, so this report is no evidence"
+            self._desk.run.notes += [note] if note not in self._desk.run.notes else []
+        if asked is None:
+            return None
+        section = Section.of(self._desk.turned, asked.question.section)
+        return Step.answered(len(self._desk.walk.steps), asked, section)
+
+    def hunt(self, *, progress: bool | None = None) -> Report:
+        """Let the search run on to its end and return the report; progress shows in notebooks and on terminals.
+
+        Ctrl-C halts it at the next probe: `report` holds what is known, `step` and `hunt` go on from there.
+
+        >>> report = s.hunt()
+        >>> report.verdict, report.complete, [c.name for f in report.findings for c in f.culprits]
+        ('fails', True, ['act/Erfc'])
+        """
+        with progress_bar(progress, self._desk.walk.prober.journal) as tick:
+            self._desk.walk.run_on(tick)
+        return self.report
+
+    @property
+    def report(self) -> Report:
+        """What is known now as a report; `complete` once the search is over and nothing was left open.
+
+        >>> s.report.verdict, s.hunt().complete, s.report.complete
+        ('inconclusive', True, True)
+        """
+        return self._desk.run.report(self._desk.walk.prober)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the search has found so far.
+
+        >>> report = s.hunt()
+        >>> s.findings == report.findings, s.findings[0].culprits[0].op
+        (True, 'Erfc')
+        """
+        return tuple(self._desk.run.findings)
+
+    def witness(self, finding: int | Finding = 0) -> Section:
+        """Return the smallest failing section of a finding, exactly as it was probed.
+
+        >>> s.witness(s.hunt().findings[0])
+        <Section: 1 of 7 ops, act/Erfc>
+        """
+        known = self._desk.run.findings
+        number = finding if isinstance(finding, int) else known.index(finding) if finding in known else len(known)
+        found = self._desk.run.found[number] if -len(known) <= number < len(known) else None
+        if found is None:
+            raise UsageError(f"there is no such finding with a witness; the search has {len(known)} so far")
+        return Section.of(self._desk.turned, found.witness)
+
+    @property
+    def journal(self) -> Journal:
+        """Every question so far, by the search and by hand, in the order asked; printing it tells the whole search.
+
+        >>> step = s.step()
+        >>> print(s.journal)
+          1. the whole model, 7 ops: fails, NotImplementedError: ...
+        """
+        return Journal(tuple(self._desk.walk.prober.journal))
+
+    def minimise(
+        self, section: Section, fails: Callable[[Section], bool | None] | None = None, *, limit: int = 150
+    ) -> Section:  # fmt: skip
+        """Return a smallest part of the section that still fails: leave any op out and it no longer does.
+
+        fails: says whether a section is still interesting (None: cannot tell), and is asked about no section twice; by
+        default a section is if its conversion fails as that of the whole section does. `limit` bounds the questions.
+
+        >>> s.minimise(s.section("dense/MatMul", "out/MatMul"))
+        <Section: 1 of 7 ops, act/Erfc>
+        >>> s.minimise(s.whole, fails=lambda part: {"dense/Relu", "skip/add"} <= part.ops)
+        <Section: 2 of 7 ops, dense/Relu, skip/add>
+        """
+        return shrink(section._desk, section, fails, limit)
+
+    def _named(self, pattern: str) -> Section:
+        found = self.ops(pattern)
+        return found if found.ops else Section(self._desk, frozenset({self._desk.find(pattern, "")[1]}))

@@ -1,0 +1,86 @@
+"""Imported once by the fork server, so that each worker starts with tensorflow and coremltools ready.
+
+It only imports: a child forked from a process that has run TensorFlow hangs. The heap is frozen because coremltools
+calls `gc.collect` in every conversion, which on TensorFlow's heap takes more time than all the rest; Python's own
+collections stay off, since those of coremltools come often enough. What goes wrong is
+kept for `versions` to raise in a worker: raised here it would end the fork server, and say nothing to anyone.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import importlib
+import logging
+import os
+import re
+from pathlib import Path
+
+from bisect_convert.errors import EnvironmentError_
+
+__all__ = ["versions"]
+
+_LEAST = {"tensorflow": (2, 16), "coremltools": (8, 3)}
+_found: dict[str, str] = {}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of tensorflow and coremltools; raises EnvironmentError_ where they cannot be used."""
+    if _fault is not None:
+        raise _fault
+    return dict(_found)
+
+
+def _prepare() -> None:
+    gc.disable()
+    for name, least in _LEAST.items():
+        _found[name] = _version(name, least)
+    try:
+        from bisect_convert.worker import (
+            convert,  # noqa: F401
+            converter,
+        )
+        from bisect_convert.worker.read import loading  # noqa: F401
+    except ImportError as error:
+        raise EnvironmentError_(f"coremltools and tensorflow do not fit together: {error}; {_remedy()}") from error
+    _found["converter"] = _fingerprint()
+    converter.check()
+    converter.install()
+    if os.environ.get("BISECT_CONVERT_VERBOSE") != "1":
+        logging.getLogger("coremltools").setLevel(logging.CRITICAL)
+    gc.collect()
+    gc.freeze()
+
+
+def _version(name: str, least: tuple[int, ...]) -> str:
+    """Import the package and return its version, if that is not below `least`."""
+    try:
+        version = str(getattr(importlib.import_module(name), "__version__", "of unknown version"))
+    except BaseException as error:  # a damaged installation may raise anything, or exit
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            raise EnvironmentError_(f"{name} is not installed; {_remedy()}") from error
+        text = (str(error).strip().splitlines() or [""])[0]
+        raise EnvironmentError_(f"{name} cannot be imported ({type(error).__name__}: {text}); {_remedy()}") from error
+    if tuple(int(n) for n in re.findall(r"\d+", version)[:2]) < least:
+        raise EnvironmentError_(f"{name} {version} is too old; {_remedy()}")
+    return version
+
+
+def _fingerprint() -> str:
+    """A digest that changes where somebody edits the installed coremltools, as one does who mends it, or this package."""
+    converters = Path(importlib.import_module("coremltools").__file__ or "").parent / "converters"
+    files = sorted([*converters.rglob("*.py"), *Path(__file__).parents[1].rglob("*.py")])
+    marks = [f"{file}:{(stat := file.stat()).st_size}:{stat.st_mtime_ns}" for file in files]
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()
+
+
+def _remedy() -> str:
+    wanted = " ".join(f"'{name}>={'.'.join(str(n) for n in least)}'" for name, least in _LEAST.items())
+    return f"run: pip install {wanted}"
+
+
+_fault: Exception | None = None
+try:
+    _prepare()
+except Exception as error:
+    _fault = error

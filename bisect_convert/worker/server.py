@@ -1,0 +1,198 @@
+"""The program that converts on our behalf, `python -m bisect_convert.worker.server`: one JSON request or answer a line.
+
+It is a program of its own because worker processes import the main module of whoever starts them, and that of a
+notebook or a script without a main guard must not run twice. Its pool (pebble) gives each task a time limit and
+replaces workers that die; workers are forked from a process that has imported tensorflow and coremltools already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import queue
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from concurrent.futures import CancelledError, TimeoutError
+from functools import partial
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
+from typing import Any
+
+from pebble import CONSTS, ProcessExpired, ProcessPool
+
+__all__ = ["main", "work"]
+
+#: Seconds between two looks at whether workers are still there.
+_POLL = 0.2
+
+
+def work(request: dict[str, Any]) -> dict[str, Any]:
+    """Do one request in a worker and return the answer; a fault of the request is an answer with "error"."""
+    from bisect_convert.errors import BisectConvertError
+
+    if "mark" in request:
+        Path(request["mark"]).write_text(str(os.getpid()))
+    try:
+        return _do(request)
+    except SystemExit as left:
+        return {"death": f"exit {left.code or 0}"}
+    except BisectConvertError as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    except MemoryError:
+        return {"memory": True}
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        return {"error": "EnvironmentError_", "message": f"the model cannot be worked on: {error.strerror}{place}"}
+
+
+def _do(request: dict[str, Any]) -> dict[str, Any]:
+    from bisect_convert.worker import preload
+
+    if request["do"] == "ready":
+        return preload.versions()
+    if request["do"] == "check":
+        from bisect_convert.arguments import options
+
+        options.unpack(request["options"])
+        return {}
+    if request["do"] == "passes":
+        from bisect_convert.arguments import options
+
+        return {"pipeline": options.default_pipeline()}
+    if request["do"] == "load":
+        from bisect_convert.worker.read import loading
+
+        return loading.read_model(request["path"], Path(request["folder"]), request)
+    if request["do"] in {"run", "save"}:
+        from bisect_convert.worker import running
+
+        return running.run(request) if request["do"] == "run" else running.save(request)
+    from bisect_convert.worker import convert
+
+    preload.versions()
+    try:
+        if request["do"] == "carve":
+            return {"carved": convert.write_section(request)}
+        if request["do"] == "compare":
+            return convert.compare_section(request)
+        return {"outcome": convert.probe(request)}
+    finally:
+        if (
+            "mark" in request
+        ):  # the folder for temporary files is ours, and coremltools keeps its own until its process ends
+            for left in Path(tempfile.gettempdir()).glob("*.mlpackage"):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _quiet(folder: str | None = None) -> None:
+    """Send what TensorFlow, coremltools and the model print to nowhere, and leave Ctrl-C to the caller's process.
+
+    Temporary files go into `folder`: those of a worker that is killed would stay behind elsewhere.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.environ.get("BISECT_CONVERT_VERBOSE") == "1":
+        os.dup2(2, 1)
+    else:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os.close(null)
+    if folder is not None:
+        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(dir=folder)
+
+
+def _watch(running: dict[Path, Any]) -> None:
+    """Cancel each task whose worker has left with exit status 0: the pool waits for such a one until time is up."""
+    while True:
+        time.sleep(_POLL)
+        for mark, future in list(running.items()):
+            with contextlib.suppress(OSError, ValueError):
+                process = int(mark.read_text())
+                try:
+                    os.kill(process, 0)
+                except ProcessLookupError:
+                    time.sleep(_POLL)  # for the pool to notice a death of another kind by itself
+                    future.cancel()
+
+
+def _settle(number: int, future: Any, *, mark: Path, running: dict[Path, Any], out: Any, lock: threading.Lock) -> None:
+    """Write the answer of a finished task; a worker's death is an answer too."""
+    running.pop(mark, None)
+    reached = mark.with_suffix(".stage")
+    try:
+        answer = future.result()
+    except TimeoutError:
+        answer = {"death": "timeout"}
+    except CancelledError:
+        answer = {"death": "exit 0"}
+    except ProcessExpired as error:
+        code = error.exitcode
+        name = signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
+        answer = {"death": name}
+    except Exception as error:  # a fault of ours in the worker: handed over with its traceback
+        text = getattr(error, "traceback", None) or "".join(traceback.format_exception(error))
+        answer = {"fault": str(text)}
+    if "death" in answer or "memory" in answer:
+        with contextlib.suppress(OSError, ValueError):
+            answer["reached"] = json.loads(reached.read_text())
+    for left in (mark, reached):
+        left.unlink(missing_ok=True)
+    with lock, contextlib.suppress(BrokenPipeError, ValueError):
+        out.write(json.dumps({"id": number, **answer}) + "\n")
+        out.flush()
+
+
+def _read(requests: queue.SimpleQueue[str | None]) -> None:
+    """Pass requests on until there are no more; then see to it that the end comes soon, whatever is going on."""
+    for line in sys.stdin:
+        requests.put(line)
+    requests.put(None)
+    time.sleep(2)
+    os.killpg(0, signal.SIGTERM)
+
+
+def _end(folder: Path, *_: object) -> None:
+    """Leave at once, and nothing behind: our folder, and the one where multiprocessing has its sockets."""
+    shutil.rmtree(get_temp_dir(), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve requests from standard input until it ends; then no process of ours is left."""
+    out = os.fdopen(os.dup(1), "w")
+    workers, folder = int(sys.argv[1]), Path(sys.argv[2])
+    _quiet()
+    signal.signal(signal.SIGTERM, partial(_end, folder))
+    lock = threading.Lock()
+    requests: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    CONSTS.term_timeout = 0.5  # a worker inside TensorFlow does not hear SIGTERM: it is killed half a second later
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bisect_convert.worker.preload"])
+    (folder / "tmp").mkdir()
+    pool = ProcessPool(max_workers=workers, initializer=_quiet, initargs=(str(folder / "tmp"),), context=context)
+    running: dict[Path, Any] = {}
+    threading.Thread(target=_watch, args=(running,), daemon=True).start()
+    try:
+        while (line := requests.get()) is not None:
+            request = json.loads(line)
+            mark = folder / "tmp" / f"{request['id']}.pid"
+            future = pool.schedule(work, args=({**request, "mark": str(mark)},), timeout=request.get("timeout"))
+            running[mark] = future
+            future.add_done_callback(partial(_settle, request["id"], mark=mark, running=running, out=out, lock=lock))
+    finally:
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
