@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bisect_convert.diagnose.finder import find
+    from bisect_convert.diagnose.find import find
     from bisect_convert.report.report import Report
     from bisect_convert.session.section import Section
     from bisect_convert.session.session import Session
@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 __all__ = ["Report", "Section", "Session", "__version__", "find"]
 
 _HOMES = {
-    "find": "bisect_convert.diagnose.finder",
+    "find": "bisect_convert.diagnose.find",
     "Report": "bisect_convert.report.report",
     "Section": "bisect_convert.session.section",
     "Session": "bisect_convert.session.session",

@@ -2,7 +2,7 @@
 
 import sys
 
-from bisect_convert.cli.cli import main
+from bisect_convert.cli.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

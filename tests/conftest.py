@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bisect_convert.probe.workers import Workers
+from bisect_convert.probe.client import Workers
 
 
 @pytest.fixture(scope="session")

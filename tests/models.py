@@ -16,8 +16,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert.model.model import Loaded, read_facts
-from bisect_convert.worker.read import loading
+from bisect_convert.model.loaded import Loaded, read_facts
+from bisect_convert.worker.read import opening
 
 __all__ = ["APPLICATIONS", "MODELS", "frozen", "load", "spec"]
 
@@ -47,14 +47,14 @@ def concrete(make: Callable[[], Made]) -> Any:
 
 def frozen(make: Callable[[], Made]) -> Any:
     """The model as a frozen GraphDef."""
-    from bisect_convert.worker import converter
+    from bisect_convert.worker import private_api
 
-    return converter.freeze(concrete(make))
+    return private_api.freeze(concrete(make))
 
 
 def load(make: Callable[[], Made], folder: Path) -> Loaded:
     """The model as facts in `folder`, ready to be probed."""
-    loading.freeze_and_write(concrete(make), folder, {"path": ""})
+    opening.freeze_and_write(concrete(make), folder, {"path": ""})
     return read_facts(folder)
 
 

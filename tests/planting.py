@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from bisect_convert import Report, find
 from bisect_convert.model.graph import Model, Tensor
-from bisect_convert.probe.workers import Workers
-from bisect_convert.worker import converter
+from bisect_convert.probe.client import Workers
+from bisect_convert.worker import private_api
 
 __all__ = ["KINDS", "Place", "blamed", "places", "plant", "report_on"]
 
@@ -88,7 +88,7 @@ def _into_graph(nodes: Any, tensor: str, fresh: list[Any], last: str) -> None:
 
 def _into_function(graph_def: Any, place: Place, fresh: list[Any], last: tf.Tensor) -> None:
     (function,) = (f for f in graph_def.library.function if f.signature.name == place.graph)
-    full = {flat: name for name, flat in converter.flat_names(function).items()}
+    full = {flat: name for name, flat in private_api.flat_names(function).items()}
     tensor = full.get(place.tensor.name, place.tensor.name.removesuffix(":0"))
     with_arguments = {n.name: f"{n.name}:{_output(n)}:0" for n in fresh}
     for node in function.node_def:

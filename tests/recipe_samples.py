@@ -15,8 +15,8 @@ import coremltools as ct
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert.worker import converter
-from bisect_convert.worker.rewrite.applying import rewritten
+from bisect_convert.worker import private_api
+from bisect_convert.worker.rewrite.recipes_applied import rewritten
 
 raw = tf.raw_ops
 rng = np.random.default_rng(0)
@@ -197,9 +197,9 @@ SAMPLES: dict[str, Sample] = {
 
 def convert(graph_def: Any) -> str | None:
     """Convert as a probe does; return the error, or None."""
-    converter.reset()
+    private_api.reset()
     try:
-        ct.convert(converter.FrozenGraph(graph_def), source="tensorflow", skip_model_load=True)
+        ct.convert(private_api.FrozenGraph(graph_def), source="tensorflow", skip_model_load=True)
     except Exception as error:
         return f"{type(error).__name__}: {error}"[:300]
     return None
@@ -247,7 +247,7 @@ def same(original: Any, tensors: list[str], changed: Any, feed: dict[str, Any]) 
 
 
 def main() -> None:
-    converter.install()
+    private_api.install()
     gc.collect()
     gc.freeze()
     rows = {}

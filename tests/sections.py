@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bisect_convert.model.bodies import Bodies
+from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph, Model
-from bisect_convert.model.model import Loaded
-from bisect_convert.model.slicer import Section
-from bisect_convert.model.verdict import Outcome
+from bisect_convert.model.loaded import Loaded
+from bisect_convert.model.outcome import Outcome
+from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
-from bisect_convert.probe.workers import Workers
 
 __all__ = ["KINDS", "Drawn", "draw", "probe_some", "take_out"]
 

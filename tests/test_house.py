@@ -27,7 +27,7 @@ each_module = pytest.mark.parametrize("module", MODULES)
 
 @pytest.mark.parametrize(
     "what",
-    ["bisect_convert", "bisect_convert.cli.cli", "bisect_convert.diagnose.finder", "bisect_convert.session.session"],
+    ["bisect_convert", "bisect_convert.cli.command", "bisect_convert.diagnose.find", "bisect_convert.session.session"],
 )
 def test_importing_it_imports_neither_tensorflow_nor_coremltools(what: str) -> None:
     code = f"import sys, {what}; print(sorted({HEAVY!r} & set(sys.modules)))"

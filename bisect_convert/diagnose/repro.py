@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from bisect_convert.arguments.code import argument_code, step_code
+from bisect_convert.arguments.as_code import argument_code, step_code
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.report import Finding, finding_to_json
 from bisect_convert.search.hunt import Found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bisect_convert.model.graph import Graph, Model, Op
-from bisect_convert.model.verdict import Frame
+from bisect_convert.model.outcome import Frame
 
 __all__ = ["Bodies", "without_scaffold"]
 

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bisect_convert.model.model import Loaded
-from bisect_convert.model.slicer import Section, Unsliceable, canonical, plan, whole
-from bisect_convert.model.verdict import Failure, Outcome, Signature, Stage, Verdict, judge
+from bisect_convert.model.cuts import Section, Unsliceable, canonical, plan, whole
+from bisect_convert.model.loaded import Loaded
+from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage, Verdict, judge
+from bisect_convert.probe.answers import Line, entry
 from bisect_convert.probe.cache import Cache
+from bisect_convert.probe.client import Workers
+from bisect_convert.probe.flakiness import Tally, died, face
 from bisect_convert.probe.limits import Limits, spare_memory
-from bisect_convert.probe.line import Line, entry
-from bisect_convert.probe.steadiness import Tally, died, face
-from bisect_convert.probe.workers import Workers
 from bisect_convert.report.report import Probe
 
 __all__ = ["Prober"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from bisect_convert.pytest_plugin.pytest_bisect import Bisecting
+    from bisect_convert.pytest_plugin.bisecting import Bisecting
     from bisect_convert.report.report import Report
 
 __all__ = ["BISECTING", "assert_converts", "pytest_addoption", "pytest_configure", "pytest_unconfigure"]
@@ -43,11 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
     bisect_convert_models = models/*
     """
     if config.getoption("bisect_convert"):
-        from bisect_convert.pytest_plugin.pytest_failures import Failures
+        from bisect_convert.pytest_plugin.failures import Failures
 
         config.pluginmanager.register(Failures(config), "bisect-convert-failures")
     if config.getoption("bisect_convert_models") or config.getini("bisect_convert_models"):
-        from bisect_convert.pytest_plugin.pytest_models import Models
+        from bisect_convert.pytest_plugin.models import Models
 
         config.pluginmanager.register(Models(config), "bisect-convert-models")
 
@@ -70,7 +70,7 @@ def assert_converts(request: pytest.FixtureRequest) -> Callable[..., Report]:
 
     def check(model: Any, **convert_kwargs: Any) -> Report:
         __tracebackhide__ = True
-        from bisect_convert.pytest_plugin.pytest_bisect import bisecting
+        from bisect_convert.pytest_plugin.bisecting import bisecting
 
         return bisecting(request.config).check(request.node, model, convert_kwargs)
 

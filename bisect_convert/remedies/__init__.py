@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect_convert.probe.prober import Prober
 from bisect_convert.remedies.advice import advice
-from bisect_convert.remedies.arguments import argument_remedies
+from bisect_convert.remedies.corrected_calls import argument_remedies
 from bisect_convert.remedies.options import option_remedies
 from bisect_convert.remedies.pipeline import pipeline_remedies
 from bisect_convert.remedies.rewrites import rewrite_remedies

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bisect_convert.explain.explain import unsupported
-from bisect_convert.explain.flow import BRANCHES, LOOPS
+from bisect_convert.explain.control_flow import BRANCHES, LOOPS
+from bisect_convert.explain.why import unsupported
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.report import Finding, Remedy
 from bisect_convert.search.hunt import Found

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bisect_convert.arguments.code import argument_code, input_code
-from bisect_convert.explain.explain import unsupported
+from bisect_convert.arguments.as_code import argument_code, input_code
+from bisect_convert.explain.why import unsupported
+from bisect_convert.model.cuts import Section, whole
 from bisect_convert.model.graph import Graph
-from bisect_convert.model.slicer import Section, whole
-from bisect_convert.model.upstream import open_axes, size_source, unknown_sizes
-from bisect_convert.model.verdict import Stage
+from bisect_convert.model.origins import open_axes, size_source, unknown_sizes
+from bisect_convert.model.outcome import Stage
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.report import Finding, Remedy
 from bisect_convert.search.hunt import Found

@@ -8,7 +8,7 @@ from typing import Any
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.report import Finding, Remedy
 from bisect_convert.search.hunt import Found
-from bisect_convert.search.passes import pipeline_of
+from bisect_convert.search.pass_bisection import pipeline_of
 
 __all__ = ["pipeline_remedies"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect_convert.explain.explain import unsupported
-from bisect_convert.explain.flow import BRANCHES, LOOPS
+from bisect_convert.explain.control_flow import BRANCHES, LOOPS
+from bisect_convert.explain.why import unsupported
 from bisect_convert.probe.prober import Prober
 from bisect_convert.recipes import UNFIT, Recipe, recipes_of
 from bisect_convert.report.report import Culprit, Finding, Remedy

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect_convert.arguments.code import step_code
-from bisect_convert.arguments.options import step_of
-from bisect_convert.model.verdict import Stage
+from bisect_convert.arguments.as_code import step_code
+from bisect_convert.arguments.packing import step_of
+from bisect_convert.model.outcome import Stage
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.report import Remedy
 from bisect_convert.search.hunt import Found

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bisect_convert.model.bodies import Bodies
-from bisect_convert.model.slicer import Section
-from bisect_convert.model.upstream import sliced_open
-from bisect_convert.model.verdict import Failure, Stage, Verdict
+from bisect_convert.model.cuts import Section
+from bisect_convert.model.origins import sliced_open
+from bisect_convert.model.outcome import Failure, Stage, Verdict
 from bisect_convert.probe.prober import Prober
+from bisect_convert.search.bisection import Minimum, first_failing, minimise
+from bisect_convert.search.high_ranks import rank_regions
 from bisect_convert.search.locate import Cause, Locator
-from bisect_convert.search.ranks import rank_regions
-from bisect_convert.search.search import Minimum, first_failing, minimise
 
 __all__ = ["MOST_CULPRITS", "Descent"]
 

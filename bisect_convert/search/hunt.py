@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bisect_convert.model.bodies import without_scaffold
+from bisect_convert.model.cuts import Section, Unsliceable, canonical, feedable, plan, whole
 from bisect_convert.model.graph import Graph
-from bisect_convert.model.slicer import Section, Unsliceable, canonical, feedable, plan, whole
-from bisect_convert.model.verdict import Failure, Outcome, Signature, Stage, Verdict
+from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage, Verdict
+from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
-from bisect_convert.probe.steadiness import died
-from bisect_convert.search.calls import fault
-from bisect_convert.search.control import FICKLE, Control
+from bisect_convert.search.controls import FICKLE, Control
 from bisect_convert.search.descend import MOST_CULPRITS, Descent
+from bisect_convert.search.faulty_arguments import fault
 from bisect_convert.search.locate import Cause
 
 __all__ = ["Found", "Hunt"]

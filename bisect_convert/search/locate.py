@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bisect_convert.model.bodies import Bodies
+from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph
-from bisect_convert.model.slicer import Section
-from bisect_convert.model.verdict import Failure, Signature, Stage, Verdict
+from bisect_convert.model.outcome import Failure, Signature, Stage, Verdict
 from bisect_convert.probe.prober import Prober
-from bisect_convert.search.search import first_failing, minimise
+from bisect_convert.search.bisection import first_failing, minimise
 
 __all__ = ["MOST_QUESTIONS", "Ask", "Cause", "Locator"]
 

@@ -12,7 +12,7 @@ from html import escape
 from bisect_convert.report.report import Probe
 from bisect_convert.session.reasons import why
 from bisect_convert.session.section import Section
-from bisect_convert.session.stepping import Asked, Question
+from bisect_convert.session.stepper import Asked, Question
 
 __all__ = ["Journal", "Step", "progress_bar"]
 

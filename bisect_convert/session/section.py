@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert.errors import UsageError
-from bisect_convert.model import slicer
+from bisect_convert.model import cuts
 from bisect_convert.model.graph import Graph, Tensor
-from bisect_convert.model.verdict import Outcome
+from bisect_convert.model.outcome import Outcome
 from bisect_convert.report.report import TensorFact, Witness
-from bisect_convert.session.desk import Desk
+from bisect_convert.session.workspace import Desk
 
 __all__ = ["Drawing", "Section"]
 
@@ -74,7 +74,7 @@ class Section:
     """(graph, op) taken out of the bodies below: a witness that was shrunk in place has some."""
 
     @classmethod
-    def of(cls, desk: Desk, cut: slicer.Section) -> Section:
+    def of(cls, desk: Desk, cut: cuts.Section) -> Section:
         """Return exactly the section that the search knows: nothing is added to it when it is converted."""
         return cls(desk, cut.ops, cut.graph, desk.graph(cut.graph).atoms - cut.ops, cut.removed)
 
@@ -198,13 +198,13 @@ class Section:
         return Drawing("\n".join(lines(picture)), svg_of(picture, "a section of the model"))
 
     @property
-    def cut(self) -> slicer.Section:
+    def cut(self) -> cuts.Section:
         """The closed section as the search knows it.
 
         >>> s.ops("act/Erfc").cut.ops
         frozenset({'act/Erfc'})
         """
-        return slicer.Section(self.graph, self.closed.ops, self.removed)
+        return cuts.Section(self.graph, self.closed.ops, self.removed)
 
     @cached_property
     def _graph(self) -> Graph:

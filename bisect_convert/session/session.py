@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from bisect_convert.arguments.options import pack
-from bisect_convert.diagnose.finder import with_repro
-from bisect_convert.diagnose.run import Run
+from bisect_convert.arguments.packing import pack
+from bisect_convert.diagnose.diagnosis import Run
+from bisect_convert.diagnose.find import with_repro
 from bisect_convert.errors import UsageError
 from bisect_convert.model.graph import Model
-from bisect_convert.model.model import Loaded
+from bisect_convert.model.loaded import Loaded
 from bisect_convert.probe.cache import folder_of, opened
-from bisect_convert.probe.lent import Lent
+from bisect_convert.probe.client import Workers
+from bisect_convert.probe.executors import Lent
 from bisect_convert.probe.prober import Prober
-from bisect_convert.probe.workers import Workers
-from bisect_convert.session.desk import Desk, annotated
 from bisect_convert.session.journal import Journal, Step, progress_bar
+from bisect_convert.session.minimise import shrink
 from bisect_convert.session.section import Section
-from bisect_convert.session.shrinking import shrink
-from bisect_convert.session.stepping import Walk
+from bisect_convert.session.stepper import Walk
+from bisect_convert.session.workspace import Desk, annotated
 
 if TYPE_CHECKING:
     from bisect_convert.report.report import Finding, Report

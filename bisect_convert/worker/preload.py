@@ -36,16 +36,13 @@ def _prepare() -> None:
     for name, least in _LEAST.items():
         _found[name] = _version(name, least)
     try:
-        from bisect_convert.worker import (
-            convert,  # noqa: F401
-            converter,
-        )
-        from bisect_convert.worker.read import loading  # noqa: F401
+        from bisect_convert.worker import conversion, private_api  # noqa: F401
+        from bisect_convert.worker.read import opening  # noqa: F401
     except ImportError as error:
         raise EnvironmentError_(f"coremltools and tensorflow do not fit together: {error}; {_remedy()}") from error
     _found["converter"] = _fingerprint()
-    converter.check()
-    converter.install()
+    private_api.check()
+    private_api.install()
     if os.environ.get("BISECT_CONVERT_VERBOSE") != "1":
         logging.getLogger("coremltools").setLevel(logging.CRITICAL)
     gc.collect()

@@ -58,31 +58,31 @@ def _do(request: dict[str, Any]) -> dict[str, Any]:
     if request["do"] == "ready":
         return preload.versions()
     if request["do"] == "check":
-        from bisect_convert.arguments import options
+        from bisect_convert.arguments import packing
 
-        options.unpack(request["options"])
+        packing.unpack(request["options"])
         return {}
     if request["do"] == "passes":
-        from bisect_convert.arguments import options
+        from bisect_convert.arguments import packing
 
-        return {"pipeline": options.default_pipeline()}
+        return {"pipeline": packing.default_pipeline()}
     if request["do"] == "load":
-        from bisect_convert.worker.read import loading
+        from bisect_convert.worker.read import opening
 
-        return loading.read_model(request["path"], Path(request["folder"]), request)
+        return opening.read_model(request["path"], Path(request["folder"]), request)
     if request["do"] in {"run", "save"}:
-        from bisect_convert.worker import running
+        from bisect_convert.worker import execution
 
-        return running.run(request) if request["do"] == "run" else running.save(request)
-    from bisect_convert.worker import convert
+        return execution.run(request) if request["do"] == "run" else execution.save(request)
+    from bisect_convert.worker import conversion
 
     preload.versions()
     try:
         if request["do"] == "carve":
-            return {"carved": convert.write_section(request)}
+            return {"carved": conversion.write_section(request)}
         if request["do"] == "compare":
-            return convert.compare_section(request)
-        return {"outcome": convert.probe(request)}
+            return conversion.compare_section(request)
+        return {"outcome": conversion.probe(request)}
     finally:
         if (
             "mark" in request

@@ -11,8 +11,8 @@ from types import FrameType
 
 import coremltools as ct
 
-from bisect_convert.model.verdict import ARGUMENTS, Failure, Frame, Signature, Stage, scrub
-from bisect_convert.worker.converter import PASS_REGISTRY, AbstractGraphPass, PassPipeline, TFConverter, convert_utils
+from bisect_convert.model.outcome import ARGUMENTS, Failure, Frame, Signature, Stage, scrub
+from bisect_convert.worker.private_api import PASS_REGISTRY, AbstractGraphPass, PassPipeline, TFConverter, convert_utils
 
 __all__ = ["classify", "failure_of"]
 

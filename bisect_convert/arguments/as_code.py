@@ -1,0 +1,88 @@
+"""Packed options of `ct.convert` (see `options`) as the Python code that gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bisect_convert.arguments.packing import step_of
+
+__all__ = ["argument_code", "arguments_code", "input_code", "step_code"]
+
+_STEPS = {
+    "linear8": ("linear_quantize_weights", 'OpLinearQuantizerConfig(mode="linear_symmetric")'),
+    "palettize4": ("palettize_weights", 'OpPalettizerConfig(mode="kmeans", nbits=4)'),
+    "prune": ("prune_weights", "OpMagnitudePrunerConfig(target_sparsity=0.5)"),
+}
+
+
+def step_code(wanted: Any) -> str:
+    """Return the lines that do the step of a packed `optimize` to a `model`."""
+    step, left_out = step_of(wanted)
+    function, config = _STEPS[step]
+    names = f"    op_name_configs={dict.fromkeys(left_out)!r},\n" if left_out else ""
+    return (
+        "import coremltools.optimize.coreml as cto\n\n"
+        f"config = cto.OptimizationConfig(\n    global_config=cto.{config},\n{names})\n"
+        f"model = cto.{function}(model, config)\n"
+    )
+
+
+def arguments_code(packed: Mapping[str, Any]) -> str:
+    """Return `name=value, ...` for all of them; what cannot be written down as one (an op selector) is left out."""
+    parts = [f"{name}={code}" for name, value in packed.items() if (code := argument_code(name, value)) is not None]
+    return ", ".join(parts)
+
+
+def argument_code(name: str, value: Any) -> str | None:
+    """Return the code of one argument's value, or None where it cannot be written down."""
+    if name in ("inputs", "outputs"):
+        return f"[{', '.join(input_code(v) for v in value)}]"
+    if name == "minimum_deployment_target":
+        return f"ct.target.{value}"
+    if name == "optimize":
+        return None
+    if name == "compute_precision":
+        return None if isinstance(value, dict) else f"ct.precision.{value}"
+    if name == "classifier_config":
+        return f"ct.ClassifierConfig({_keywords(value)})"
+    if name == "pass_pipeline":
+        return f"ct.PassPipeline({value['passes']!r}, {value['name']!r})"
+    return repr(value)
+
+
+def _keywords(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k}={v!r}" for k, v in values.items() if v is not None)
+
+
+def input_code(feature: Mapping[str, Any]) -> str:
+    """Return the code of a TensorType, an ImageType or a name."""
+    if feature["kind"] == "name":
+        return repr(feature["name"])
+    parts = [f"name={feature['name']!r}"] if feature.get("name") else []
+    if "enumerated" in feature:
+        parts.append(f"shape=ct.EnumeratedShapes({feature['enumerated']!r}, {feature.get('default')!r})")
+    elif "shape" in feature:
+        sizes = [_size(d) for d in feature["shape"]]
+        parts.append(f"shape=({', '.join(sizes)}{',' * (len(sizes) == 1)})")
+    if feature["kind"] == "ImageType":
+        parts += [f"{k}={feature[k]!r}" for k in ("scale", "bias") if k in feature]
+        parts += [f"{k}=True" for k in ("channel_first", "grayscale_use_uint8") if feature.get(k)]
+        if feature.get("color_layout"):
+            parts.append(f"color_layout=ct.colorlayout.{feature['color_layout']}")
+    elif "dtype" in feature:
+        parts.append(f"dtype={_NUMPY.get(feature['dtype'], repr(feature['dtype']))}")
+    return f"ct.{feature['kind']}({', '.join(parts)})"
+
+
+_NUMPY = {"fp32": "np.float32", "fp16": "np.float16", "int32": "np.int32"}
+
+
+def _size(dimension: Any) -> str:
+    if isinstance(dimension, int):
+        return str(dimension)
+    symbol = f", symbol={dimension['symbol']!r}" if dimension.get("symbol") else ""
+    if "range" not in dimension:
+        return f"ct.RangeDim({symbol.removeprefix(', ')})"
+    low, high, default = dimension["range"]
+    return f"ct.RangeDim({low}, {high}, {default}{symbol})"

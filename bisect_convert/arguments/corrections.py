@@ -1,0 +1,180 @@
+"""Arguments of `ct.convert` put right: for each that may be at fault, what to give in its place, the likeliest first."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bisect_convert.arguments import input_corrections
+from bisect_convert.arguments.likely_shapes import likely_shapes
+from bisect_convert.model.graph import Graph
+
+__all__ = ["UNSHAPED", "Call", "Mend", "changed", "disagrees", "mends"]
+
+#: What coremltools says where neither the model nor the call gives the rank of an input, which it names.
+UNSHAPED = re.compile(r"Unable to determine the shape of input: (\S+?)\. ")
+#: Sizes that networks which halve their input some times can take are multiples of these.
+_UNITS = (8, 32)
+_WHOLE = frozenset({"ClassifierConfig", "TensorType"})
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the caller gave and what the model declares; `keys` maps the signature's names of results to op names.
+
+    `refused`: TensorFlow itself finds that the model cannot work on the given shapes.
+    """
+
+    given: Mapping[str, Any]
+    graph: Graph
+    inputs: tuple[Mapping[str, Any], ...] = ()
+    keys: Mapping[str, str] | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class Mend:
+    """Arguments to give in place of the caller's; one that is None is left out."""
+
+    summary: str
+    changes: Mapping[str, Any]
+
+
+def changed(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments with the changes made."""
+    return {k: v for k, v in {**given, **changes}.items() if v is not None}
+
+
+def mends(argument: str, call: Call, message: str) -> list[Mend]:
+    """Return what to give in place of the argument, other than what was given; leaving it out comes last."""
+    found = list(_MENDS.get(argument, _none)(call, message))
+    if argument in call.given:
+        found.append(Mend(f"leave the argument `{argument}` out", {argument: None}))
+    kept = [m for m in found if changed(call.given, m.changes) != call.given]
+    return [m for i, m in enumerate(kept) if m.changes not in [k.changes for k in kept[:i]]]
+
+
+def disagrees(call: Call) -> bool:
+    """Return whether the argument `inputs` contradicts what the model declares: a name, a kind of number, a size."""
+    given = [dict(i) for i in call.given.get("inputs") or ()]
+    if len(given) == len(call.inputs) == 1 and given[0].get("name") is None:
+        given[0]["name"] = call.inputs[0]["name"]
+    return call.refused or input_corrections.corrected(given, call.inputs) != given
+
+
+def _none(call: Call, message: str) -> Iterator[Mend]:
+    yield from ()
+
+
+def _inputs(call: Call, message: str) -> Iterator[Mend]:
+    given = list(call.given.get("inputs") or ())
+    if (match := UNSHAPED.search(message)) is not None:
+        yield from _unshaped(match.group(1), given, call)
+        return
+    if "infinite upper_bound" in message:
+        yield Mend("give each range of sizes an end, here 2048", {"inputs": input_corrections.ended(given)})
+    if any(i.get("dtype") == "fp16" for i in given):
+        yield Mend("take the target iOS16, the first with float16 inputs", {"minimum_deployment_target": "iOS16"})
+        plain = [{**i, "dtype": "fp32"} if i.get("dtype") == "fp16" else i for i in given]
+        yield Mend("take float32 inputs", {"inputs": plain})
+    if sum("enumerated" in i for i in given) > 1:
+        summary = "take the target iOS18, the first with several inputs of enumerated shapes"
+        yield Mend(summary, {"minimum_deployment_target": "iOS18"})
+    right = input_corrections.corrected(given, call.inputs) or given
+    if right != given:
+        yield Mend(input_corrections.described(given, right, call.inputs), {"inputs": right})
+    elif call.refused:
+        for unit in _UNITS:
+            sizes = input_corrections.rounded(input_corrections.fixed(right, call.inputs), call.inputs, unit)
+            yield Mend(f"give sizes that are multiples of {unit}", {"inputs": sizes})
+    if any(i.get("kind") == "ImageType" for i in given):
+        summary = "say of the image what its shape has: its colours, where its channels are, one scale for all"
+        yield Mend(summary, {"inputs": input_corrections.images(right, call.inputs)})
+        yield Mend("take a TensorType in place of the ImageType", {"inputs": input_corrections.as_tensors(right)})
+    yield Mend("give each input one fixed shape", {"inputs": input_corrections.fixed(right, call.inputs)})
+
+
+def _unshaped(name: str, given: list[Mapping[str, Any]], call: Call) -> Iterator[Mend]:
+    others = [i for i in given if i.get("name") != name]
+    for shape in likely_shapes(call.graph, name):
+        spec = {"kind": "TensorType", "name": name, "shape": shape, "static": shape}
+        words = "x".join(map(str, shape))
+        yield Mend(f"say the shape of the input `{name}`, such as {words}", {"inputs": [*others, spec]})
+
+
+def _outputs(call: Call, message: str) -> Iterator[Mend]:
+    given = list(call.given.get("outputs") or ())
+    named = [{**o, "name": _output(o["name"], call)} if o.get("name") else o for o in given]
+    if named != given:
+        yield Mend("name the outputs as the frozen graph does", {"outputs": named})
+    if any(o.get("dtype") == "fp16" for o in given):
+        yield Mend("take the target iOS16, the first with float16 outputs", {"minimum_deployment_target": "iOS16"})
+        plain = [{**o, "dtype": "fp32"} if o.get("dtype") == "fp16" else o for o in named]
+        yield Mend("take float32 outputs", {"outputs": plain})
+    if any(o.get("kind") == "ImageType" for o in given):
+        summary = "take a TensorType in place of the ImageType"
+        yield Mend(summary, {"outputs": [{"kind": "TensorType", "name": o.get("name")} for o in named]})
+
+
+def _output(name: str, call: Call) -> str:
+    """The op that is likeliest meant by the name of an output."""
+    plain = name.split(":")[0]
+    results = [r.rpartition(":")[0] for r in call.graph.results]
+    if plain in call.graph.ops:
+        return plain
+    if plain in (call.keys or {}):
+        return (call.keys or {})[plain]
+    ends = [n for n in call.graph.ops if n.endswith(f"/{plain}")]
+    similar = difflib.get_close_matches(plain, [*results, *call.graph.ops], 1)
+    return next(iter([*ends, *(results if len(results) == 1 else []), *similar, *results]), name)
+
+
+def _classifier(call: Call, message: str) -> Iterator[Mend]:
+    config = call.given["classifier_config"]
+    results = [call.graph.tensors[r] for r in call.graph.results if r in call.graph.tensors]
+    wanted = config.get("predicted_probabilities_output")
+    if wanted and results:
+        meant = _output(wanted, call)
+        yield _config(call, f"say `{meant}` for the output of probabilities", predicted_probabilities_output=meant)
+        yield _config(call, "do not name the output of probabilities", predicted_probabilities_output=None)
+    for result in results:
+        count, labels = (result.shape or (None,))[-1], config.get("class_labels")
+        if count and isinstance(labels, list) and len(labels) != count:
+            made = [*labels, *(f"class_{i}" for i in range(len(labels), count))][:count]
+            yield _config(
+                call, f"give {count} labels, one for each class that the model tells apart", class_labels=made
+            )
+
+
+def _config(call: Call, summary: str, **changes: Any) -> Mend:
+    return Mend(summary, {"classifier_config": {**call.given["classifier_config"], **changes}})
+
+
+def _precision(call: Call, message: str) -> Iterator[Mend]:
+    if isinstance(call.given["compute_precision"], dict):
+        yield Mend("let all ops compute in float16, without a selector", {"compute_precision": "FLOAT16"})
+
+
+def _target(call: Call, message: str) -> Iterator[Mend]:
+    if call.given.get("convert_to") == "neuralnetwork":
+        yield Mend("take the format mlprogram", {"convert_to": "mlprogram"})
+    elif call.given.get("convert_to") in (None, "mlprogram"):
+        yield Mend("take iOS15, the lowest target for an mlprogram", {"minimum_deployment_target": "iOS15"})
+
+
+def _format(call: Call, message: str) -> Iterator[Mend]:
+    if call.given.get("convert_to") not in ("neuralnetwork", "milinternal"):
+        return
+    yield Mend("take the format mlprogram", {"convert_to": "mlprogram"})
+    if call.given.get("minimum_deployment_target") in ("iOS13", "iOS14"):
+        both = {"convert_to": "mlprogram", "minimum_deployment_target": "iOS15"}
+        yield Mend("take the format mlprogram, and iOS15, the lowest target for it", both)
+
+
+_MENDS = {
+    "inputs": _inputs, "outputs": _outputs, "classifier_config": _classifier, "compute_precision": _precision,
+    "minimum_deployment_target": _target, "convert_to": _format,
+}  # fmt: skip

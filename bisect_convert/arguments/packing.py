@@ -1,0 +1,300 @@
+"""The keyword arguments of `ct.convert` as plain data, so that they travel to workers and into reports.
+
+`pack` turns the caller's objects into JSON data (known kinds by their fields; only a user-written op selector goes as
+cloudpickle, between our own processes); `unpack` makes fresh objects for each probe, since coremltools changes them.
+Neither imports coremltools before it is needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bisect_convert.arguments import custom_ops
+from bisect_convert.errors import UsageError
+
+#: Symbols that coremltools has named itself; given by hand they would clash with those it makes later.
+_MADE_UP = re.compile(r"is\d+")
+
+__all__ = ["KNOWN", "STEPS", "default_pipeline", "pack", "shown", "step_of", "unpack"]
+
+KNOWN = frozenset({
+    "inputs", "outputs", "minimum_deployment_target", "compute_precision", "convert_to", "classifier_config",
+    "pass_pipeline", "compute_units", "skip_model_load", "source", "package_dir", "debug", "states",
+})  # fmt: skip
+
+
+#: What may follow a conversion: the argument `optimize`, which is ours and travels with those of `ct.convert`.
+STEPS = ("linear8", "palettize4", "prune")
+
+
+def pack(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON data for the keyword arguments of `ct.convert`; raises UsageError for one it does not have.
+
+    `conversions` are those that the caller has registered with coremltools.
+    """
+    if unknown := sorted(set(kwargs) - KNOWN - {"optimize"}):
+        raise UsageError(f"coremltools.convert has no argument {unknown[0]!r}; it has: {', '.join(sorted(KNOWN))}")
+    packed: dict[str, Any] = {}
+    for key, value in kwargs.items():
+        if value is None or key in {"source", "skip_model_load", "package_dir", "debug", "states", "compute_units"}:
+            continue
+        packed[key] = _PACKERS.get(key, _plain)(value)
+    own = custom_ops.registered()
+    return {**packed, "conversions": own} if own else packed
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _step(value: Any) -> str:
+    if value not in STEPS:
+        raise UsageError(f"optimize has no value {value!r}; it has: {', '.join(STEPS)}")
+    return str(value)
+
+
+def step_of(packed: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the step of a packed `optimize`, and the names of the MIL ops whose weights it leaves as they are."""
+    return (packed, ()) if isinstance(packed, str) else (packed["step"], tuple(packed["without"]))
+
+
+def _enum(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if not hasattr(value, "name"):
+        raise UsageError(f"minimum_deployment_target must be a member of coremltools.target, not {value!r}")
+    return str(value.name)
+
+
+def _precision(value: Any) -> Any:
+    if hasattr(value, "op_selector"):
+        import cloudpickle
+
+        return {"op_selector": base64.b64encode(cloudpickle.dumps(value.op_selector)).decode()}
+    return value if isinstance(value, str) else str(value.name)
+
+
+def _pipeline(value: Any) -> dict[str, Any]:
+    options = {
+        name: [[o.option_name, _pass_option(o.option_val)] for o in found]
+        for name, found in getattr(value, "_pass_options", {}).items()
+        if found
+    }
+    return {"name": str(value), "passes": list(value.passes), "options": options}
+
+
+def _pass_option(value: Any) -> Any:
+    """The value as it is where JSON has it; else pickled, as a configuration of a compression is."""
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    import cloudpickle
+
+    return {"pickled": base64.b64encode(cloudpickle.dumps(value)).decode()}
+
+
+def default_pipeline() -> dict[str, Any]:
+    """Return the pipeline that `ct.convert` takes where it is given none, packed; casts go where they do not apply."""
+    import coremltools as ct
+
+    return _pipeline(ct.PassPipeline.DEFAULT)
+
+
+def _classifier(value: Any) -> dict[str, Any]:
+    return {
+        "class_labels": value.class_labels,
+        "predicted_feature_name": value.predicted_feature_name,
+        "predicted_probabilities_output": value.predicted_probabilities_output,
+    }
+
+
+def _features(values: Any) -> list[dict[str, Any]]:
+    if not isinstance(values, (list, tuple)):
+        raise UsageError("inputs and outputs must be lists of TensorType or ImageType")
+    return [_feature(v) for v in values]
+
+
+def _feature(value: Any) -> dict[str, Any]:
+    if isinstance(value, (str, dict)):
+        return {"kind": "name", "name": value} if isinstance(value, str) else value
+    data: dict[str, Any] = {"kind": type(value).__name__, "name": value.name}
+    if value.shape is not None:
+        shapes = getattr(value.shape, "shapes", None)
+        if shapes is not None:
+            data["enumerated"] = [[int(d) for d in s.shape] for s in shapes]
+            data["default"] = [int(d) for d in value.shape.default]
+            data["static"] = _static([list(s) for s in data["enumerated"]])
+        else:
+            data["shape"] = [_dimension(d) for d in value.shape.shape]
+            data["static"] = [d if isinstance(d, int) else None for d in data["shape"]]
+    if type(value).__name__ == "ImageType":
+        layout = value.color_layout
+        data |= {
+            "scale": value.scale, "bias": value.bias, "channel_first": value.channel_first,
+            "grayscale_use_uint8": value.grayscale_use_uint8, "color_layout": getattr(layout, "name", layout),
+        }  # fmt: skip
+    elif value.dtype is not None:
+        data["dtype"] = _dtype_word(value.dtype)
+    if getattr(value, "default_value", None) is not None:
+        data["default_value"] = value.default_value.tolist()
+    return data
+
+
+def _static(shapes: list[list[int]]) -> list[int | None]:
+    return [sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True)]
+
+
+def _dimension(d: Any) -> Any:
+    if hasattr(d, "lower_bound"):
+        return {"range": [int(d.lower_bound), int(d.upper_bound), int(d.default)], "symbol": str(d.symbol)}
+    try:
+        return int(d)
+    except TypeError:
+        return {"symbol": str(d)}
+
+
+def _dtype_word(dtype: Any) -> str:
+    from coremltools.converters.mil.mil import types
+
+    return str(types.builtin_to_string(dtype))
+
+
+_PACKERS = {
+    "inputs": _features,
+    "outputs": _features,
+    "minimum_deployment_target": _enum,
+    "compute_precision": _precision,
+    "classifier_config": _classifier,
+    "pass_pipeline": _pipeline,
+    "optimize": _step,
+}
+
+
+def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fresh keyword arguments for `ct.convert`; raises UsageError for a value it does not know.
+
+    `optimize` and `conversions` are not among them: they are for `optimizing` and `conversions`.
+    """
+    import coremltools as ct
+
+    made: dict[str, Any] = {}
+    ranges: dict[str, Any] = {}
+    for key, value in packed.items():
+        if key in {"inputs", "outputs"}:
+            made[key] = [_make_feature(ct, v, ranges) for v in value]
+        elif key == "minimum_deployment_target":
+            made[key] = _member(ct.target, value, key)
+        elif key == "compute_precision":
+            made[key] = _make_precision(ct, value)
+        elif key == "classifier_config":
+            made[key] = ct.ClassifierConfig(**value)
+        elif key == "pass_pipeline":
+            made[key] = _make_pipeline(ct, value)
+        elif key not in ("optimize", "conversions"):
+            made[key] = value
+    return made
+
+
+def _member(space: Any, name: str, argument: str) -> Any:
+    for known, member in space.__members__.items():
+        if known.lower() == name.lower():
+            return member
+    raise UsageError(f"{argument} has no value {name!r}; it has: {', '.join(space.__members__)}")
+
+
+def _make_precision(ct: Any, value: Any) -> Any:
+    if isinstance(value, dict):
+        import cloudpickle
+
+        selector = cloudpickle.loads(base64.b64decode(value["op_selector"]))
+        return ct.transform.FP16ComputePrecision(op_selector=selector)
+    return _member(ct.precision, value, "compute_precision")
+
+
+def _make_pipeline(ct: Any, value: Mapping[str, Any]) -> Any:
+    pipeline = ct.PassPipeline(list(value["passes"]), value["name"])
+    for name, found in value["options"].items():
+        pipeline.set_options(name, {k: _unpickled(v) for k, v in found}, override=True)
+    return pipeline
+
+
+def _unpickled(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    import cloudpickle
+
+    return cloudpickle.loads(base64.b64decode(value["pickled"]))
+
+
+def _make_feature(ct: Any, data: Mapping[str, Any], ranges: dict[str, Any]) -> Any:
+    if data["kind"] == "name":
+        return data["name"]
+    kwargs: dict[str, Any] = {"name": data.get("name")}
+    if "enumerated" in data:
+        kwargs["shape"] = ct.EnumeratedShapes(data["enumerated"], data.get("default"))
+    elif "shape" in data:
+        kwargs["shape"] = ct.Shape([_make_dimension(ct, d, ranges) for d in data["shape"]])
+    if data["kind"] == "ImageType":
+        kwargs |= {k: data[k] for k in ("scale", "bias", "channel_first", "grayscale_use_uint8") if k in data}
+        layout = data.get("color_layout")
+        kwargs["color_layout"] = getattr(ct.colorlayout, layout) if layout else ct.colorlayout.RGB
+        return ct.ImageType(**kwargs)
+    if "dtype" in data:
+        from coremltools.converters.mil.mil import types
+
+        kwargs["dtype"] = types.string_to_builtin(data["dtype"])
+        if "default_value" in data:
+            import numpy as np
+
+            kwargs["default_value"] = np.array(data["default_value"], types.nptype_from_builtin(kwargs["dtype"]))
+    return ct.TensorType(**kwargs)
+
+
+def _make_dimension(ct: Any, d: Any, ranges: dict[str, Any]) -> Any:
+    """A size, or the one RangeDim that stands for all dimensions of the same symbol."""
+    if not isinstance(d, dict):
+        return d
+    name = d.get("symbol", "")
+    if name in ranges:
+        return ranges[name]
+    named = {"symbol": name} if name and not _MADE_UP.fullmatch(name) else {}
+    made = ct.RangeDim(*d.get("range", ()), **named)
+    if name:
+        ranges[name] = made
+    return made
+
+
+def shown(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return packed options as reports show them: inputs and outputs as NAME:SHAPE:DTYPE, a pipeline by its name."""
+    words = dict(packed)
+    if "pass_pipeline" in words:
+        words["pass_pipeline"] = words["pass_pipeline"]["name"]
+    if "conversions" in words:
+        words["conversions"] = list(words["conversions"])
+    for key in {"inputs", "outputs"} & words.keys():
+        words[key] = [_spelt(feature) for feature in words[key]]
+    return words
+
+
+def _spelt(feature: Mapping[str, Any]) -> str:
+    parts = [str(feature.get("name") or "")]
+    if "enumerated" in feature:
+        parts.append("|".join("x".join(str(d) for d in shape) for shape in feature["enumerated"]))
+    elif "shape" in feature:
+        parts.append("x".join(_spelt_dimension(d) for d in feature["shape"]))
+    if feature["kind"] not in {"TensorType", "name"}:
+        parts.append(str(feature["kind"]))
+    if "dtype" in feature:
+        parts.append(str(feature["dtype"]).replace("fp", "float"))
+    return ":".join(parts)
+
+
+def _spelt_dimension(d: Any) -> str:
+    if not isinstance(d, dict):
+        return str(d)
+    if "range" not in d:
+        return str(d["symbol"])
+    low, high, _ = d["range"]
+    return f"{low}..{high if high > 0 else ''}"

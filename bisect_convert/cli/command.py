@@ -1,0 +1,160 @@
+"""The command: arguments in, a report on standard output, an exit status. Imports nothing heavy before it must."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bisect_convert.cli import output_folder
+from bisect_convert.cli.options import packed_options, parse
+from bisect_convert.errors import BisectConvertError, Stopped
+from bisect_convert.model.files import check_path
+
+if TYPE_CHECKING:
+    from bisect_convert.report.report import Probe, Report
+
+__all__ = ["main"]
+
+_BAD, _INCONCLUSIVE = 2, 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0 converts, 1 findings, 2 bad usage or model, 3 inconclusive."""
+    arguments = parse(argv)
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        _say("stopped while the model was being loaded: nothing is known yet")
+        return _INCONCLUSIVE
+    except BisectConvertError as error:
+        return _fail(str(error))
+    except BrokenPipeError:  # whoever read the report has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _INCONCLUSIVE
+    except OSError as error:
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except Exception as error:  # ours to mend; the status of findings must not stand for it
+        if arguments.verbose:
+            raise
+        return _fail(f"a fault of bisect-convert itself ({type(error).__name__}: {error}); --verbose shows where")
+
+
+def _stop(number: int, frame: Any) -> None:
+    """Stop once: a second signal must not keep what is known from being printed, nor processes from being ended."""
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    raise _Signalled
+
+
+class _Signalled(KeyboardInterrupt):
+    """Not KeyboardInterrupt itself: once that has left an `exec`, Python ends by the signal although it was caught."""
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from bisect_convert.probe.client import Workers
+
+    check_path(arguments.model, arguments.signature)
+    folder = contextlib.nullcontext() if arguments.out is None else output_folder.made(arguments.out)
+    if arguments.shell or arguments.step:
+        with folder as out:
+            return _by_hand(arguments, out)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    with folder as out, Workers(arguments.jobs, verbose=arguments.verbose) as workers:
+        # The workers import tensorflow meanwhile: what we import from here on costs no time.
+        from bisect_convert.diagnose.find import Wishes, find_packed
+
+        staged = None if out is None else workers.folder / "out"
+        with _progress(arguments) as told:
+            wishes = Wishes(
+                signature=arguments.signature, first=arguments.first, slow=arguments.slow, timeout=arguments.timeout,
+                memory=arguments.memory, allow_code=arguments.allow_code, told=told, strict=True, jobs=arguments.jobs,
+                cache=_cache(arguments), out=staged,
+            )  # fmt: skip
+            try:
+                report, stopped = find_packed(arguments.model, packed_options(arguments), wishes, workers), False
+            except Stopped as stop:
+                report, stopped = stop.report, True
+        status = _hand_over(report, arguments.format, out, staged)
+        return _INCONCLUSIVE if stopped and status != _BAD else status
+
+
+def _by_hand(arguments: argparse.Namespace, out: Path | None) -> int:
+    from bisect_convert.cli.prompt import interact
+
+    ours = {n: getattr(arguments, n) for n in ("signature", "timeout", "memory", "jobs", "allow_code", "verbose")}
+    ours |= {"cache": arguments.cache or False, "out": out}
+    report = interact(arguments.model, packed_options(arguments), ours, stepwise=arguments.step)
+    return 0 if report is None else _hand_over(report, arguments.format, out)
+
+
+def _cache(arguments: argparse.Namespace) -> Path | None:
+    from bisect_convert.probe.cache import user_folder
+
+    if arguments.no_cache:
+        return None
+    return user_folder() if arguments.cache is None else Path(arguments.cache)
+
+
+def _hand_over(report: Report, format: str, out: Path | None, staged: Path | None = None) -> int:
+    """Write the files and print the report, which is printed even where the files cannot be written."""
+    fault = None
+    if out is not None:
+        try:
+            report = output_folder.fill(out, report, staged)
+        except OSError as error:
+            fault = f"--out {out} cannot be written: {error.strerror or error}"
+    _print(report, format)
+    return report.exit_code if fault is None else _fail(fault)
+
+
+def _print(report: Report, format: str) -> None:
+    from bisect_convert.render import render, text
+
+    out = sys.stdout
+    if hasattr(out, "reconfigure"):
+        out.reconfigure(errors="backslashreplace", **({} if format == "text" else {"encoding": "utf-8"}))
+    if format == "text" and out.isatty():
+        color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        out.write(text.text(report, _width(), color))
+    else:
+        out.write(render(report, format))
+    out.flush()
+
+
+def _width() -> int:
+    import shutil
+
+    return min(shutil.get_terminal_size((100, 24)).columns, 140)
+
+
+@contextlib.contextmanager
+def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[Probe], None]]:
+    """Give what is to be told of each probe: a line of its own with --verbose, else a moving one on a terminal."""
+    if not arguments.verbose and (arguments.quiet or not sys.stderr.isatty()):
+        yield lambda probe: None
+        return
+    from bisect_convert.cli.progress import Lines, Progress
+
+    if arguments.verbose:
+        yield Lines(_say).told
+    else:
+        with Progress() as progress:
+            yield progress.told
+
+
+def _fail(message: str) -> int:
+    _say(f"error: {message}")
+    return _BAD
+
+
+def _say(message: str) -> None:
+    line = "".join(c if c.isprintable() else " " for c in message)
+    with contextlib.suppress(OSError):
+        print(f"bisect-convert: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,183 @@
+"""One run over one model: open it, search it, and put the report together from what is known at any moment."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bisect_convert.arguments import packing as convert_options
+from bisect_convert.diagnose.findings import compose
+from bisect_convert.errors import ModelError, UsageError
+from bisect_convert.explain.unloadable import load_causes
+from bisect_convert.model.files import REST, check_path, damage
+from bisect_convert.model.loaded import Loaded, read_facts
+from bisect_convert.probe.client import Workers
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.report import Finding, Report
+from bisect_convert.search.hunt import Found, Hunt
+from bisect_convert.search.slow_sections import slow_section
+
+__all__ = ["Run"]
+
+#: Seconds that TensorFlow may take to read a model and freeze it, and how often that is tried where its process dies.
+_LOAD_LIMIT, _LOADS = 1800.0, 3
+
+
+class Run:
+    """A model opened for one set of options, and what a search has found out about it so far; close it in the end.
+
+    workers: those of a caller, who ends them, or what starts some of our own.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        packed: Mapping[str, Any],
+        workers: Workers | Callable[[], Workers],
+        *,
+        signature: str | None = None,
+        allow_code: bool = False,
+    ) -> None:
+        self.started = time.monotonic()
+        self.packed = dict(packed)
+        if isinstance(model, (str, os.PathLike)):
+            check_path(model, signature)
+        self.findings: list[Finding] = []
+        self.found: list[Found | None] = []
+        self.notes: list[str] = []
+        self.complete = False
+        self._own = not isinstance(workers, Workers)
+        self.workers = workers if isinstance(workers, Workers) else workers()
+        self.folder = Path(tempfile.mkdtemp(dir=self.workers.folder))
+        request = {"signature": signature, "inputs": self.packed.get("inputs"), "allow_code": allow_code}
+        request["outputs"] = [o["name"] for o in self.packed.get("outputs", ()) if o.get("name")]
+        try:
+            if isinstance(model, (str, os.PathLike)):
+                self.workers.versions()
+            self.workers.ask({"do": "check", "options": dict(self.packed)})
+            self.loaded = _load(model, self.workers, self.folder, request)
+            self.versions = self.workers.versions()
+        except BaseException:
+            self.close()
+            raise
+        self.load_seconds = time.monotonic() - self.started
+
+    def close(self) -> None:
+        """Leave no process (but those that were lent) and no file behind."""
+        if self._own:
+            self.workers.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def search(
+        self,
+        prober: Prober,
+        *,
+        first: bool = False,
+        slow: float | None = None,
+        completed: Callable[[Found, Finding], Finding] = lambda found, finding: finding,
+    ) -> None:
+        """Find every cause, or the `first`; what is found stands in `findings` at once, also where this is interrupted.
+
+        slow: where it converts, find the section that takes 1/`slow` of the time. `completed` gets each finding before it
+        is kept, and returns it with what there is to add.
+        """
+        if self.loaded.failure is not None:
+            self._keep(None, load_causes(self.loaded))
+            rest = self.folder / REST
+            if first or not rest.is_dir():
+                return
+            prober.turn_to(read_facts(rest))
+        hunt = Hunt(prober)
+        try:
+            for found in itertools.chain(hunt.causes(), self._with_weights(hunt)):
+                self._keep(found, [completed(found, compose(found, prober))])
+                if first:
+                    self.notes.append("stopped at the first finding, as asked")
+                    return
+            self.complete = hunt.complete
+            if slow is not None and self.complete and not self.findings:
+                self._time(prober, slow)
+        finally:
+            self.notes += hunt.notes
+
+    def _time(self, prober: Prober, factor: float) -> None:
+        found = slow_section(prober, factor)
+        if found is None:
+            self.notes.append(f"no section by itself takes 1/{factor:g} of the time")
+        else:
+            self._keep(found, [compose(found, prober)])
+
+    def _with_weights(self, hunt: Hunt) -> Iterator[Found]:
+        """A model that converts with its large weights as repeated values is converted once more as it is."""
+        if not self.findings and hunt.complete and self.loaded.slim:
+            yield from hunt.causes_with_weights()
+
+    def _keep(self, found: Found | None, findings: list[Finding]) -> None:
+        self.findings += findings
+        self.found += [found] * len(findings)
+
+    def report(self, prober: Prober) -> Report:
+        """Return the report on what is known now."""
+        model = self.loaded.model
+        failing = any(not f.slow for f in self.findings)
+        verdict = "fails" if failing else "converts" if self.complete else "inconclusive"
+        total = time.monotonic() - self.started
+        return Report(
+            path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
+            digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
+            options=convert_options.shown(self.packed), verdict=verdict, complete=self.complete,
+            findings=tuple(self.findings),
+            asked=prober.asked, cached=prober.cached,
+            seconds={
+                "total": round(total, 2), "load": round(self.load_seconds, 2),
+                "search": round(total - self.load_seconds, 2),
+            },
+            notes=tuple([*_signature_note(self.loaded), *self.notes]), journal=tuple(prober.journal),
+        )  # fmt: skip
+
+
+def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -> Loaded:
+    """Read the model in a worker, or here where it is in memory: its tensorflow is imported already then."""
+    if isinstance(model, (str, os.PathLike)):
+        path = os.path.abspath(os.fspath(model))
+        try:
+            about = {"path": path, "folder": str(folder), "timeout": _LOAD_LIMIT, **request}
+            answer = workers.insist({"do": "load", **about}, _LOADS)
+        except ModelError as error:
+            raise ModelError(damage(path, str(error))) from error
+        if answer.get("death") == "timeout":
+            raise ModelError(f"{path} cannot be loaded: TensorFlow did not come to an end within {_LOAD_LIMIT:.0f} s")
+        if "death" in answer or "memory" in answer:
+            raise ModelError(f"{path} cannot be loaded: loading it ended the process ({answer.get('death', 'memory')})")
+        return read_facts(folder)
+    if "tensorflow" not in sys.modules:
+        raise UsageError(
+            f"cannot convert a {type(model).__name__}; pass a path, a Keras model, a tf.function or a GraphDef"
+        )
+    from bisect_convert.worker.read import opening, writing
+
+    if type(model).__name__ == "GraphDef":
+        writing.write_facts(writing.shaped(model), folder, {**request, "path": ""})
+    else:
+        opening.freeze_and_write(opening.concrete_function(model), folder, {**request, "path": ""})
+    return read_facts(folder)
+
+
+def _signature_note(loaded: Loaded) -> list[str]:
+    """Return what is to be said where the model has several signatures, as notes."""
+    model = loaded.model
+    if len(model.signatures) < 2 or model.signature is None:
+        return []
+    others = ", ".join(s for s in model.signatures if s != model.signature)
+    return [
+        f"signature {model.signature} was taken; there is also {others} (--signature NAME). "
+        'coremltools.convert itself refuses such a folder: "Only a single concrete function is supported", or, where '
+        'source="tensorflow" is not given, "Unable to determine the type of the model"'
+    ]

@@ -1,0 +1,136 @@
+"""`find`: from a model and the arguments of `ct.convert` to a report."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bisect_convert.arguments import packing as convert_options
+from bisect_convert.diagnose.diagnosis import Run
+from bisect_convert.diagnose.repro import write_repro
+from bisect_convert.errors import EnvironmentError_, Stopped
+from bisect_convert.model.files import check_path
+from bisect_convert.probe.cache import folder_of, opened
+from bisect_convert.probe.client import Workers
+from bisect_convert.probe.executors import Lent
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.report import Finding, Probe, Report
+from bisect_convert.search.faulty_arguments import check
+from bisect_convert.search.hunt import Found
+
+__all__ = ["Wishes", "find", "find_packed", "with_repro"]
+
+
+def find(
+    model: Any,
+    *,
+    signature: str | None = None,
+    first: bool = False,
+    slow: float | None = None,
+    timeout: float | None = None,
+    memory: float | None = None,
+    jobs: int = 1,
+    allow_code: bool = False,
+    verbose: bool = False,
+    told: Callable[[Probe], None] = lambda probe: None,
+    workers: Workers | None = None,
+    executor: Executor | None = None,
+    cache: bool | str | os.PathLike[str] = False,
+    out: str | os.PathLike[str] | None = None,
+    **convert_kwargs: Any,
+) -> Report:
+    """Return a report of every op that keeps the model from converting: `ct.convert`'s arguments, unchanged, and ours.
+
+    model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
+    tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at one finding.
+    `slow`: of a model that converts, find the section that takes 1/`slow` of the time. `jobs` probes may run at once: the
+    report is the same for any number. `optimize`: "linear8", "palettize4" or "prune", the step of coremltools.optimize that
+    is to follow. `cache`: a folder where outcomes are kept for later runs, or True for the user's own. Calls that share
+    `workers` start them once; an `executor` of the caller's, which must run processes, takes their place. In `out` each
+    finding gets a folder with a script that reproduces it.
+    Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
+    (with the report so far) on Ctrl-C.
+
+    >>> report = find(model, convert_to="mlprogram")
+    >>> report.verdict, [culprit.name for finding in report.findings for culprit in finding.culprits]
+    ('fails', ['act/Erfc'])
+    >>> find("no/such/model")
+    Traceback (most recent call last):
+    bisect_convert.errors.ModelError: no such file or folder: no/such/model
+    """
+    packed = convert_options.pack(convert_kwargs)
+    wishes = Wishes(
+        signature=signature, first=first, slow=slow, timeout=timeout, memory=memory, allow_code=allow_code, told=told,
+        jobs=jobs, cache=folder_of(cache), out=None if out is None else Path(out),
+    )  # fmt: skip
+    if isinstance(model, (str, os.PathLike)):
+        check_path(model, signature)
+    with contextlib.ExitStack() as ended:
+        if workers is None:
+            workers = ended.enter_context(Workers(jobs, verbose=verbose) if executor is None else Lent(executor))
+        return find_packed(model, packed, wishes, workers)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a caller of `find` may ask for beside the arguments of `ct.convert`."""
+
+    signature: str | None = None
+    first: bool = False
+    slow: float | None = None
+    timeout: float | None = None
+    memory: float | None = None
+    allow_code: bool = False
+    told: Callable[[Probe], None] = lambda probe: None
+    strict: bool = False
+    """Refuse a call that names what the model does not have, where it is a person's slip and not what is to be debugged."""
+    jobs: int = 1
+    cache: Path | None = None
+    """The folder where outcomes are kept; None: nowhere."""
+    out: Path | None = None
+    """Where each finding gets a folder finding-N with its repro; None: nowhere."""
+
+
+def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: Workers) -> Report:
+    """Return what `find` does, given options as `options.pack` makes them and workers that the caller ends."""
+    warnings: list[str] = []
+    cache = opened(wishes.cache, warnings.append)
+    run = Run(model, packed, workers, signature=wishes.signature, allow_code=wishes.allow_code)
+    run.notes = warnings
+    try:
+        if wishes.strict:
+            check(run.loaded, run.packed)
+        prober = Prober(
+            run.loaded, workers, packed, timeout=wishes.timeout, memory=wishes.memory, jobs=wishes.jobs, cache=cache,
+            told=wishes.told,
+        )  # fmt: skip
+        try:
+            run.search(
+                prober, first=wishes.first, slow=wishes.slow, completed=partial(with_repro, wishes.out, prober, run)
+            )
+        except (KeyboardInterrupt, Stopped, EnvironmentError_) as stop:
+            if isinstance(stop, EnvironmentError_) and not run.findings:
+                raise
+            run.notes.append(f"{stop}: run it again" if str(stop) else "stopped before the search was done")
+            raise Stopped("stopped", run.report(prober)) from None
+        return run.report(prober)
+    finally:
+        run.close()
+
+
+def with_repro(out: Path | None, prober: Prober, run: Run, found: Found, finding: Finding) -> Finding:
+    """Write the finding's repro where one is asked for; the search goes on where that cannot be done."""
+    if out is None:
+        return finding
+    number = len(run.findings) + 1
+    try:
+        return write_repro(found, finding, prober, out / f"finding-{number}")
+    except (OSError, EnvironmentError_) as error:
+        run.notes.append(f"the repro of finding {number} could not be written: {error}")
+        return finding

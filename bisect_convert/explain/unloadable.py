@@ -1,0 +1,177 @@
+"""Models that TensorFlow cannot read or freeze: which of their ops are at fault, why, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from bisect_convert.explain.placement import context_of
+from bisect_convert.model.graph import Graph, Op
+from bisect_convert.model.loaded import Loaded
+from bisect_convert.report.report import Culprit, Finding, Remedy, TensorFact, Witness
+
+__all__ = ["load_causes"]
+
+_UNREGISTERED = re.compile(r"Op type not registered '([^']+)'")
+_RANDOM = ("Rng", "Stateful", "NonDeterministic")
+
+#: Where ops that TensorFlow itself does not have come from: by the start of their type, the package to import.
+_PACKAGES = {
+    "Addons>": "tensorflow_addons", "SimpleML": "tensorflow_decision_forests", "TFText>": "tensorflow_text",
+    "Sentencepiece": "tensorflow_text", "Wordpiece": "tensorflow_text", "Whitespace": "tensorflow_text",
+    "Unicode": "tensorflow_text", "FastWordpiece": "tensorflow_text", "FastBert": "tensorflow_text",
+    "RegexSplit": "tensorflow_text", "CaseFold": "tensorflow_text", "NormalizeUTF8": "tensorflow_text",
+    "Horovod": "horovod.tensorflow", "IO>": "tensorflow_io",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """The ops of one type that are at fault; `missing`: the functions that they call and the model does not have."""
+
+    op: str
+    places: tuple[tuple[Graph, Op], ...]
+    message: str
+    missing: tuple[str, ...] = ()
+
+    @property
+    def unregistered(self) -> bool:
+        return bool(_UNREGISTERED.search(self.message)) and not self.missing
+
+    @property
+    def in_body(self) -> bool:
+        return any(graph.name for graph, _ in self.places)
+
+
+def load_causes(loaded: Loaded) -> list[Finding]:
+    """Return the findings for a failure of the stage "load", one for each type of op, those that the error names first.
+
+    They are found by reading, not by probes: there is no frozen graph to cut, so nothing is called confirmed or minimal.
+    """
+    outcome = loaded.failure
+    assert outcome is not None and outcome.failure is not None
+    failure = outcome.failure
+    draft = Finding(failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, ())
+    kinds = _kinds(loaded, failure.message)
+    if not kinds:
+        return [_no_op(draft, loaded)]
+    return [_finding(draft, loaded, kind) for kind in kinds]
+
+
+def _kinds(loaded: Loaded, message: str) -> list[_Kind]:
+    by_type: dict[str, list[tuple[Graph, Op]]] = {}
+    for name, op in loaded.blamed:
+        graph = loaded.model.graphs[name]
+        by_type.setdefault(graph.ops[op].type, []).append((graph, graph.ops[op]))
+    kinds = [
+        _Kind(
+            kind, tuple(places), message,
+            tuple(sorted({f for _, op in places for _, f in op.functions if f not in loaded.model.graphs})),
+        )
+        for kind, places in by_type.items()
+    ]  # fmt: skip
+    return sorted(kinds, key=lambda k: not any(k.op in message or op.name in message for _, op in k.places))
+
+
+def _finding(draft: Finding, loaded: Loaded, kind: _Kind) -> Finding:
+    culprits = tuple(_culprit(graph, op) for graph, op in kind.places)
+    graph, first = kind.places[0]
+    return replace(
+        draft, culprits=culprits, context=context_of(loaded.model, graph.name, first.name),
+        witness=Witness(tuple(c.name for c in culprits), types=tuple(c.op for c in culprits)),
+        explanation=_explanation(kind), remedies=_remedies(kind),
+    )  # fmt: skip
+
+
+def _no_op(draft: Finding, loaded: Loaded) -> Finding:
+    model = loaded.model
+    if not model.ops and model.signatures:
+        names = ", ".join(f"`{name}`" for name in model.signatures)
+        said = "The SavedModel has no signature, so coremltools finds no function in it; no op is at fault."
+        explanation = f"{said} It has {names}."
+        code = (
+            f"model = tf.saved_model.load({model.path!r})\n"
+            f"ct.convert([model.{model.signatures[0]}.concrete_functions[0]], source='tensorflow')\n"
+        )
+        summary = "convert one of its functions by itself, or save it with tf.saved_model.save(..., signatures=...)"
+        return replace(draft, explanation=explanation, remedies=(Remedy("rewrite", summary, code=code),))
+    explanation = (
+        "TensorFlow could not freeze the model, so there is no graph to convert; no op of it could be singled out."
+    )
+    return replace(draft, explanation=explanation)
+
+
+def _culprit(graph: Graph, op: Op) -> Culprit:
+    def facts(names: list[str]) -> tuple[TensorFact, ...]:
+        found = [graph.tensors[n] for n in names if n in graph.tensors]
+        return tuple(TensorFact(t.name, t.dtype, t.shape) for t in found)
+
+    return Culprit(
+        op.name, op.type, graph.name or None, op.layer, op.source,
+        facts(list(op.inputs)), facts([t.name for t in op.outputs]),
+    )  # fmt: skip
+
+
+def _explanation(kind: _Kind) -> str:
+    name = kind.places[0][1].name
+    if kind.missing:
+        return (
+            f"`{name}` calls the function `{kind.missing[0]}`, which the model's library does not hold: the file is "
+            "incomplete, or was edited after it was saved."
+        )
+    if kind.unregistered:
+        return (
+            f"TensorFlow has no op type `{kind.op}`: it is a custom op, of a library that is not loaded, so the model "
+            "cannot even be read. coremltools has no conversion for it either."
+        )
+    if kind.op.startswith("Assign"):
+        return (
+            f"`{name}` assigns a variable when the model runs. Freezing turns the variables into constants, and a "
+            "constant cannot be assigned."
+        )
+    if kind.op.startswith(_RANDOM):
+        return (
+            f"`{name}` keeps the state of a random generator in a variable. Freezing turns the variables into constants, "
+            "and the state of the generator cannot be one."
+        )
+    if kind.op.startswith("ResourceGather"):
+        return (
+            f"`{name}` gathers from a variable's handle in the body of a loop. Freezing turns the variable into a "
+            "constant outside, and there is no handle left to read."
+        )
+    return (
+        f"`{name}` works on the variable itself, not on its value. Freezing turns the variables into constants, and a "
+        "constant has no handle to write to."
+    )
+
+
+def _remedies(kind: _Kind) -> tuple[Remedy, ...]:
+    if kind.missing:
+        return (Remedy("rewrite", "export the model again, from the code that made it"),)
+    if kind.unregistered:
+        return _of_custom_op(kind.op)
+    if kind.op.startswith("Assign"):
+        summary = "call the model with training=False, or return the new state as an output instead of assigning it"
+        return (Remedy("rewrite", summary, code="tf.function(lambda x: model(x, training=False))"),)
+    if kind.op.startswith(_RANDOM):
+        return (Remedy("rewrite", "draw the random numbers outside the model, and give them to it as an input"),)
+    if kind.op.startswith("ResourceGather"):
+        summary = "read the variable before the loop and gather from the tensor"
+        return (Remedy("rewrite", summary, code="table = tf.identity(variable)  # outside the loop"),)
+    summary = (
+        "take the state as an input, and return what becomes of it as an output: tf.where updates rows of a tensor"
+    )
+    return (Remedy("rewrite", summary),)
+
+
+def _of_custom_op(op: str) -> tuple[Remedy, ...]:
+    package = next((p for start, p in _PACKAGES.items() if op.startswith(start)), None)
+    load = f"import {package}" if package else "tf.load_op_library('its_library.so')"
+    instead = Remedy(
+        "rewrite", "export the model without it: end it before this op, or write it in TensorFlow's own ops"
+    )
+    if op.startswith("TFLite_"):
+        summary = "export the model for TensorFlow, not for TensorFlow Lite, whose converter puts this op in"
+        return (Remedy("rewrite", summary), instead)
+    summary = "load its library before ct.convert, and register a conversion of your own for it"
+    return (instead, Remedy("rewrite", summary, code=f"{load}\n"))

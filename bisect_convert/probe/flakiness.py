@@ -1,0 +1,109 @@
+"""Whether outcomes can be relied on: what counts as the same, and how often an unsteady conversion must be asked.
+
+Two kinds of unsteadiness are told apart by what a question may still be settled with: a process that dies for reasons
+of its machine says nothing about the section, so that any other outcome outweighs it; a failure that comes and goes
+shows in a section only now and then, so that a section counts as free of it after enough conversions without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from bisect_convert.model.outcome import Outcome, Signature, Verdict, judge
+
+__all__ = ["MOST_ASKED", "Tally", "died", "face", "needed"]
+
+#: How often one question is asked at most.
+MOST_ASKED = 120
+#: How many deaths in a row are one of the section's own, where processes are known to die now and then.
+_DEATHS = 8
+#: The chance that is left of taking a section for free of a failure that comes and goes.
+_RISK = 1e-4
+#: By how much a rate may be lower than the few conversions say from which it is known.
+_CAUTION = 0.6
+
+
+def died(outcome: Outcome) -> bool:
+    """True where the process was ended by a signal or left by itself, which a machine may bring about."""
+    return outcome.failure is not None and outcome.failure.type.startswith(("SIG", "exit "))
+
+
+def face(outcome: Outcome) -> str | Signature:
+    """Return what two outcomes share where they are the same."""
+    if outcome.unresolved is not None:
+        return "unresolved"
+    return "converts" if outcome.failure is None else outcome.failure.signature
+
+
+def needed(rate: float) -> int:
+    """Return how many conversions without a failure that shows at this rate are enough to be sure that it is not there.
+
+    >>> needed(1.0), needed(0.5), needed(0.2)
+    (1, 14, 42)
+    """
+    return 1 if rate >= 1 else min(MOST_ASKED, math.ceil(math.log(_RISK) / math.log(1 - rate)))
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The outcomes of one question that was asked several times."""
+
+    outcomes: tuple[Outcome, ...]
+
+    def settled(self, rate: float) -> Outcome | None:
+        """Return what the outcomes come to without a target, or None where it must be asked again."""
+        sound = [o for o in self.outcomes if not died(o)]
+        counts = Counter(face(o) for o in sound)
+        if not sound:
+            return self.outcomes[-1] if len(self.outcomes) >= _DEATHS else None
+        failing = [o for o in sound if o.failure is not None]
+        if failing and counts[face(failing[0])] >= 2:
+            return failing[0]
+        if counts["converts"] >= max(2, needed(rate)) or len(self.outcomes) >= MOST_ASKED:
+            return next((o for o in sound if o.failure is None), sound[0])
+        return None
+
+    def verdict(self, target: Signature, rate: float) -> Verdict | None:
+        """Return the verdict that the outcomes come to, or None where it must be asked again."""
+        verdicts = [judge(o, target) for o in self.outcomes if not died(o) or face(o) == target]
+        if target.kind.startswith(("SIG", "exit ")) and rate >= 1:
+            others = [v for v in verdicts if v is not Verdict.FAIL]
+            if others:
+                return others[0]
+            return Verdict.FAIL if len(verdicts) >= _DEATHS else None
+        if Verdict.FAIL in verdicts:
+            return Verdict.FAIL
+        if len(verdicts) >= needed(rate) or len(self.outcomes) >= MOST_ASKED:
+            return Verdict.PASS if Verdict.PASS in verdicts else Verdict.UNRESOLVED
+        return None
+
+    def suspected(self) -> Outcome:
+        """Return the failure to look for: the most frequent that is no mere death of a process, else the most frequent."""
+        failing = [o for o in self.outcomes if o.failure is not None]
+        pool = [o for o in failing if not died(o)] or failing or list(self.outcomes)
+        most, _ = Counter(face(o) for o in pool).most_common(1)[0]
+        return next(o for o in pool if face(o) == most)
+
+    def rate(self, target: Signature) -> float:
+        """Return how often the target's failure shows at least; 1.0 where it shows in all outcomes that can tell."""
+        telling = [o for o in self.outcomes if not died(o) or face(o) == target]
+        shown = sum(face(o) == target for o in telling)
+        return 1.0 if shown == len(telling) else _CAUTION * shown / len(telling)
+
+    def words(self) -> str:
+        """Return the counts as a reader wants them.
+
+        >>> Tally((Outcome(), Outcome(), Outcome())).words()
+        '3 of 3 converted'
+        """
+        names = Counter(
+            "converted"
+            if o.converted
+            else "could not be probed"
+            if o.failure is None
+            else f"failed with {o.failure.type}"
+            for o in self.outcomes
+        )
+        return ", ".join(f"{count} of {len(self.outcomes)} {name}" for name, count in names.most_common())

@@ -1,0 +1,59 @@
+"""Controls: conversions of the whole model, and of what is left of it, that say what to look for and whether to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bisect_convert.model.cuts import Section, feedable, whole
+from bisect_convert.model.outcome import Failure, Outcome, Verdict
+from bisect_convert.probe.prober import Prober
+from bisect_convert.search.locate import Cause
+
+__all__ = ["FICKLE", "Control"]
+
+#: Failures that a slow or a full machine brings about: without a second one, nothing is blamed.
+FICKLE = frozenset({"timeout", "MemoryError"})
+#: How often the whole is converted where that does not always come to the same.
+_SAMPLE = 10
+#: How often what leads to a doubtful conclusion must fail alike: it may be one that fails now and then.
+_OFTEN = 8
+
+
+class Control:
+    """Converts the whole model, twice at least, and what is left of it."""
+
+    def __init__(self, prober: Prober) -> None:
+        self.prober = prober
+        self._whole = whole(prober.model)
+
+    def outcome(self, section: Section) -> Outcome:
+        """Return what comes of the section; the time that the whole takes becomes a measure for the limits of others."""
+        if section != self._whole:
+            return self.prober.outcome(section, "the rest")
+        if self.prober.unsteady is not None:
+            return self.prober.unsteady.suspected()
+        outcome = self.prober.control(section, "the whole model")
+        if outcome.failure is None or outcome.failure.signature.kind != "timeout":
+            self.prober.limits = replace(self.prober.limits, whole=outcome.seconds)
+        return outcome
+
+    def sample(self) -> str:
+        """Convert the whole a few times more, for how often it fails; returns the counts as a note."""
+        tally = self.prober.sample(self._whole, _SAMPLE)
+        suspect = tally.suspected().failure
+        self.prober.rate = 1.0 if suspect is None else tally.rate(suspect.signature)
+        return f"unstable: of the conversions of the whole model {tally.words()}; each probe was asked until settled"
+
+    def holds(self, section: Section, failure: Failure) -> bool:
+        """Return whether the section fails so each time: where it does not, what was concluded from it does not hold."""
+        if self.prober.unsteady is not None or failure.type in FICKLE:
+            return True
+        return self.prober.steady(section, failure.signature, _OFTEN)
+
+    def singled_out(self, section: Section, cause: Cause) -> bool:
+        """Return whether the section is free of the failure without the ops of the cause, where failures come and go."""
+        if section.graph != cause.graph:
+            return True
+        ops, _ = feedable(self.prober.model.graphs[section.graph], section.ops - frozenset(cause.ops), section.ops)
+        rest = Section(section.graph, ops, section.removed)
+        return self.prober.verdict(rest, cause.failure.signature, "without it") is not Verdict.FAIL

@@ -1,0 +1,147 @@
+"""Failures that lie in the call and not in the model: which argument of `ct.convert` is at fault, seen by probes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bisect_convert.arguments.corrections import UNSHAPED, Call, changed, disagrees, mends
+from bisect_convert.arguments.input_corrections import fits
+from bisect_convert.errors import UsageError
+from bisect_convert.model.cuts import Section, whole
+from bisect_convert.model.loaded import Loaded
+from bisect_convert.model.outcome import ARGUMENTS, Failure, Outcome, Stage
+from bisect_convert.probe.prober import Prober
+
+__all__ = ["Fault", "call_of", "check", "fault"]
+
+#: Arguments that `ct.convert` checks by themselves, in the order in which they are suspected.
+_CHECKED = (
+    "inputs", "classifier_config", "outputs", "compute_precision", "minimum_deployment_target", "convert_to",
+    "pass_pipeline",
+)  # fmt: skip
+#: Ways to put one argument right that are probed.
+_MOST = 4
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An argument at fault, and what to change in the call for the whole model to get past the failure."""
+
+    argument: str
+    changes: Mapping[str, Any]
+
+
+def fault(prober: Prober, section: Section, failure: Failure) -> Fault | None:
+    """Return the argument that the section fails on, where a probe with it put right gets past that failure.
+
+    That is for the whole model to tell, but for what `ct.convert` itself objects to.
+
+    An op that fails whatever the arguments are, or only for a format or target that is fine by itself, is no fault of
+    the call.
+    """
+    if section != whole(prober.model) and failure.signature.pass_name != ARGUMENTS:
+        return None
+    call = call_of(prober)
+    for argument in _suspects(call, failure):
+        sure = argument in ("inputs", "outputs") and _contradicts(argument, call, failure)
+        for mend in mends(argument, call, failure.message)[:_MOST]:
+            options = changed(prober.options, mend.changes)
+            outcome = prober.outcome(section, f"call: {mend.summary}", options=options)
+            if outcome.converted or _later(outcome, failure) or (sure and _other(outcome, failure)):
+                return Fault(argument, mend.changes)
+    return None
+
+
+def check(loaded: Loaded, given: Mapping[str, Any]) -> None:
+    """Raise UsageError where the call names an input or output that the model does not have, or a shape that cannot fit."""
+    known = {i["name"]: i.get("declared") for i in loaded.inputs}
+    for spec in given.get("inputs") or ():
+        name = spec.get("name") or (next(iter(known)) if len(known) == 1 else None)
+        if name not in known:
+            raise UsageError(f"the model has no input {name!r}; it has: {', '.join(known)}")
+        sizes, own = spec.get("static"), known[name]
+        if sizes is not None and not fits(sizes, own):
+            raise UsageError(f"shape {_spelt(sizes)} does not fit input {name!r}, which is {_spelt(own)}")
+    graph = loaded.model.main
+    for name in (o["name"] for o in given.get("outputs") or () if o.get("name")):
+        if name.split(":")[0] not in graph.ops:
+            results = ", ".join(r.rpartition(":")[0] for r in graph.results)
+            raise UsageError(f"the model has no output {name!r}; its outputs are: {results}")
+
+
+def _spelt(sizes: Sequence[int | None] | None) -> str:
+    return "x".join("?" if s is None else str(s) for s in sizes or ())
+
+
+def call_of(prober: Prober) -> Call:
+    """Return the call as it stands, beside what the model declares."""
+    loaded = prober.loaded
+    return Call(prober.options, prober.model.main, loaded.inputs, loaded.keys, loaded.refused)
+
+
+def _suspects(call: Call, failure: Failure) -> Iterator[str]:
+    """The arguments that may bring the failure about, the likeliest first."""
+    given, stage = call.given, failure.signature.stage
+    if failure.signature.pass_name == ARGUMENTS:
+        yield from (a for a in _CHECKED if a in given)
+        return
+    if UNSHAPED.search(failure.message):
+        yield "inputs"
+        return
+    if failure.message.startswith("Conversion for TF op"):
+        return
+    late = stage > Stage.LOWERING
+    if "inputs" in given and (disagrees(call) or _flexible(given["inputs"]) and _narrow(call)):
+        yield "inputs"
+    if "outputs" in given and (late or not failure.signature.raising):
+        yield "outputs"
+    if late:
+        if "classifier_config" in given:
+            yield "classifier_config"
+        pipeline = given.get("pass_pipeline")
+        if pipeline and failure.signature.pass_name not in pipeline["passes"]:  # what it leaves out may be wanted
+            yield "pass_pipeline"
+        if isinstance(given.get("compute_precision"), dict):
+            yield "compute_precision"
+        if "inputs" in given and not disagrees(call) and _special(given["inputs"]):
+            yield "inputs"
+
+
+def _contradicts(argument: str, call: Call, failure: Failure) -> bool:
+    if argument == "outputs":
+        return any(o.get("name") and o["name"].split(":")[0] not in call.graph.ops for o in call.given["outputs"])
+    return disagrees(call) or UNSHAPED.search(failure.message) is not None
+
+
+def _flexible(inputs: list[dict[str, Any]]) -> bool:
+    return any("enumerated" in i or not all(isinstance(d, int) for d in i.get("shape", ())) for i in inputs)
+
+
+def _narrow(call: Call) -> bool:
+    """True where the model declares a size for what the call leaves open."""
+    known = {i["name"]: i.get("declared") or () for i in call.inputs}
+    pairs = [(i.get("static") or (), known.get(i.get("name"), ())) for i in call.given["inputs"]]
+    return any(a is None and b is not None for given, own in pairs for a, b in zip(given, own, strict=False))
+
+
+def _special(inputs: list[dict[str, Any]]) -> bool:
+    return any(i.get("kind") == "ImageType" or i.get("dtype") == "fp16" for i in inputs)
+
+
+def _later(outcome: Outcome, failure: Failure) -> bool:
+    """True where the outcome is a failure that shows only once the other one is gone."""
+    if outcome.failure is None:
+        return False
+    was, now = failure.signature, outcome.failure.signature
+    return now.stage > was.stage or (was.pass_name == ARGUMENTS != now.pass_name)
+
+
+def _other(outcome: Outcome, failure: Failure) -> bool:
+    """True where the outcome is another failure, of what may come after the first."""
+    return (
+        outcome.failure is not None
+        and outcome.failure.signature != failure.signature
+        and outcome.failure.signature.stage >= failure.signature.stage
+    )

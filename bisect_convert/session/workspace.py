@@ -1,0 +1,194 @@
+"""What a session and its sections work on together: the model, its names, its probes, and requests about sections."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from bisect_convert.diagnose.diagnosis import Run
+from bisect_convert.errors import BisectConvertError, UsageError
+from bisect_convert.model import cuts
+from bisect_convert.model.graph import Graph, Model, Tensor
+from bisect_convert.model.loaded import Loaded
+from bisect_convert.model.outcome import Outcome
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.report import Culprit
+from bisect_convert.session.stepper import Walk
+
+__all__ = ["Desk", "annotated"]
+
+#: Seconds for what is no probe, where the session has no limit of its own: with made-up values a loop may never end.
+_LONGEST = 120.0
+
+
+class Desk:
+    """A run and its walk, and what can be asked about a section of the model besides the search.
+
+    make_prober: makes one about a model and arguments, for when the search has gone over to others.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        walk: Walk,
+        make_prober: Callable[[Loaded, Mapping[str, Any]], Prober],
+        timeout: float | None = None,
+    ) -> None:
+        self._make_prober = make_prober
+        self._timeout = _LONGEST if timeout is None else timeout
+        self.run = run
+        self.walk = walk
+        self.loaded = walk.prober.loaded
+        self.model: Model = self.loaded.model
+        self._options = dict(walk.prober.options)
+        self._own: Prober | None = None
+        self._turned: Desk | None = None
+        self._numbers = itertools.count()
+
+    @property
+    def turned(self) -> Desk:
+        """The desk of the model and arguments that the search is about now: this one, as long as these are the same."""
+        if self._asks(self.walk.prober):
+            return self
+        if self._turned is None or not self._turned._asks(self.walk.prober):
+            self._turned = Desk(self.run, self.walk, self._make_prober, self._timeout)
+        return self._turned
+
+    @property
+    def prober(self) -> Prober:
+        """The search's own where it is about this model and these arguments; what it knows is not asked again."""
+        self.walk.rest()
+        if self._asks(self.walk.prober):
+            return self.walk.prober
+        if self._own is None:
+            self._own = self._make_prober(self.loaded, self._options)
+            self._own.journal = self.walk.prober.journal
+        return self._own
+
+    def _asks(self, prober: Prober) -> bool:
+        return prober.loaded is self.loaded and prober.options == self._options
+
+    def close(self) -> None:
+        """End the search and its processes, and remove its files."""
+        self.walk.close()
+        self.run.close()
+
+    def graph(self, name: str) -> Graph:
+        """Return the graph of that name; raises UsageError where there is none."""
+        if name not in self.model.graphs:
+            raise UsageError(f"the model has no graph {name!r}{_meant(name, self.model.graphs)}")
+        return self.model.graphs[name]
+
+    def find(self, op: str, graph: str | None) -> tuple[Graph, str]:
+        """Return the graph and the op that are meant: in the main graph, else in the only body that has such an op."""
+        if not isinstance(op, str):
+            raise UsageError(f"an op is named by a string, not by {op!r}")
+        name = op.split(":")[0].lstrip("^")
+        homes = [self.graph(graph)] if graph is not None else list(self.model.graphs.values())
+        homes = [home for home in homes if name in home.ops]
+        if not homes:
+            names = (n for g in self.model.graphs.values() for n in g.order)
+            raise UsageError(f"the model has no op {op!r}{_meant(name, names)}")
+        if len(homes) > 1 and homes[0].name:
+            raise UsageError(f"{name} is in several bodies; say which with graph=: {', '.join(h.name for h in homes)}")
+        if name not in homes[0].order:
+            raise UsageError(f"{name} follows from constants alone: it goes with the ops that read it")
+        return homes[0], name
+
+    def convert(self, cut: cuts.Section, question: str, *, true_weights: bool = False) -> Outcome:
+        """Return what came of converting the section, all stages; never probed twice."""
+        return self.prober.outcome(cut, question, fresh=true_weights)
+
+    def values(self, cut: cuts.Section, wanted: Sequence[Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Run the section in TensorFlow and return the tensors that leave it; inputs that are not given are made up."""
+        home = self.graph(cut.graph)
+        feeds = {t.name: _as_input(t, given[t.name]) if t.name in given else _made_up(t) for t in wanted}
+        fetch = [t.name for t in home.leaving(cut.ops) if t.dtype not in ("variant", "resource")]
+        number = next(self._numbers)
+        request = self._request("run", cut)
+        paths = [self.run.folder / f"{kind}{number}.npz" for kind in ("feeds", "values")]
+        np.savez(paths[0], **feeds)
+        try:
+            self._ask({**request, "feeds": str(paths[0]), "values": str(paths[1]), "fetch": fetch})
+            with np.load(paths[1]) as values:
+                return {name: values[name] for name in fetch}
+        finally:
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    def save(self, cut: cuts.Section, path: Path) -> None:
+        """Write the section with its true weights: as a frozen graph where `path` ends in .pb, else a SavedModel."""
+        if path.exists():
+            raise UsageError(f"{path} exists already; name a new folder or file")
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        self._ask({**self._request("save", cut), "out": str(path.absolute())})
+
+    def culprits(self, cut: cuts.Section) -> list[Culprit]:
+        """Return the culprits found so far that are in the section."""
+        known = [c for finding in self.run.findings for c in finding.culprits]
+        return [c for c in known if (c.function or "") == cut.graph and c.name in cut.ops]
+
+    def _request(self, do: str, cut: cuts.Section) -> dict[str, Any]:
+        self.walk.rest()
+        try:
+            plan = cuts.plan(self.model, cut, self.loaded.files)
+        except cuts.Unsliceable as reason:
+            raise UsageError(f"this section cannot be cut out: {reason}") from None
+        return {"do": do, "folder": str(self.loaded.folder), "plan": plan}
+
+    def _ask(self, request: dict[str, Any]) -> None:
+        answer = self.run.workers.ask({**request, "timeout": self._timeout})
+        if answer.get("death") == "timeout":
+            raise BisectConvertError(
+                f"this ran over its time limit of {self._timeout:g} s; a longer one is Session's timeout"
+            )
+        if "death" in answer or "memory" in answer:
+            raise BisectConvertError(f"this ended the worker process ({answer.get('death', 'out of memory')})")
+
+
+def annotated(graph: Graph) -> nx.DiGraph[str]:
+    """Return the graph's DAG with each op's type, layer and outputs on its node; the caller may change it."""
+    dag: nx.DiGraph[str] = nx.DiGraph(graph.dag)
+    for name in dag:
+        op = graph.ops[name]
+        dag.nodes[name].update(op=op.type, layer=op.layer, outputs=op.outputs)
+    return dag
+
+
+def _as_input(tensor: Tensor, value: Any) -> Any:
+    array = np.asarray(value)
+    shape = tensor.shape
+    if shape is not None and (
+        len(shape) != array.ndim or any(a is not None and a != b for a, b in zip(shape, array.shape, strict=True))
+    ):
+        wanted = "x".join("?" if s is None else str(s) for s in shape) or "a scalar"
+        raise UsageError(f"{tensor.name} has shape {wanted}, not {'x'.join(map(str, array.shape)) or 'a scalar'}")
+    return array if tensor.dtype in ("string", "bfloat16") else array.astype(tensor.dtype)
+
+
+def _made_up(tensor: Tensor) -> Any:
+    """Random values that are the same each time; unknown sizes are 1."""
+    if tensor.shape is None or tensor.dtype in ("variant", "resource", "string"):
+        raise UsageError(f"{tensor.name} ({tensor.dtype}) cannot be made up; pass a value for it")
+    random = np.random.default_rng(0)
+    shape = tuple(1 if size is None else size for size in tensor.shape)
+    if tensor.dtype == "bool":
+        return random.integers(0, 2, shape).astype(bool)
+    if "int" in tensor.dtype:
+        return random.integers(0, 2, shape).astype(tensor.dtype)
+    values = random.standard_normal(shape)
+    return values.astype(np.float32 if tensor.dtype == "bfloat16" else tensor.dtype)
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    """The names that are alike, or have this as a part."""
+    known = list(dict.fromkeys(names))
+    near = difflib.get_close_matches(name, known, 3, 0.5)
+    near += [k for k in known if name.lower() in k.lower() and k not in near and name]
+    return f"; did you mean {', '.join(near[:3])}?" if near else ""

@@ -1,0 +1,254 @@
+"""One probe: convert one section through `ct.convert`, and say as an outcome what came of it. Runs in a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import resource
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert.arguments import packing
+from bisect_convert.arguments.custom_ops import in_force
+from bisect_convert.arguments.input_corrections import fits
+from bisect_convert.errors import BisectConvertError, UsageError
+from bisect_convert.model.outcome import Outcome, Stage
+from bisect_convert.recipes import UNFIT
+from bisect_convert.worker import compression, private_api, tracebacks
+from bisect_convert.worker.comparison import differs
+from bisect_convert.worker.cut.sections import Carved, carve
+from bisect_convert.worker.read.input_shapes import declared
+from bisect_convert.worker.rewrite import recipes_applied
+
+__all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "probe", "write_section"]
+
+#: What a disk may say that is full, broken or not ours to write to.
+_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES})
+
+
+def probe(job: dict[str, Any]) -> dict[str, Any]:
+    """Convert the section that `job["plan"]` describes and return its outcome as JSON data; never raises for a failure.
+
+    job: "folder" (where `loading` wrote the model), "plan", "options" (packed), "frontend" (stop after lowering),
+    "weights" (put the true weights in), "memory" (GiB, or None); "recipe" and "op": with the op rewritten by a recipe.
+    """
+    started = time.monotonic()
+    limit_memory(job.get("memory"))
+    plan = job["plan"]
+    try:
+        carved = carved_section(Path(job["folder"]), plan, bool(job.get("weights")))
+        private_api.define_functions(carved.functions)
+    except Exception as error:  # a fault of the cut, of whatever kind, says nothing about the model
+        return Outcome(unresolved=f"cannot be cut out: {type(error).__name__}: {error}").to_json()
+    if job.get("recipe"):
+        try:
+            carved.graph_def = recipes_applied.rewritten(carved.graph_def, job["op"], job["recipe"])
+        except Exception as error:  # a recipe refuses what it is not made for
+            return Outcome(unresolved=f"{UNFIT}: {type(error).__name__}: {error}").to_json()
+    outcome = _convert(carved, job)
+    seconds = round(time.monotonic() - started, 3)
+    return Outcome(outcome.failure, None, seconds, outcome.reached).to_json()
+
+
+def compare_section(job: dict[str, Any]) -> dict[str, Any]:
+    """Return under "differs" how the section's values in TensorFlow differ from the model's (see `reference`)."""
+    folder, plan = Path(job["folder"]), job["plan"]
+    return {"differs": differs(_graph(folder, plan["file"]), carved_section(folder, plan, False), plan)}
+
+
+def write_section(job: dict[str, Any]) -> dict[str, Any]:
+    """Write the section to `job["out"]`/section.pb; returns the packed options with which it fails, and how it does.
+
+    job: as for `probe`, and "type" and "message" of the error that is expected; without "check" (for one that ends the
+    process) nothing is converted. Without our help the converter takes unknown sizes for unlike: where it then fails
+    otherwise, inputs with named ranges are added to the options.
+    """
+    out, plan = Path(job["out"]), job["plan"]
+    carved = carved_section(Path(job["folder"]), plan, True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "section.pb").write_bytes(carved.graph_def.SerializeToString())
+    packed = concerning(carved, plan, job.get("options") or {})
+    if not job["check"]:
+        return {"options": packed, "type": job["type"], "message": job["message"]}
+    private_api.define_functions(carved.functions)
+    ranged = {**packed, "inputs": [*packed.get("inputs", ()), *_ranges(carved)]}
+    tried = []
+    for chosen in [packed, ranged] if _ranges(carved) else [packed]:
+        tried.append({"options": chosen, **_plain_error(carved, chosen)})
+        if tried[-1]["type"] == job["type"] and tried[-1]["message"][:20] == job["message"][:20]:
+            return tried[-1]
+    return tried[0]
+
+
+def _plain_error(carved: Carved, packed: dict[str, Any]) -> dict[str, Any]:
+    import coremltools as ct
+
+    private_api.reset()
+    try:
+        with in_force(packed.get("conversions", {})):
+            model = ct.convert(
+                private_api.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True,
+                **packing.unpack(packed),
+            )  # fmt: skip
+        if "optimize" in packed:
+            compression.optimized(model, packed["optimize"])
+    except Exception as error:
+        return {"type": type(error).__name__, "message": str(error)}
+    return {"type": "", "message": ""}
+
+
+def _ranges(carved: Carved) -> list[dict[str, Any]]:
+    """Inputs that share an unknown size, as packed tensor types with named ranges."""
+    return [
+        {"kind": "TensorType", "name": name, "shape": [
+            {"range": [1, 2048, 1], "symbol": f"size_{symbol}"} if symbol else size
+            for symbol, size in zip(symbols, carved.shapes[name], strict=True)
+        ]}
+        for name, symbols in carved.symbols.items()
+    ]  # fmt: skip
+
+
+def limit_memory(gib: float | None) -> None:
+    """Let this process take at most `gib` GiB more address space than it has now (where the system can limit that)."""
+    if gib is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + int(gib * 2**30)
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
+    import coremltools as ct
+
+    plan, frontend = job["plan"], bool(job.get("frontend"))
+    names = _names(Path(job["folder"]))
+    private_api.reset()
+    try:
+        arguments = _arguments(carved, plan, job.get("options") or {})
+        known = _known_symbols(arguments.get("inputs") or [], plan.get("symbols") or {})
+        own = in_force((job.get("options") or {}).get("conversions", {}))
+        shared = private_api.shared_symbols(carved.symbols, carved.shapes, known)
+        with own, shared, private_api.watched(_teller(job), frontend):
+            model = ct.convert(
+                private_api.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments
+            )
+    except private_api.StopAfterFrontend:
+        return Outcome(reached=Stage.LOWERING)
+    except (KeyboardInterrupt, SystemExit, UsageError):
+        raise
+    except BaseException as error:
+        _not_of_the_machine(error)
+        return Outcome(tracebacks.classify(error, names))
+    return _optimize(model, (job.get("options") or {}).get("optimize"), names)
+
+
+def _not_of_the_machine(error: BaseException) -> None:
+    """Raise OSError where the error is a full or broken disk, which says nothing about the model."""
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        raise error
+    text = str(error)
+    for code in _MACHINE if isinstance(error, RuntimeError) else ():  # those of C++, which has no type for them
+        if text.startswith("filesystem error") and os.strerror(code) in text:
+            raise OSError(code, os.strerror(code)) from error
+
+
+def _optimize(model: Any, wanted: Any, names: tuple[str, ...]) -> Outcome:
+    """What came of the step that is to follow the conversion, if any is."""
+    if wanted is None:
+        return Outcome(reached=Stage.BACKEND)
+    private_api.reset()
+    try:
+        compression.optimized(model, wanted)
+    except (KeyboardInterrupt, SystemExit, BisectConvertError):
+        raise
+    except BaseException as error:
+        _not_of_the_machine(error)
+        return Outcome(compression.classify(error, names, compression.compressible(model)))
+    return Outcome(reached=Stage.OPTIMIZE)
+
+
+def _teller(job: dict[str, Any]) -> Callable[[Stage, str | None], None]:
+    """Let the file beside the job's mark say how far the conversion has come, for who finds this process dead."""
+    place = Path(job["mark"]).with_suffix(".stage") if "mark" in job else None
+
+    def tell(stage: Stage, pass_name: str | None) -> None:
+        if place is not None:
+            place.write_text(json.dumps([int(stage), pass_name]))
+
+    return tell
+
+
+def _arguments(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:
+    """The caller's arguments as far as they concern the section: its own inputs; outputs only of the whole model."""
+    return packing.unpack(concerning(carved, plan, packed))
+
+
+def concerning(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the packed arguments that hold for the section too."""
+    chosen = dict(packed)
+    present = {n.name: n for n in carved.graph_def.node if n.op in ("Placeholder", "PlaceholderWithDefault")}
+    if "inputs" in chosen and not plan.get("whole"):
+        kept = set(plan["ops"]) & present.keys()
+        named = [i for i in chosen["inputs"] if i.get("name") in kept]
+        if len(chosen["inputs"]) == 1 and chosen["inputs"][0].get("name") is None and len(plan["inputs"]) == 1:
+            named = [{**chosen["inputs"][0], "name": n} for n in plan["inputs"] if n in kept]
+        # the section's other inputs have the sizes that follow from the model's own
+        named = [i for i in named if _agrees(i, declared(present[i["name"]]))]
+        chosen["inputs"] = named
+        if not named:
+            del chosen["inputs"]
+    if not plan.get("whole"):
+        chosen.pop("outputs", None)
+        chosen.pop("classifier_config", None)
+    return chosen
+
+
+def _agrees(spec: dict[str, Any], own: list[int | None] | None) -> bool:
+    sizes = spec.get("static")
+    return (
+        sizes is None
+        or own is None
+        or (fits(sizes, own) and not any(b and a is None for a, b in zip(sizes, own, strict=True)))
+    )
+
+
+def _known_symbols(inputs: list[Any], symbols: dict[str, list[str]]) -> dict[str, Any]:
+    """Symbol name -> MIL symbol, for the dimensions that the caller's own input types leave open."""
+    known: dict[str, Any] = {}
+    for spec in inputs:
+        shape = getattr(getattr(spec, "shape", None), "symbolic_shape", None)
+        for name, size in zip(symbols.get(spec.name, ()), shape or (), strict=False):
+            if name and not isinstance(size, int):
+                known.setdefault(name, size)
+    return known
+
+
+def carved_section(folder: Path, plan: dict[str, Any], true_weights: bool) -> Carved:
+    """Return the section that the plan describes, cut out of the model that `loading` wrote into the folder."""
+    graph_def = _graph(folder, plan["file"])
+    weights = {n.name: n for n in _graph(folder, "weights.pb").node} if true_weights else None
+    return carve(graph_def, plan, weights)
+
+
+@lru_cache(maxsize=4)
+def _graph(folder: Path, file: str) -> Any:
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.ParseFromString((folder / file).read_bytes())
+    if file not in {"graph.pb", "weights.pb"}:
+        graph_def.library.CopyFrom(_graph(folder, "graph.pb").library)
+    return graph_def
+
+
+@lru_cache(maxsize=2)
+def _names(folder: Path) -> tuple[str, ...]:
+    facts = json.loads((folder / "model.json").read_text())
+    return tuple({op["name"] for graph in facts["graphs"].values() for op in graph["ops"]})

@@ -1,0 +1,241 @@
+"""Take ops out of function bodies: what they made comes in from outside, threaded through every call on the way.
+
+Runs in a worker, on FunctionDefs. No op is renamed; parameters are only ever added at the end.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert.worker import private_api
+
+__all__ = ["EditedBodies", "append_input", "callees", "op_of", "same"]
+
+v1 = tf.compat.v1
+_LOOPS = {"While", "StatelessWhile"}
+_CASTABLE = (tf.float16, tf.float32, tf.float64, tf.int32, tf.int64)
+_FUNCTIONS = ("cond", "body", "then_branch", "else_branch", "f")
+
+
+def callees(node: Any) -> list[str]:
+    """Return the names of the functions that the node calls."""
+    names = [node.attr[key].func.name for key in _FUNCTIONS if key in node.attr and node.attr[key].HasField("func")]
+    if "branches" in node.attr:
+        names += [f.name for f in node.attr["branches"].list.func]
+    return names
+
+
+def op_of(tensor: str) -> str:
+    """Return the name of the node that an input of a node, control inputs too, comes from."""
+    return tensor.lstrip("^").split(":")[0]
+
+
+def same(x: Any, name: str) -> Any:
+    """The tensor once more, made by an op: an Identity of an input is a multiplication by 1.0 to coremltools."""
+    if x.dtype == tf.bool:
+        return tf.logical_and(x, x, name=name)
+    return tf.identity(x, name=name) if x.dtype.is_floating else tf.maximum(x, x, name=name)
+
+
+class EditedBodies:
+    """The functions below a section, with the ops taken out that its plan names.
+
+    What a removed op made comes in from the main graph instead: as a new parameter ("thread") of its function, of every
+    function that shares the call, and of those that enclose it.
+    """
+
+    def __init__(self, functions: dict[str, Any], plan: dict[str, Any]) -> None:
+        self.functions = dict(functions)
+        self._removed: dict[str, list[str]] = plan.get("removed") or {}
+        self._facts: dict[str, dict[str, Any]] = plan.get("threads") or {}
+        self._ends: dict[str, list[dict[str, Any]]] = plan.get("ends") or {}
+        self._own: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self._groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+
+    def threads(self, node: Any) -> list[dict[str, Any]]:
+        """What a call must be given besides its inputs, in order; edits its callees on the way."""
+        group = tuple(n for n in callees(node) if n in self.functions)
+        if not group or not self._removed:
+            return []
+        if group not in self._groups:
+            if any(name in self._own for name in group):
+                raise NotImplementedError(f"function {group[0]} is called from several places")
+            for name in group:
+                self._edit(name)
+            self._groups[group] = [t for name in group for _, t in self._own[name]]
+            for number, name in enumerate(group):
+                self._complete(name, group, returns=node.op in _LOOPS and number == 1)
+        return self._groups[group]
+
+    def _edit(self, name: str) -> None:
+        function = type(self.functions[name])()
+        function.CopyFrom(self.functions[name])
+        self.functions[name] = function
+        facts, ends = self._facts.get(name, {}), self._ends.get(name, [])
+        own = _take_out(function, set(self._removed.get(name, ())), facts, ends)
+        for node in function.node_def:
+            for number, thread in enumerate(self.threads(node)):
+                parameter = f"{node.name.replace('/', '_')}__thread{number}"
+                own.append((parameter, thread))
+                append_input(node, parameter, thread)
+        self._own[name] = own
+
+    def _complete(self, name: str, group: tuple[str, ...], *, returns: bool) -> None:
+        """Append the parameters of all functions of the group, in one order; a loop body hands each of them back."""
+        function = self.functions[name]
+        for sibling in group:
+            for parameter, thread in self._own[sibling]:
+                parameter = parameter if sibling == name else f"{parameter}__unused"
+                kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
+                function.signature.input_arg.add(name=parameter, type=kind)
+                if returns:
+                    function.signature.output_arg.add(name=f"{parameter}__out", type=kind)
+                    function.ret[f"{parameter}__out"] = parameter
+
+
+def _take_out(
+    function: Any, ops: set[str], facts: dict[str, dict[str, Any]], ends: list[dict[str, Any]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Remove the ops from the function; return the parameters that now stand for their results, not yet declared."""
+    if not ops:
+        return []
+    flat = private_api.flat_names(function)
+    parameters: dict[str, str] = {}
+    threads: list[tuple[str, dict[str, Any]]] = []
+    lists: list[Any] = []
+
+    def moved(tensor: str) -> str:
+        if op_of(tensor) not in ops or ":" not in tensor:
+            return tensor
+        if tensor not in parameters:
+            name, fact = f"{op_of(tensor).replace('/', '_')}__cut{len(parameters)}", facts[flat[tensor]]
+            threads.append((name, _stacked(fact)))
+            lists.extend(made := _list_of(name, fact))
+            parameters[tensor] = f"{made[-1].name}:output_handle:0" if made else name
+        return parameters[tensor]
+
+    kept = [n for n in function.node_def if n.name not in ops]
+    for node in kept:
+        inputs = [moved(i) for i in node.input if not i.startswith("^")]
+        control = [i for i in node.input if i.startswith("^") and i[1:] not in ops]
+        del node.input[:]
+        node.input.extend(inputs + control)
+    for key in list(function.ret):
+        if (parameter := moved(function.ret[key])) != function.ret[key]:
+            if facts[flat[function.ret[key]]].get("items"):
+                function.ret[key] = parameter
+                continue
+            made = _handed_on(f"{parameter}__result{len(kept)}", parameter, facts[flat[function.ret[key]]])
+            kept.append(made)
+            function.ret[key] = f"{made.name}:{'output' if made.op == 'Identity' else 'z'}:0"
+    kept += lists
+    names = {flat[t]: name for t, (name, _) in zip(parameters, threads, strict=True)}
+    full = {short: tensor for tensor, short in flat.items()}
+    for number, end in enumerate(ends):
+        thread = {**_stacked(facts[end["into"]]), "tensor": names[end["into"]]}
+        names[end["into"]] = _tie(kept, {**end, "tensor": full[end["tensor"]]}, thread, f"cut_end_{number}")
+    _keep_only(function, kept, ops)
+    return threads
+
+
+def _stacked(fact: dict[str, Any]) -> dict[str, Any]:
+    """What stands for the tensor in a call: for a list the tensor of all that is in it."""
+    items = fact.get("items")
+    return {"dtype": items["dtype"], "shape": [items["count"], *items["shape"]]} if items else fact
+
+
+def _list_of(parameter: str, fact: dict[str, Any]) -> list[Any]:
+    """Nodes that make a list of the parameter: as a loop's own variable a list that is only handed on does not convert."""
+    if not (items := fact.get("items")):
+        return []
+    stacked = _stacked(fact)
+    with tf.Graph().as_default() as graph:
+        held = v1.placeholder(stacked["dtype"], stacked["shape"], name="held")
+        shape = tf.constant(items["shape"], tf.int32, name=f"{parameter}__shape")
+        tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=shape, name=f"{parameter}__list")
+    nodes = [n for n in graph.as_graph_def().node if n.name != "held"]
+    _read_instead(nodes[-1], {"held": parameter, f"{parameter}__shape": f"{parameter}__shape:output:0"})
+    return nodes
+
+
+def _keep_only(function: Any, kept: list[Any], ops: set[str]) -> None:
+    """Make these nodes the function's own, and forget its control outputs that were among the removed ops."""
+    _drop_control_results(function, ops)
+    copies = [n.SerializeToString() for n in kept]
+    del function.node_def[:]
+    for copy in copies:
+        function.node_def.add().ParseFromString(copy)
+
+
+def _drop_control_results(function: Any, ops: set[str]) -> None:
+    gone = [k for k, v in function.control_ret.items() if v in ops]
+    for key in gone:
+        del function.control_ret[key]
+    outputs = [o for o in function.signature.control_output if o not in gone]
+    del function.signature.control_output[:]
+    function.signature.control_output.extend(outputs)
+
+
+def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
+    """A node that hands a parameter on: coremltools takes no bare parameter as the result of a condition."""
+    with tf.Graph().as_default() as graph:
+        made = same(v1.placeholder(tf.as_dtype(thread["dtype"]), thread["shape"], name="stand_in"), name)
+    node = graph.as_graph_def().node[-1]
+    del node.input[:]
+    node.input.extend([tensor] * len(made.op.inputs))
+    return node
+
+
+def _tie(kept: list[Any], end: dict[str, Any], thread: dict[str, Any], name: str) -> str:
+    """Let what reads the thread read the loose end too, which changes no value; returns the tensor to read instead."""
+    with tf.Graph().as_default() as graph:
+        loose = v1.placeholder(end["dtype"], end["shape"], name="loose")
+        value = v1.placeholder(thread["dtype"], thread["shape"], name="value")
+        with tf.name_scope(name):
+            loose = _number(loose)
+            one = tf.reduce_sum(loose, list(range(len(end["shape"])))) if end["shape"] else loose
+            never = tf.greater(one, one)
+            if value.dtype in _CASTABLE:
+                tied = value + tf.cast(never, value.dtype)
+            else:
+                tied = tf.logical_or(value, never) if value.dtype == tf.bool else tf.where(never, value, value)
+    made = [n for n in graph.as_graph_def().node if n.op != "Placeholder"]
+    written = {
+        flat.removesuffix(":0"): full for full, flat in private_api.flat_names(SimpleNamespace(node_def=made)).items()
+    }
+    for node in kept:
+        if not node.name.startswith("cut_end_"):
+            _read_instead(node, {thread["tensor"]: written[tied.op.name]})
+    for node in made:
+        _read_instead(node, {**written, "loose": end["tensor"], "value": thread["tensor"]})
+    kept += made
+    return written[tied.op.name]
+
+
+def _number(x: Any) -> Any:
+    if x.dtype.is_complex:
+        return tf.math.real(x, name="loose_real")
+    return tf.cast(x, tf.float32, name="loose_number") if x.dtype == tf.bool else x
+
+
+def _read_instead(node: Any, written: dict[str, str]) -> None:
+    inputs = [written.get(i, i) for i in node.input]
+    del node.input[:]
+    node.input.extend(inputs)
+
+
+def append_input(node: Any, tensor: str, thread: dict[str, Any]) -> None:
+    """Give the call one more input, declared in its attributes as the thread's facts say."""
+    data = [i for i in node.input if not i.startswith("^")]
+    control = [i for i in node.input if i.startswith("^")]
+    del node.input[:]
+    node.input.extend([*data, tensor, *control])
+    kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
+    node.attr["T" if node.op in _LOOPS else "Tin"].list.type.append(kind)
+    if node.op in _LOOPS and len(node.attr["output_shapes"].list.shape):
+        node.attr["output_shapes"].list.shape.add().CopyFrom(tf.TensorShape(thread["shape"]).as_proto())
+    if "_output_shapes" in node.attr:
+        del node.attr["_output_shapes"]

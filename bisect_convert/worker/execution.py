@@ -1,0 +1,97 @@
+"""A section in TensorFlow: run on values, or written down as a model of its own. Runs in a worker.
+
+Values cross as .npz files, keyed by the model's own tensor names.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bisect_convert.errors import UsageError
+from bisect_convert.worker.conversion import carved_section
+
+__all__ = ["run", "save"]
+
+v1 = tf.compat.v1
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Run the section and write the tensors `job["fetch"]` to `job["values"]`; raises UsageError where it cannot run.
+
+    job: "folder", "plan", "feeds" (an .npz of the entering tensors), "fetch" (tensor names), "values".
+    """
+    carved = carved_section(Path(job["folder"]), job["plan"], True)
+    try:
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(carved.graph_def, name="")
+        with np.load(job["feeds"]) as given:
+            feeds = {
+                t: given[n].astype(t.dtype.as_numpy_dtype) for n in given.files if (t := _fed(graph, n)) is not None
+            }
+        with v1.Session(graph=graph) as session:
+            got = session.run([graph.get_tensor_by_name(n) for n in job["fetch"]], feeds)
+    except Exception as error:  # whatever TensorFlow raises here is about the values or the ops, not about us
+        raise UsageError(f"TensorFlow cannot run this section: {_first_line(error)}") from error
+    np.savez(job["values"], **{name: _plain(value) for name, value in zip(job["fetch"], got, strict=True)})
+    return {"values": job["values"]}
+
+
+def save(job: dict[str, Any]) -> dict[str, Any]:
+    """Write the section with its true weights to `job["out"]`: a frozen graph if that ends in .pb, else a SavedModel."""
+    carved = carved_section(Path(job["folder"]), job["plan"], True)
+    out = Path(job["out"])
+    if out.suffix == ".pb":
+        out.write_bytes(carved.graph_def.SerializeToString())
+        return {"out": str(out)}
+    try:
+        with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
+            tf.import_graph_def(carved.graph_def, name="")
+            inputs, outputs = _ends(graph)
+            v1.saved_model.simple_save(session, str(out), inputs, outputs)
+    except Exception as error:  # a section that TensorFlow itself refuses
+        raise UsageError(f"this section cannot be written as a SavedModel: {_first_line(error)}") from error
+    return {"out": str(out)}
+
+
+def _fed(graph: Any, name: str) -> Any:
+    """The tensor of the carved graph that stands for an entering tensor, or None where nothing reads it."""
+    op, _, index = name.rpartition(":")
+    for candidate in (f"{op}__{index}:0", name):
+        try:
+            return graph.get_tensor_by_name(candidate)
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
+def _ends(graph: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    ops = graph.get_operations()
+    inputs = [op.outputs[0] for op in ops if op.type in ("Placeholder", "PlaceholderWithDefault")]
+    outputs = [t for op in ops for t in op.outputs if not any(o.consumers() for o in op.outputs)]
+    return _keyed(inputs), _keyed(t for t in outputs if t.dtype not in (tf.variant, tf.resource))
+
+
+def _keyed(tensors: Any) -> dict[str, Any]:
+    keyed: dict[str, Any] = {}
+    for tensor in tensors:
+        key = re.sub(r"\W", "_", tensor.name.removesuffix(":0"))
+        keyed[key if key not in keyed else f"{key}_{len(keyed)}"] = tensor
+    return keyed
+
+
+def _plain(value: Any) -> Any:
+    """The value as numpy writes it without pickling."""
+    array = np.asarray(value)
+    if array.dtype == object:
+        return array.astype(np.bytes_)
+    return array if array.dtype.kind in "biufcSU" else array.astype(np.float32)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]

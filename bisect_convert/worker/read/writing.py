@@ -1,0 +1,240 @@
+"""Write a frozen graph down as facts: graph.pb, weights.pb, a GraphDef for each body, model.json. Runs in a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bisect_convert.worker import private_api
+from bisect_convert.worker.read import source_lines
+from bisect_convert.worker.read.functions import ROLES, Bodies, called_by_role
+from bisect_convert.worker.read.input_shapes import shape_of, with_shapes
+from bisect_convert.worker.read.shared_sizes import equal_sizes
+from bisect_convert.worker.read.tensor_lists import Items, list_items
+
+__all__ = ["functions_of", "layer_of", "shaped", "write_facts"]
+
+#: Float constants with more elements than this are written as one repeated value in the slim graph.
+SLIM_ABOVE = 65_536
+
+
+def shaped(graph_def: Any) -> Any:
+    """Return the GraphDef with the shapes that TensorFlow infers written beside each op."""
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+    return graph.as_graph_def(add_shapes=True)
+
+
+def write_facts(graph_def: Any, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """Write graph.pb (slim), weights.pb, bodies and model.json into `folder`; returns a summary.
+
+    request: beside the keys of `read_model`, "keys" (see `model.Loaded`) and "define" (let the library's own functions
+    count as known to TensorFlow, for a GraphDef that comes from a file).
+    """
+    if request.get("define"):
+        private_api.define_functions(graph_def.library.function)
+    functions = _functions(graph_def)
+    del graph_def.library.function[:]
+    graph_def.library.function.extend(functions.values())
+    digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
+    weights = _slim(graph_def)
+    graph, placeholders, refused = with_shapes(graph_def, request.get("inputs") or [])
+    symbols = equal_sizes(graph_def, graph) if not request.get("failure") else {}
+    results = _outputs(graph, request.get("outputs") or []) or _sinks(graph)
+    source = source_lines.finder(request.get("sources") or {})
+    bodies = Bodies(functions)
+    items = list_items(graph, {}, bodies.of_loop)
+    graphs: dict[str, Any] = {"": {"ops": _ops(graph, symbols, source, items), "results": results, "caller": None}}
+    _write_bodies(graph, "", bodies, graphs, folder, source, items)
+    (folder / "graph.pb").write_bytes(graph_def.SerializeToString())
+    (folder / "weights.pb").write_bytes(weights.SerializeToString())
+    facts = {
+        "path": request.get("path", ""),
+        "signature": request.get("signature"),
+        "signatures": request.get("signatures") or [],
+        "digest": digest,
+        "graphs": graphs,
+        "inputs": placeholders,
+        "failure": request.get("failure"),
+        "convertible": sorted(private_api.convertible_types()),
+        "slim": len(weights.node),
+        "keys": request.get("keys") or {},
+        "refused": refused,
+        "blamed": request.get("blamed") or [],
+    }
+    (folder / "model.json").write_text(json.dumps(facts))
+    return {"ops": len(graph_def.node), "slim": len(weights.node)}
+
+
+def _functions(graph_def: Any) -> dict[str, Any]:
+    """The functions that the graph reaches, as TensorFlow's eager context has them: coremltools reads them there."""
+    library = {f.signature.name: f for f in graph_def.library.function}
+    found: dict[str, Any] = {}
+    todo = [n for node in graph_def.node for _, n in called_by_role(node)]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        function = private_api.function_def(name) or library.get(name)
+        if function is not None:
+            found[name] = function
+            todo += [n for node in function.node_def for _, n in called_by_role(node)]
+    return dict(sorted(found.items()))
+
+
+def functions_of(node: Any) -> list[str]:
+    """Return the names of all functions that the node's attributes hold, whether it calls them or not."""
+    return [f.name for a in node.attr.values() for f in [a.func, *a.list.func] if f.name]
+
+
+def _slim(graph_def: Any) -> Any:
+    """Write each large float constant as one repeated value; return a GraphDef of those nodes as they were."""
+    weights = tf.compat.v1.GraphDef()
+    for node in graph_def.node:
+        if node.op != "Const":
+            continue
+        tensor = node.attr["value"].tensor
+        count = int(np.prod([d.size for d in tensor.tensor_shape.dim]))
+        if count <= SLIM_ABOVE or tensor.dtype not in (tf.float32.as_datatype_enum, tf.float64.as_datatype_enum):
+            continue
+        weights.node.add().CopyFrom(node)
+        value = 0.137
+        del tensor.float_val[:], tensor.double_val[:]
+        tensor.tensor_content = b""
+        (tensor.float_val if tensor.dtype == tf.float32.as_datatype_enum else tensor.double_val).append(value)
+    return weights
+
+
+def _outputs(graph: Any, names: Iterable[str]) -> list[str]:
+    """The tensors that the caller wants as outputs, as far as the graph has them."""
+    known = {op.name for op in graph.get_operations() if op.outputs}
+    return [f"{name.split(':')[0]}:0" for name in names if name.split(":")[0] in known]
+
+
+def _sinks(graph: Any) -> list[str]:
+    """The tensors that nothing reads: coremltools takes their ops as outputs."""
+    return [t.name for op in graph.get_operations() for t in op.outputs if not any(o.consumers() for o in op.outputs)]
+
+
+def _ops(
+    graph: Any, symbols: dict[str, list[str]], source: Callable[[str], str | None], items: dict[str, Items]
+) -> list[dict[str, Any]]:
+    constant: dict[str, bool] = {}
+    rows = []
+    for op in _in_order(graph):
+        constant[op.name] = _follows_from_constants(op, constant)
+        rows.append({
+            "name": op.name, "type": op.type, "inputs": [t.name for t in op.inputs],
+            "outputs": [_output(t, symbols.get(t.name, []), items.get(t.name)) for t in op.outputs],
+            "functions": called_by_role(op.node_def), "constant": constant[op.name], "layer": layer_of(op.name),
+            "attributes": _attributes(op), "source": source(op.name),
+        })  # fmt: skip
+    return rows
+
+
+def _in_order(graph: Any) -> list[Any]:
+    """The ops in graph order, moved behind their inputs where that is possible (loops of TensorFlow 1 have none)."""
+    done: set[str] = set()
+    ordered: list[Any] = []
+    todo = list(graph.get_operations())
+    while todo:
+        rest = []
+        for op in todo:
+            if all(t.op.name in done for t in op.inputs):
+                done.add(op.name)
+                ordered.append(op)
+            else:
+                rest.append(op)
+        if len(rest) == len(todo):
+            return ordered + rest
+        todo = rest
+    return ordered
+
+
+def _follows_from_constants(op: Any, constant: dict[str, bool]) -> bool:
+    """As `const_determined_nodes` in coremltools' basic_graph_ops.py, but for ops that take no input."""
+    if op.type == "Const":
+        return True
+    if any(w in op.type for w in ("Variable", "Placeholder", "TensorArray", "TensorList", "FakeQuant")):
+        return False
+    if op.type in ROLES:  # the session that evaluates constants there has no function library
+        return False
+    return bool(op.inputs) and all(constant.get(t.op.name, False) for t in op.inputs)
+
+
+def _attributes(op: Any) -> str:
+    """A digest of what makes two ops of one type convert alike: attributes, and the values of constant inputs."""
+    parts = [
+        f"{k}={op.node_def.attr[k].SerializeToString(deterministic=True)!r}"
+        for k in sorted(op.node_def.attr) if not k.startswith("_")
+    ]  # fmt: skip
+    parts += [
+        t.op.node_def.attr["value"].tensor.SerializeToString(deterministic=True).hex() if t.op.type == "Const" else "-"
+        for t in op.inputs
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _output(tensor: Any, symbols: list[str], items: Items | None) -> list[Any]:
+    shape = shape_of(tensor)
+    if shape is None and symbols:
+        shape = [None] * len(symbols)
+    return [tensor.name, tensor.dtype.base_dtype.name, shape, symbols, items]
+
+
+def layer_of(name: str) -> str | None:
+    """Return the scope that the op is in, without the calls around the model."""
+    scopes = name.split("/")[:-1]
+    while scopes and scopes[0].split("_")[0] in {"StatefulPartitionedCall", "PartitionedCall"}:
+        scopes = scopes[1:]
+    return "/".join(scopes) or None
+
+
+def _write_bodies(
+    graph: Any,
+    name: str,
+    bodies: Bodies,
+    graphs: dict[str, Any],
+    folder: Path,
+    source: Callable[[str], str | None],
+    items: dict[str, Items],
+) -> None:
+    """Add the bodies below the graph's ops to `graphs`, each written as a GraphDef of its own."""
+    for op in graph.get_operations():
+        for role, callee in called_by_role(op.node_def):
+            if callee in graphs or (body := bodies.of(op, role, callee)) is None:
+                continue
+            tensors = list(op.inputs)[-len(body.inputs) :] if body.inputs else []
+            graph_def = body.as_graph_def(add_shapes=True)
+            if role in {"then", "else", "branch", "call"}:
+                _give_constants(graph_def, body, tensors)
+            file = f"body{len(graphs)}.pb"
+            (folder / file).write_bytes(graph_def.SerializeToString())
+            with tf.Graph().as_default() as shown:
+                graph_def.library.function.extend(bodies.functions[n] for n in sorted(bodies.functions))
+                tf.import_graph_def(graph_def, name="")
+            given = {p.name: items[t.name] for p, t in zip(body.inputs, tensors, strict=False) if t.name in items}
+            inside = list_items(body, given, bodies.of_loop)
+            graphs[callee] = {
+                "ops": _ops(shown, {}, source, inside), "results": [t.name for t in body.outputs],
+                "caller": [name, op.name, role], "file": file, "inputs": [t.name for t in body.inputs],
+            }  # fmt: skip
+            _write_bodies(body, callee, bodies, graphs, folder, source, inside)
+
+
+def _give_constants(graph_def: Any, body: Any, tensors: list[Any]) -> None:
+    """Put constants that a branch captures into it: the converter knows their values there."""
+    values = {
+        p.op.name: t.op.node_def for p, t in zip(body.inputs, tensors, strict=False) if t.op.type == "Const"
+    }  # fmt: skip
+    for node in graph_def.node:
+        if node.name in values and node.op == "Placeholder":
+            name = node.name
+            node.CopyFrom(values[name])
+            node.name = name

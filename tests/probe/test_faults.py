@@ -1,0 +1,233 @@
+"""Conversions that end their process, hang, eat memory or fail at times, in real child processes: the right op, always."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults import CULPRIT, FAULTS, chain, plant
+
+from bisect_convert import find
+from bisect_convert.errors import EnvironmentError_, Stopped
+from bisect_convert.probe.client import Workers
+from bisect_convert.report.report import Report
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+KINDS = {
+    "segfault": "SIGSEGV", "abort": "SIGABRT", "sigkill": "SIGKILL", "hang": "timeout", "recursion": "RecursionError",
+    "memory": "MemoryError", "flood": "ValueError", "exit": "exit 0", "leave": "exit 0", "raise": "ValueError",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return chain(tmp_path_factory.mktemp("chain"))
+
+
+def blamed(report: Report) -> list[tuple[str, ...]]:
+    return [tuple(c.name for c in finding.culprits) for finding in report.findings]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_however_a_conversion_ends_its_op_is_found(
+    fault: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, fault)
+    report = find(model, timeout=4.0 if fault == "hang" else None, memory=1.0 if fault == "memory" else None)
+    assert blamed(report) == [(CULPRIT,)]
+    (finding,) = report.findings
+    assert (finding.stage, finding.error_type) == ("lowering", KINDS[fault])
+    assert report.complete and finding.witness.minimal and finding.witness.confirmed
+
+
+@pytest.mark.parametrize("fault", ["segfault", "hang"])
+def test_a_process_that_is_ended_in_a_pass_leaves_the_passs_name(
+    fault: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, fault, "common::fuse_linear_bias")
+    report = find(model, timeout=4.0 if fault == "hang" else None)
+    assert blamed(report) == [(CULPRIT,)] and report.complete
+    (finding,) = report.findings
+    assert (finding.stage, finding.pass_name) == ("mil_pass", "common::fuse_linear_bias")
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.2, 0.5])
+def test_processes_that_die_by_chance_change_no_finding(
+    noise: float, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, "raise", noise=noise)
+    report = find(model)
+    assert blamed(report) == [(CULPRIT,)] and report.complete
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.2, 0.5])
+def test_an_op_that_fails_by_chance_is_blamed_or_nothing_is(
+    rate: float, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, "raise", rate=rate)
+    report = find(model)
+    if report.verdict == "fails":
+        assert blamed(report) == [(CULPRIT,)]
+    else:
+        assert report.verdict == "converts" or any("unstable" in note for note in report.notes)
+
+
+def test_a_crash_is_kept_for_the_next_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path, monkeypatch, "segfault")
+    first, second = (find(model, cache=tmp_path / "cache") for _ in range(2))
+    assert blamed(first) == blamed(second) == [(CULPRIT,)]
+    assert first.asked > 0 and second.asked <= 1  # what is asked until it is settled is asked anew
+
+
+@pytest.mark.parametrize("jobs", [2, 4])
+def test_the_report_is_the_same_with_any_number_of_jobs(
+    jobs: int, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, "abort")
+    one, many = find(model), find(model, jobs=jobs)
+    assert steady(one) == steady(many)
+
+
+def steady(report: Report) -> dict[str, Any]:
+    """The report but for times."""
+    data = report.to_json()
+    del data["seconds"]
+    for probe in data["journal"]:
+        del probe["seconds"]
+    return data
+
+
+def test_an_executor_of_the_callers_takes_the_workers_place(workers: Workers) -> None:
+    path = FIXTURES / "two_culprits" / "model"
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        lent = find(path, executor=executor)
+        assert executor.submit(int, "7").result() == 7
+    assert steady(lent) == steady(find(path, workers=workers))
+
+
+def test_an_executor_that_breaks_ends_the_run_with_what_is_known(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, "sigkill")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor, pytest.raises(Stopped) as stop:
+        find(model, executor=executor)
+    assert stop.value.report.verdict == "inconclusive"
+
+
+def test_a_full_disk_is_not_taken_for_a_failure_of_the_model(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, "full")
+    with pytest.raises(EnvironmentError_, match="No space left on device"):
+        find(model)
+
+
+def test_a_slow_conversion_is_found_where_it_is_slow(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, monkeypatch, "slow")
+    report = find(model, slow=2.0)
+    assert report.verdict == "converts" and report.exit_code == 0 and report.complete
+    assert blamed(report) == [(CULPRIT,)]
+    assert (report.findings[0].stage, report.findings[0].error_type) == ("lowering", "Slow")
+    assert "takes 1." in report.findings[0].error_message and "slow[lowering]" in str(report)
+
+
+def test_what_a_worker_died_of_by_chance_is_asked_again(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(*given: dict[str, Any]) -> dict[str, Any]:
+        left = list(given)
+        monkeypatch.setattr(workers, "ask", lambda request: left.pop(0))
+        return workers.insist({"do": "load"}, 3)
+
+    killed = {"death": "SIGKILL"}
+    assert answers(killed, killed, {"ops": 3}) == {"ops": 3}
+    assert answers(killed, killed, killed, {"ops": 3}) == killed
+    assert answers({"death": "timeout"}, {"ops": 3}) == {"death": "timeout"}
+
+
+# --- killed at any moment --------------------------------------------------------------------------------------------
+
+
+def command(model: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
+    environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "BISECT_CONVERT_TEST": str(folder)}
+    line = [sys.executable, "-m", "bisect_convert", str(model), "--cache", str(folder / "cache"), "--format", "json"]
+    return line, environment
+
+
+def processes(folder: Path) -> list[int]:
+    """Those that were started, however far down, by a command with this folder."""
+    mark = f"BISECT_CONVERT_TEST={folder}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def nothing_is_left(folder: Path) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if not processes(folder) and not list((folder / "tmp").iterdir()):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def killed_and_resumed(model: Path, folder: Path, moments: list[float]) -> dict[str, Any]:
+    """Kill the command at each moment, see that nothing is left, and let it come to its end the last time."""
+    (folder / "tmp").mkdir()
+    line, environment = command(model, folder)
+    for moment in moments:
+        process = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert nothing_is_left(folder), (
+            f"killed after {moment} s: {processes(folder)}, {list((folder / 'tmp').iterdir())}"
+        )
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert nothing_is_left(folder)
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_a_command_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = FIXTURES / "two_culprits" / "model"
+    data = killed_and_resumed(path, tmp_path, [1.0, 5.0, 7.0])
+    assert [[c["op"] for c in f["culprits"]] for f in data["findings"]] == [["Lgamma"], ["Cast"]]
+    line, environment = command(path, tmp_path)
+    again = json.loads(subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120).stdout)
+    assert again["probes"]["asked"] == 0 and again["findings"] == data["findings"]
+
+
+@pytest.mark.sweep
+def test_killed_at_twenty_moments(tmp_path: Path, model: Path) -> None:
+    rng = random.Random(0)
+    path = FIXTURES / "two_culprits" / "model"
+    data = killed_and_resumed(path, tmp_path, [rng.uniform(0.1, 9.0) for _ in range(20)])
+    assert [[c["op"] for c in f["culprits"]] for f in data["findings"]] == [["Lgamma"], ["Cast"]]
+
+
+def test_two_runs_at_once_share_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    line, environment = command(FIXTURES / "custom_op_skip" / "model", tmp_path)
+    both = [
+        subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab"
+    ]
+    reports = [json.loads(process.communicate(timeout=120)[0]) for process in both]
+    assert reports[0]["findings"] == reports[1]["findings"] != []
+    assert all(process.returncode == 1 for process in both)

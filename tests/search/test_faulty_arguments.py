@@ -1,0 +1,129 @@
+"""Failures that lie in the call: told apart from those of the model, on small models and with real conversions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import coremltools as ct
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bisect_convert import find
+from bisect_convert.probe.client import Workers
+from bisect_convert.report.report import Report
+
+Spec = tf.TensorSpec
+_WEIGHTS = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype("float32")
+
+
+def conv(x: Any) -> Any:
+    return tf.nn.conv2d(x, _WEIGHTS, 2, "SAME", name="stem")
+
+
+def flat(x: Any) -> Any:
+    return tf.matmul(tf.reshape(conv(x), [-1, 64]), np.ones((64, 4), "float32"))
+
+
+def halved(x: Any) -> Any:
+    small = tf.nn.max_pool2d(x, 2, 2, "VALID")
+    return tf.concat([tf.repeat(tf.repeat(small, 2, 1), 2, 2), x], 3)
+
+
+def embedded(ids: Any) -> Any:
+    return tf.reduce_mean(tf.gather(np.ones((9, 4), "float32"), ids), 1)
+
+
+def rolled(x: Any) -> Any:
+    return tf.roll(conv(x), 1, 1, name="shift")
+
+
+def named(x: Any) -> Any:
+    return {"logits": tf.nn.softmax(x), "twice": x * 2.0}
+
+
+def report(call: Callable[..., Any], spec: Any, workers: Workers, **options: Any) -> Report:
+    function = tf.function(call, input_signature=spec if isinstance(spec, list) else [spec]).get_concrete_function()
+    return find(function, workers=workers, **options)
+
+
+def tensor(name: str | None, *shape: Any, **more: Any) -> dict[str, Any]:
+    return {"inputs": [ct.TensorType(name=name, shape=shape, **more)]}
+
+
+def image(*shape: int, **more: Any) -> dict[str, Any]:
+    return {"inputs": [ct.ImageType(name="x", shape=shape, **more)]}
+
+
+@pytest.mark.parametrize(
+    ("call", "spec", "options", "argument", "code"),
+    [
+        (conv, Spec((None, None, None, 3), name="x"), tensor("x", 1, 3, 16, 20), "inputs", "shape=(1, 16, 20, 3)"),
+        (conv, Spec((None, 8, 8, 3), name="x"), tensor("x", 8, 8, 3), "inputs", "shape=(1, 8, 8, 3)"),
+        (flat, Spec((None, 8, 8, 3), name="x"), tensor("x", 2, 12, 12, 3), "inputs", "shape=(2, 8, 8, 3)"),
+        (halved, Spec((1, None, None, 3), name="x"), tensor("x", 1, 30, 31, 3), "inputs", "shape=(1, 32, 32, 3)"),
+        (conv, Spec((1, 8, 8, 3), name="x"), tensor("x", 1, 8, 8, ct.RangeDim(1, 4, 3)), "inputs", "(1, 8, 8, 3)"),
+        (embedded, Spec((1, 5), tf.int32, "ids"), tensor("ids", 1, 5, dtype=np.float32), "inputs", "dtype=np.int32"),
+        (conv, Spec((1, 8, 8, 3), name="x"), tensor("x:0", 1, 8, 8, 3), "inputs", "name='x'"),
+        (conv, Spec(None, name="x"), {}, "inputs", "name='x', shape=(1, 64, 64, 3)"),
+        (conv, Spec((1, 8, 8, 3), name="x"), image(1, 8, 8, 3, color_layout="G"), "inputs", "ct.colorlayout.RGB"),
+        (named, Spec((1, 4), name="x"), {"outputs": [ct.TensorType(name="logits")]}, "outputs", "name='Identity'"),
+        (tf.nn.softmax, Spec((1, 3)), {"classifier_config": ct.ClassifierConfig(["a"])}, "classifier_config", "['a', 'c"),
+        (tf.nn.softmax, Spec((1, 3)), {"pass_pipeline": ct.PassPipeline(["common::no"])}, "pass_pipeline", None),
+    ],
+)  # fmt: skip
+def test_the_argument_is_blamed_and_no_op(
+    workers: Workers, call: Callable[..., Any], spec: Any, options: dict[str, Any], argument: str, code: str | None
+) -> None:
+    found = report(call, spec, workers, **options)
+    (finding,) = found.findings
+    assert found.complete and not finding.culprits and not finding.witness.ops
+    assert finding.remedies[0].verified
+    assert code is None or code in (finding.remedies[0].code or "")
+    assert f"`{argument}`" in finding.explanation
+
+
+def test_the_op_is_blamed_where_the_call_is_fine(workers: Workers) -> None:
+    sizes = ct.RangeDim(8, 32, 8)
+    call: Callable[..., Any] = lambda x: tf.raw_ops.TopKV2(input=conv(x), k=2, sorted=False, name="best")[0]  # noqa: E731
+    found = report(call, Spec((1, None, None, 3), name="x"), workers, **tensor("x", 1, sizes, sizes, 3))
+    (finding,) = found.findings
+    assert [c.name for c in finding.culprits] == ["best"]
+    assert "ct.target.iOS16" in str([r.code for r in finding.remedies if r.verified])
+
+
+def test_the_lowest_target_that_converts_is_named(workers: Workers) -> None:
+    def call(x: Any) -> Any:
+        return tf.raw_ops.TopKV2(input=x, k=2, sorted=False, name="best")[0]
+
+    (finding,) = report(call, Spec((1, 9)), workers).findings
+    assert [c.op for c in finding.culprits] == ["TopKV2"]
+    assert (finding.remedies[0].code, finding.remedies[0].verified) == (
+        "minimum_deployment_target=ct.target.iOS16",
+        True,
+    )
+
+
+def test_the_call_and_then_the_model(workers: Workers) -> None:
+    found = report(rolled, Spec((1, None, None, 3), name="x"), workers, **tensor("x", 1, 3, 16, 16))
+    first, second = found.findings
+    assert not first.culprits and not first.remedies[0].verified
+    assert first.remedies[0].code == "inputs=[ct.TensorType(name='x', shape=(1, 16, 16, 3))]"
+    assert [c.op for c in second.culprits] == ["Roll"] and found.complete
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 12, 3), (1, ct.RangeDim(8, 16, 8), 8, 3)])
+def test_another_size_that_does_no_harm_is_not_blamed(workers: Workers, shape: tuple[Any, ...]) -> None:
+    call: Callable[..., Any] = lambda x: tf.nn.gelu(conv(x), approximate=False)  # noqa: E731
+    found = report(call, Spec((1, 8, 8, 3), name="x"), workers, **tensor("x", *shape))
+    assert [c.op for f in found.findings for c in f.culprits] == ["Erfc"]
+    assert len(found.findings) == 1 and found.complete
+    assert report(conv, Spec((1, 8, 8, 3), name="x"), workers, **tensor("x", *shape)).verdict == "converts"
+
+
+def test_scalars_of_one_element(workers: Workers) -> None:
+    specs = [Spec((1, 4), name="x"), Spec((), name="gain")]
+    (finding,) = report(lambda x, gain: x * tf.reshape(gain, [1, 1]), specs, workers).findings
+    assert [c.name for c in finding.culprits] == ["gain"]
+    assert finding.remedies[0].code == "inputs=[ct.TensorType(name='gain', shape=(1,))]"
