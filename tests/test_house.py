@@ -59,7 +59,8 @@ def test_all_names_what_is_public_and_nothing_else(module: str) -> None:
     listed = [
         ast.literal_eval(node.value)
         for node in body
-        if isinstance(node, ast.Assign) and [getattr(t, "id", "") for t in node.targets] == ["__all__"]
+        if (isinstance(node, ast.Assign) and [getattr(t, "id", "") for t in node.targets] == ["__all__"])
+        or (isinstance(node, ast.AnnAssign) and node.value and getattr(node.target, "id", "") == "__all__")
     ]
     defined = {n.name for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")}
     if module == "__main__" or module.startswith("recipes."):  # a program; what registers itself by being imported
