@@ -17,7 +17,8 @@ from bisect_convert.errors import BisectConvertError, Stopped
 from bisect_convert.model.files import check_path
 
 if TYPE_CHECKING:
-    from bisect_convert.report.report import Probe, Report
+    from bisect_convert.report.questions import Probe
+    from bisect_convert.report.report import Report
 
 __all__ = ["main"]
 
@@ -68,7 +69,8 @@ def _run(arguments: argparse.Namespace) -> int:
         signal.signal(number, _stop)
     with folder as out, Workers(arguments.jobs, verbose=arguments.verbose) as workers:
         # The workers import tensorflow meanwhile: what we import from here on costs no time.
-        from bisect_convert.diagnose.find import Wishes, find_packed
+        from bisect_convert.diagnose.find import find_packed
+        from bisect_convert.diagnose.wishes import Wishes
 
         staged = None if out is None else workers.folder / "out"
         with _progress(arguments) as told:
@@ -94,12 +96,11 @@ def _by_hand(arguments: argparse.Namespace, out: Path | None) -> int:
     return 0 if report is None else _hand_over(report, arguments.format, out)
 
 
-def _cache(arguments: argparse.Namespace) -> Path | None:
-    from bisect_convert.probe.cache import user_folder
-
+def _cache(arguments: argparse.Namespace) -> bool | Path:
+    """Where outcomes are kept: the user's own folder, unless another or none is wished."""
     if arguments.no_cache:
-        return None
-    return user_folder() if arguments.cache is None else Path(arguments.cache)
+        return False
+    return arguments.cache is None or Path(arguments.cache)
 
 
 def _hand_over(report: Report, format: str, out: Path | None, staged: Path | None = None) -> int:
@@ -140,10 +141,10 @@ def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[Probe], None]
     if not arguments.verbose and (arguments.quiet or not sys.stderr.isatty()):
         yield lambda probe: None
         return
-    from bisect_convert.cli.progress import Lines, Progress
+    from bisect_convert.session.progress import Progress, said
 
     if arguments.verbose:
-        yield Lines(_say).told
+        yield said(_say)
     else:
         with Progress() as progress:
             yield progress.told

@@ -1,4 +1,4 @@
-"""One run over one model: open it, search it, and put the report together from what is known at any moment."""
+"""The diagnosis of one model: open it, search it, and put the report together from what is known at any moment."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from typing import Any
 
 from bisect_convert.arguments import packing as convert_options
 from bisect_convert.diagnose.findings import compose
+from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import ModelError, UsageError
 from bisect_convert.explain.unloadable import load_causes
-from bisect_convert.model.files import REST, check_path, damage
+from bisect_convert.model.files import REST, damage
 from bisect_convert.model.loaded import Loaded, read_facts
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Finding, Report
+from bisect_convert.report.findings import Finding
+from bisect_convert.report.report import Report
 from bisect_convert.search.hunt import Found, Hunt
 from bisect_convert.search.slow_sections import slow_section
 
-__all__ = ["Run"]
+__all__ = ["Diagnosis"]
 
 #: Seconds that TensorFlow may take to read a model and freeze it, and how often that is tried where its process dies.
 _LOAD_LIMIT, _LOADS = 1800.0, 3
 
 
-class Run:
+class Diagnosis:
     """A model opened for one set of options, and what a search has found out about it so far; close it in the end.
 
-    workers: those of a caller, who ends them, or what starts some of our own.
+    workers: those of a caller, who ends them, or what starts some of our own; notes: what is to be said already.
     """
 
     def __init__(
@@ -41,22 +43,22 @@ class Run:
         model: Any,
         packed: Mapping[str, Any],
         workers: Workers | Callable[[], Workers],
-        *,
-        signature: str | None = None,
-        allow_code: bool = False,
+        wishes: Wishes,
+        notes: list[str],
     ) -> None:
         self.started = time.monotonic()
         self.packed = dict(packed)
-        if isinstance(model, (str, os.PathLike)):
-            check_path(model, signature)
+        self.wishes = wishes
         self.findings: list[Finding] = []
         self.found: list[Found | None] = []
-        self.notes: list[str] = []
+        self.notes = notes
         self.complete = False
         self._own = not isinstance(workers, Workers)
         self.workers = workers if isinstance(workers, Workers) else workers()
         self.folder = Path(tempfile.mkdtemp(dir=self.workers.folder))
-        request = {"signature": signature, "inputs": self.packed.get("inputs"), "allow_code": allow_code}
+        request = {
+            "signature": wishes.signature, "inputs": self.packed.get("inputs"), "allow_code": wishes.allow_code,
+        }  # fmt: skip
         request["outputs"] = [o["name"] for o in self.packed.get("outputs", ()) if o.get("name")]
         try:
             if isinstance(model, (str, os.PathLike)):
@@ -78,16 +80,13 @@ class Run:
     def search(
         self,
         prober: Prober,
-        *,
-        first: bool = False,
-        slow: float | None = None,
         completed: Callable[[Found, Finding], Finding] = lambda found, finding: finding,
     ) -> None:
-        """Find every cause, or the `first`; what is found stands in `findings` at once, also where this is interrupted.
+        """Find every cause, or the first; what is found stands in `findings` at once, also where this is interrupted.
 
-        slow: where it converts, find the section that takes 1/`slow` of the time. `completed` gets each finding before it
-        is kept, and returns it with what there is to add.
+        `completed` gets each finding before it is kept, and returns it with what there is to add.
         """
+        first, slow = self.wishes.first, self.wishes.slow
         if self.loaded.failure is not None:
             self._keep(None, load_causes(self.loaded))
             rest = self.folder / REST
@@ -139,7 +138,7 @@ class Run:
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
                 "search": round(total - self.load_seconds, 2),
             },
-            notes=tuple([*_signature_note(self.loaded), *self.notes]), journal=tuple(prober.journal),
+            notes=tuple([*_signature_note(self.loaded), *self.notes, *prober.notes]), journal=tuple(prober.journal),
         )  # fmt: skip
 
 

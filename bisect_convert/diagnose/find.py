@@ -6,25 +6,26 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bisect_convert.arguments import packing as convert_options
-from bisect_convert.diagnose.diagnosis import Run
+from bisect_convert.arguments import packing
+from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.diagnose.repro import write_repro
+from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.model.files import check_path
-from bisect_convert.probe.cache import folder_of, opened
+from bisect_convert.probe.cache import opened
 from bisect_convert.probe.client import Workers
-from bisect_convert.probe.executors import Lent
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Finding, Probe, Report
+from bisect_convert.report.findings import Finding
+from bisect_convert.report.questions import Probe
+from bisect_convert.report.report import Report
 from bisect_convert.search.faulty_arguments import check
 from bisect_convert.search.hunt import Found
 
-__all__ = ["Wishes", "find", "find_packed", "with_repro"]
+__all__ = ["find", "find_packed", "with_repro"]
 
 
 def find(
@@ -64,56 +65,30 @@ def find(
     Traceback (most recent call last):
     bisect_convert.errors.ModelError: no such file or folder: no/such/model
     """
-    packed = convert_options.pack(convert_kwargs)
     wishes = Wishes(
         signature=signature, first=first, slow=slow, timeout=timeout, memory=memory, allow_code=allow_code, told=told,
-        jobs=jobs, cache=folder_of(cache), out=None if out is None else Path(out),
+        jobs=jobs, cache=cache, out=out, verbose=verbose,
     )  # fmt: skip
+    packed = packing.pack(convert_kwargs)
     if isinstance(model, (str, os.PathLike)):
         check_path(model, signature)
     with contextlib.ExitStack() as ended:
         if workers is None:
-            workers = ended.enter_context(Workers(jobs, verbose=verbose) if executor is None else Lent(executor))
+            workers = ended.enter_context(wishes.workers(executor)())
         return find_packed(model, packed, wishes, workers)
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a caller of `find` may ask for beside the arguments of `ct.convert`."""
-
-    signature: str | None = None
-    first: bool = False
-    slow: float | None = None
-    timeout: float | None = None
-    memory: float | None = None
-    allow_code: bool = False
-    told: Callable[[Probe], None] = lambda probe: None
-    strict: bool = False
-    """Refuse a call that names what the model does not have, where it is a person's slip and not what is to be debugged."""
-    jobs: int = 1
-    cache: Path | None = None
-    """The folder where outcomes are kept; None: nowhere."""
-    out: Path | None = None
-    """Where each finding gets a folder finding-N with its repro; None: nowhere."""
 
 
 def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: Workers) -> Report:
     """Return what `find` does, given options as `options.pack` makes them and workers that the caller ends."""
-    warnings: list[str] = []
-    cache = opened(wishes.cache, warnings.append)
-    run = Run(model, packed, workers, signature=wishes.signature, allow_code=wishes.allow_code)
-    run.notes = warnings
+    notes: list[str] = []
+    cache = opened(wishes.cache_folder, notes.append)
+    run = Diagnosis(model, packed, workers, wishes, notes)
     try:
         if wishes.strict:
             check(run.loaded, run.packed)
-        prober = Prober(
-            run.loaded, workers, packed, timeout=wishes.timeout, memory=wishes.memory, jobs=wishes.jobs, cache=cache,
-            told=wishes.told,
-        )  # fmt: skip
+        prober = wishes.prober(run.loaded, workers, packed, cache)
         try:
-            run.search(
-                prober, first=wishes.first, slow=wishes.slow, completed=partial(with_repro, wishes.out, prober, run)
-            )
+            run.search(prober, completed=partial(with_repro, wishes.out_folder, prober, run))
         except (KeyboardInterrupt, Stopped, EnvironmentError_) as stop:
             if isinstance(stop, EnvironmentError_) and not run.findings:
                 raise
@@ -124,7 +99,7 @@ def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: 
         run.close()
 
 
-def with_repro(out: Path | None, prober: Prober, run: Run, found: Found, finding: Finding) -> Finding:
+def with_repro(out: Path | None, prober: Prober, run: Diagnosis, found: Found, finding: Finding) -> Finding:
     """Write the finding's repro where one is asked for; the search goes on where that cannot be done."""
     if out is None:
         return finding

@@ -10,7 +10,7 @@ from bisect_convert.model.bodies import Bodies
 from bisect_convert.model.graph import Graph, Tensor
 from bisect_convert.probe.prober import Prober
 from bisect_convert.remedies import remedies
-from bisect_convert.report.report import Culprit, Finding, TensorFact, Witness
+from bisect_convert.report.findings import Culprit, Finding, TensorFact, Witness
 from bisect_convert.search.hunt import Found
 from bisect_convert.search.pass_bisection import studied
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from bisect_convert.arguments.as_code import argument_code, step_code
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Finding, finding_to_json
+from bisect_convert.report.findings import Finding
+from bisect_convert.report.plain import finding_to_dict
 from bisect_convert.search.hunt import Found
 
 __all__ = ["script", "write_repro"]
@@ -112,6 +113,6 @@ def write_repro(found: Found, finding: Finding, prober: Prober, folder: Path) ->
     finding = replace(finding, repro=str(folder / "repro.py"))
     text = script(finding, prober.model.path or "in memory", made["options"], (made["type"], made["message"]))
     (folder / "repro.py").write_text(text, encoding="utf-8")
-    facts = json.dumps(finding_to_json(finding), indent=2)
+    facts = json.dumps(finding_to_dict(finding), indent=2)
     (folder / "finding.json").write_text(facts + "\n", encoding="utf-8")
     return finding

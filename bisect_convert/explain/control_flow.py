@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bisect_convert.model.graph import Graph, Model, Op
-from bisect_convert.report.report import Culprit, Finding
+from bisect_convert.report.findings import Culprit, Finding
 from bisect_convert.search.hunt import Found
 
 __all__ = ["BRANCHES", "FLOW_RULES", "LOOPS", "Facts", "listed"]

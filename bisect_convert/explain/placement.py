@@ -16,7 +16,7 @@ from functools import cached_property
 import networkx as nx
 
 from bisect_convert.model.graph import Graph, Model
-from bisect_convert.report.report import Context, Enclosing
+from bisect_convert.report.findings import Context, Enclosing
 
 __all__ = ["context_of"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bisect_convert.explain.control_flow import BRANCHES, Facts, listed
 from bisect_convert.model.graph import Graph, Op
 from bisect_convert.model.origins import Computed, computed_inputs, open_axes, parting, size_source, unknown_sizes
-from bisect_convert.report.report import TensorFact
+from bisect_convert.report.findings import TensorFact
 
 __all__ = ["NEED_RULES"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bisect_convert.explain.placement import context_of
 from bisect_convert.model.graph import Graph, Op
 from bisect_convert.model.loaded import Loaded
-from bisect_convert.report.report import Culprit, Finding, Remedy, TensorFact, Witness
+from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact, Witness
 
 __all__ = ["load_causes"]
 

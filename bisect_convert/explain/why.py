@@ -9,7 +9,7 @@ from typing import Any
 from bisect_convert.explain.control_flow import FLOW_RULES, Facts, listed
 from bisect_convert.explain.requirements import NEED_RULES
 from bisect_convert.model.graph import Model
-from bisect_convert.report.report import Finding
+from bisect_convert.report.findings import Finding
 from bisect_convert.search.hunt import Found
 
 __all__ = ["explain", "unsupported"]

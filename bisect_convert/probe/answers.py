@@ -1,4 +1,4 @@
-"""The line to the workers: a request in, its answer out, from what was kept or begun before where that is the same."""
+"""Answers to requests: from what was kept or begun before where that is the same, else from a worker."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from bisect_convert.errors import Stopped
 from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage
 from bisect_convert.probe.cache import Cache
 from bisect_convert.probe.client import Workers
-from bisect_convert.report.report import Probe
+from bisect_convert.report.questions import Probe, Question
 
-__all__ = ["Line", "entry"]
+__all__ = ["Answers", "entry"]
 
 #: What a request says about how to answer it, not about what is asked.
 _MANNER = frozenset({"folder", "timeout", "memory"})
 
 
-class Line:
+class Answers:
     """Hands requests to workers and turns their answers into outcomes.
 
     about: what else makes two questions the same, beside the request: the model's content, versions.
@@ -85,10 +85,10 @@ class Line:
         return Cache.key(text) if self._cache is not None else json.dumps(text)
 
 
-def entry(question: str, ops: int, outcome: Outcome, cached: bool) -> Probe:
+def entry(question: Question, ops: int, outcome: Outcome, cached: bool) -> Probe:
     """Return the journal's line about a question that had this outcome."""
     verdict, detail = outcome.words
-    return Probe(question, ops, verdict, detail, cached, outcome.seconds)
+    return Probe(str(question), ops, verdict, detail, cached, outcome.seconds, question.kind.phase)
 
 
 def _outcome(answer: Mapping[str, Any], request: Mapping[str, Any]) -> Outcome:

@@ -8,12 +8,19 @@ shows in a section only now and then, so that a section counts as free of it aft
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bisect_convert.model.outcome import Outcome, Signature, Verdict, judge
 
-__all__ = ["MOST_ASKED", "Tally", "died", "face", "needed"]
+__all__ = ["MOST_ASKED", "Steadiness", "Tally", "died", "face", "needed"]
+
+T = TypeVar("T")
+#: Seconds after which one question is not asked again, however unsteady its answers are.
+_LONGEST = 90.0
 
 #: How often one question is asked at most.
 MOST_ASKED = 120
@@ -107,3 +114,48 @@ class Tally:
             for o in self.outcomes
         )
         return ", ".join(f"{count} of {len(self.outcomes)} {name}" for name, count in names.most_common())
+
+
+class Steadiness:
+    """Whether answers differ (`tally`: those that did), and how a question is settled then.
+
+    rate: how often the failure shows in a conversion that has it.
+    """
+
+    def __init__(self) -> None:
+        self.tally: Tally | None = None
+        self.rate = 1.0
+
+    def wavers(self, outcomes: tuple[Outcome, ...]) -> bool:
+        """Take note that one question had these outcomes; returns whether that is news."""
+        if self.tally is not None:
+            return False
+        self.tally = Tally(outcomes)
+        return True
+
+    def sampled(self, ask: Callable[[], Outcome], times: int) -> Tally:
+        """Ask until there are so many answers, and return them all."""
+        _, self.tally = _until(ask, lambda tally: len(tally.outcomes) >= times or None, self.tally)
+        return self.tally
+
+    def settled(self, ask: Callable[[], Outcome]) -> Outcome:
+        """Return what the answers come to without a target."""
+        found, tally = _until(ask, lambda tally: tally.settled(self.rate))
+        return found or tally.outcomes[-1]
+
+    def verdict(self, ask: Callable[[], Outcome], target: Signature) -> tuple[Verdict, Outcome, str]:
+        """Return the verdict that the answers come to, one of those that say so, and all of them counted."""
+        found, tally = _until(ask, lambda tally: tally.verdict(target, self.rate))
+        verdict = found or Verdict.UNRESOLVED
+        told = next((o for o in reversed(tally.outcomes) if judge(o, target) is verdict), tally.outcomes[-1])
+        return verdict, told, tally.words()
+
+
+def _until(
+    ask: Callable[[], Outcome], settled: Callable[[Tally], T | None], tally: Tally | None = None
+) -> tuple[T | None, Tally]:
+    """Ask until the answers are settled; None with them where that takes too long."""
+    started, tally = time.monotonic(), tally or Tally(())
+    while (found := settled(tally)) is None and time.monotonic() - started < _LONGEST:
+        tally = Tally((*tally.outcomes, ask()))
+    return found, tally

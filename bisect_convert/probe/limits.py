@@ -21,17 +21,53 @@ _PART_MEMORY, _PART_MEMORY_PER_OP = 2.0, 0.02
 _SHARE = 0.8
 
 
-def spare_memory(jobs: int) -> float | None:
+def spare_memory(jobs: int, root: Path = Path("/")) -> float | None:
     """Return the GiB that each of so many probes may take where the caller has set no limit, and one that is begun early.
 
-    None where the system does not say.
+    The least of what the machine has free and what the control groups of this process still allow (a container's limit;
+    `root` holds proc and sys). None where the system does not say.
     """
+    free = [*_machine(root), *_groups(root)]
+    return round(_SHARE * min(free) / 2**30 / (jobs + 1), 2) if free else None
+
+
+def _machine(root: Path) -> list[int]:
     try:
-        rows = Path("/proc/meminfo").read_text().splitlines()
+        rows = (root / "proc/meminfo").read_text().splitlines()
     except OSError:
+        return []
+    return [int(row.split()[1]) * 1024 for row in rows if row.startswith("MemAvailable:")]
+
+
+def _groups(root: Path) -> list[int]:
+    """Bytes that each control group around this process still allows, by either version of them; see cgroups(7)."""
+    try:
+        rows = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text().splitlines()]
+    except OSError:
+        return []
+    left = []
+    for _, controllers, path in (row for row in rows if len(row) == 3):
+        if controllers not in ("", "memory") and "memory" not in controllers.split(","):
+            continue
+        top, limit, used = (
+            ("sys/fs/cgroup", "memory.max", "memory.current")
+            if not controllers
+            else ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
+        )
+        here = Path(path.strip("/"))
+        for part in dict.fromkeys([here, *here.parents, Path()]):
+            most, now = (_bytes(root / top / part / name) for name in (limit, used))
+            if most is not None:
+                left.append(max(0, most - (now or 0)))
+    return left
+
+
+def _bytes(file: Path) -> int | None:
+    """What the file says, or None: "max" is no limit."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
         return None
-    free = [int(row.split()[1]) for row in rows if row.startswith("MemAvailable:")]
-    return round(_SHARE * free[0] / 2**20 / (jobs + 1), 2) if free else None
 
 
 @dataclass(frozen=True)

@@ -4,35 +4,63 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from bisect_convert.model.cuts import Section, Unsliceable, canonical, plan, whole
+from bisect_convert.errors import EnvironmentError_
+from bisect_convert.model.cuts import Section, Unsliceable, canonical, whole
+from bisect_convert.model.graph import Model
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage, Verdict, judge
-from bisect_convert.probe.answers import Line, entry
+from bisect_convert.probe.answers import entry
 from bisect_convert.probe.cache import Cache
 from bisect_convert.probe.client import Workers
-from bisect_convert.probe.flakiness import Tally, died, face
+from bisect_convert.probe.door import Door
+from bisect_convert.probe.flakiness import Steadiness, Tally, died, face
 from bisect_convert.probe.limits import Limits, spare_memory
-from bisect_convert.report.report import Probe
+from bisect_convert.probe.memory import Conversion, Form, Memory, Settled, Trial
+from bisect_convert.report.questions import Probe, Question
 
-__all__ = ["Prober"]
+__all__ = ["Observer", "Prober", "Query"]
 
 T = TypeVar("T")
-#: Seconds after which one question is not asked again, however unsteady its answers are.
-_LONGEST = 90.0
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question about a section; without a `target` it is how the section fails, if it does."""
+
+    question: Question
+    section: Section
+    target: Signature | None = None
+    manner: str = ""
+    """How the section is converted, where that is not the usual way; a "trial" is that of a remedy."""
+
+    @property
+    def key(self) -> tuple[Section, Signature | None, str]:
+        """What makes two queries the same, however they are worded."""
+        return self.section, self.target, self.manner
+
+
+class Observer(Protocol):
+    """Who looks on while a prober asks, and may answer in the converter's place."""
+
+    def put(self, query: Query, ask: Callable[[], T]) -> T:
+        """Return `ask()`, or another answer to the query."""
+
+    def due(self) -> None:
+        """Hear that a worker is about to be asked for the query at hand; what is raised here ends `ask`."""
 
 
 class Prober:
     """Asks workers about sections of one model under one set of options; what was asked once is not asked again.
 
     timeout (seconds) and memory (GiB) limit each probe; jobs: how many probes may run at once; cache: outcomes of earlier
-    runs. A probe whose process died is made twice. Once a question has been answered in two ways, `unsteady` has those
-    answers: what was concluded from single ones until then does not hold, and each question is asked until it is settled.
+    runs. `told` hears of each question once it is answered. A probe whose process died is made twice. Once a question has
+    been answered in two ways, `unsteady` has those answers: what was concluded from single ones until then does not hold,
+    and each question is asked until it is settled.
     """
 
     def __init__(
@@ -46,128 +74,109 @@ class Prober:
         jobs: int = 1,
         cache: Cache | None = None,
         told: Callable[[Probe], None] = lambda probe: None,
+        observer: Observer | None = None,
     ) -> None:
-        self.loaded = loaded
-        self.model = loaded.model
         self.options = dict(options)
         self.journal: list[Probe] = []
-        self.asked = 0
+        self.notes: list[str] = []
         self.cached = 0
-        self.unsteady: Tally | None = None
-        self.rate = 1.0
-        self.limits = Limits(loaded.size, loaded.mib, timeout, memory or spare_memory(jobs))
+        limits = Limits(loaded.size, loaded.mib, timeout, memory or spare_memory(jobs))
+        self._door = Door(loaded, workers, cache, limits, (lambda: None) if observer is None else observer.due)
+        self._memory = Memory()
+        self._steadiness = Steadiness()
         self._jobs = jobs
         self._told = told
-        self._known: dict[tuple[Any, ...], Outcome] = {}
-        versions = {} if cache is None else workers.versions()
-        self._line = Line(workers, cache, {"model": self.model.digest, **versions})
+        self._observer = observer
         self._weights = False
 
+    @property
+    def loaded(self) -> Loaded:
+        """The model that is asked about."""
+        return self._door.loaded
+
+    @property
+    def model(self) -> Model:
+        """Its graphs."""
+        return self._door.loaded.model
+
+    @property
+    def asked(self) -> int:
+        """How many probes the search had workers make."""
+        return self._door.asked
+
+    @property
+    def unsteady(self) -> Tally | None:
+        """The answers that differed, once any did."""
+        return self._steadiness.tally
+
+    # --- questions of the search -------------------------------------------------------------------------------------
+
     def outcome(
-        self, section: Section, question: str, *, frontend: bool = False, fresh: bool = False, options: Any = None
+        self, section: Section, question: Question, *, frontend: bool = False, fresh: bool = False, options: Any = None
     ) -> Outcome:
         """Return what came of converting the section; `fresh`: asked again, with the true weights."""
-        chosen = self.options if options is None else options
-        key = (section, frontend, fresh, repr(options))
-        found = self._known.get(key) or (None if fresh or options else self._like(section, frontend))
-        if found is None and frontend and (full := self._known.get((section, False, False, "None"))) is not None:
-            found = full if full.failure is None or full.failure.signature.stage <= Stage.LOWERING else None
-        cached = found is not None
-        if found is None:
-            found, cached = self._probe(section, frontend=frontend, fresh=fresh, options=chosen)
-        self._known[key] = found
-        if not fresh and options is None:
-            self._remember(section, frontend, found)
-        self._note(section, question, found, cached)
-        return found
+        manner = repr(sorted({"frontend": frontend, "fresh": fresh, "options": options}.items()))
+        query = Query(question, section, None, manner if frontend or fresh or options else "")
+        return self._put(query, lambda: self._outcome(section, question, frontend, fresh, options))
 
-    def control(self, section: Section, question: str) -> Outcome:
+    def control(self, section: Section, question: Question) -> Outcome:
         """Return what came of converting the section, which is done twice: the prober is unsteady where that differs."""
-        first = self.outcome(section, question)
-        kind = "" if first.failure is None else first.failure.type
-        if first.unresolved is None and kind != "timeout" and not died(first) and self.unsteady is None:
-            asked = self.asked
-            second, _ = self._probe(section, frontend=False, fresh=False, options=self.options, attempt=1)
-            self.asked = asked
-            if face(second) != face(first):
-                self._waver(first, second)
-        return first
+
+        def ask() -> Outcome:
+            first = self._outcome(section, question, False, False, None)
+            kind = "" if first.failure is None else first.failure.type
+            if first.unresolved is None and kind != "timeout" and not died(first) and self.unsteady is None:
+                with self._uncounted():
+                    second, _ = self._probe(section, frontend=False, fresh=False, options=self.options, attempt=1)
+                if face(second) != face(first):
+                    self._waver(first, second)
+            return first
+
+        return self._put(Query(question, section), ask)
+
+    def verdict(self, section: Section, target: Signature, question: Question, *, fresh: bool = False) -> Verdict:
+        """Return the section's outcome as seen against the target; only the stages up to the target's are run."""
+
+        def ask() -> Verdict:
+            if self.unsteady is None:
+                frontend = target.stage <= Stage.LOWERING
+                verdict = judge(self._outcome(section, question, frontend, fresh, None), target)
+            else:
+                verdict = self._settled_verdict(section, target, question, fresh)
+            self.journal[-1] = replace(self.journal[-1], verdict=verdict.value)
+            return verdict
+
+        return self._put(Query(question, section, target, "fresh" if fresh else ""), ask)
 
     def trial(
         self,
         section: Section,
-        question: str,
+        question: Question,
         *,
         options: Mapping[str, Any] | None = None,
         op: str | None = None,
         recipe: str | None = None,
     ) -> Outcome:
         """Return what comes of a remedy: other options, or `op` rewritten by a recipe; not counted in `asked`."""
-        counts = self.asked, self.cached
-        alike = self._form(section) or section
-        key = ("trial", alike, repr(options), recipe)
-        found = self._known.get(key) or (None if recipe else self._known.get((section, False, False, repr(options))))
-        cached = found is not None
-        if found is None:
-            extra = {"trial": True, **({"op": op, "recipe": recipe} if recipe else {})}
-            chosen = self.options if options is None else options
-            found, cached = self._probe(section, frontend=False, fresh=False, options=chosen, extra=extra)
-        self._known[key] = found
-        self._note(section, question, found, cached)
-        self.asked, self.cached = counts
-        return found
+        said = None if options is None else repr(options)
 
-    def carve(self, section: Section, folder: Path, failure: Failure) -> dict[str, Any] | None:
-        """Write the section, true weights and all, to `folder`/section.pb; returns what else its repro needs."""
-        about = {"type": failure.type, "message": failure.message, "check": bool(failure.traceback), "trial": True}
-        request = {"do": "carve", "options": dict(self.options), "out": str(folder.absolute()), **about}
-        return self._errand(section, request).get("carved")
+        def ask() -> Outcome:
+            key = Trial(self._form(section) or section, said, recipe)
+            found = self._memory.get(key)
+            if found is None and recipe is None:
+                found = self._memory.get(Conversion(section, options=said))
+            cached, counted = found is not None, self.cached
+            if found is None:
+                extra = {"trial": True, **({"op": op, "recipe": recipe} if recipe else {})}
+                chosen = self.options if options is None else options
+                with self._uncounted():
+                    found, cached = self._probe(section, frontend=False, fresh=False, options=chosen, extra=extra)
+            self._memory.put(key, found)
+            self._note(section, question, found, cached)
+            self.cached = counted
+            return found
 
-    def differs(self, section: Section) -> str | None:
-        """Return in what the section's values in TensorFlow differ from the model's: "" in nothing, None if unknown."""
-        return self._errand(section, {"do": "compare"}).get("differs")
-
-    def _errand(self, section: Section, request: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return self._line.ask({**request, **self._about(section, fresh=True)})
-        except Unsliceable:
-            return {}
-
-    def passes(self) -> dict[str, Any]:
-        """Return the pass pipeline in force, packed: the caller's or the default; empty where no worker can tell it."""
-        given = self.options.get("pass_pipeline") or self._line.ask({"do": "passes"}).get("pipeline")
-        return dict(given or {"name": "", "passes": [], "options": {}})
-
-    def instead(self, changes: Mapping[str, Any]) -> None:
-        """From here on call with these arguments in place of the caller's (None: left out); the rest is asked anew."""
-        self.options = {k: v for k, v in {**self.options, **changes}.items() if v is not None}
-        tried = self._known.get((whole(self.model), False, False, repr(self.options)))
-        self._known = {} if tried is None else {(whole(self.model), False, False, "None"): tried}
-
-    def turn_to(self, loaded: Loaded) -> None:
-        """From here on ask about another model; the journal and the counts go on."""
-        self.loaded, self.model = loaded, loaded.model
-        self.limits = replace(self.limits, ops=loaded.size, mib=loaded.mib, whole=None)
-        self._line.turn_to(model=loaded.model.digest)
-        self._known.clear()
-
-    def with_weights(self) -> None:
-        """From here on put the true weights into every section; what was known without them no longer counts."""
-        self._weights = True
-        kept = [(k, found) for k, found in self._known.items() if len(k) == 4 and k[2] is True]
-        self._known = {(k[0], k[1], False, k[3]): found for k, found in kept}
-
-    def verdict(self, section: Section, target: Signature, question: str, *, fresh: bool = False) -> Verdict:
-        """Return the section's outcome as seen against the target; only the stages up to the target's are run."""
-        frontend = target.stage <= Stage.LOWERING
-        if self.unsteady is None:
-            outcome = self.outcome(section, question, frontend=frontend, fresh=fresh)
-            verdict = judge(outcome, target)
-        else:
-            verdict = self._settled_verdict(section, target, question, fresh)
-        self.journal[-1] = replace(self.journal[-1], verdict=verdict.value)
-        self._told(self.journal[-1])
-        return verdict
+        return self._put(Query(question, section, None, f"trial {said} {op} {recipe}"), ask)
 
     def ahead(self, sections: Iterable[Section], *, target: Signature | None = None, again: bool = False) -> None:
         """Begin probes of sections that are likely to be asked for; each counts once it is.
@@ -178,22 +187,142 @@ class Prober:
             return
         frontend = target is not None and target.stage <= Stage.LOWERING
         for section in itertools.islice(sections, self._jobs):
-            if (section, frontend, False, "None") not in self._known and self._like(section, frontend) is None:
-                with contextlib.suppress(Unsliceable):
+            if self._memory.get(Conversion(section, frontend)) is None and self._like(section, frontend) is None:
+                try:
                     request = self._request(section, frontend=frontend, fresh=False, options=self.options)
-                    self._line.begin(request, int(again))
+                except Unsliceable:
+                    continue
+                self._door.begin([request], int(again))
 
-    def _request(self, section: Section, *, frontend: bool, fresh: bool, options: Mapping[str, Any]) -> dict[str, Any]:
-        fresh = fresh or self._weights
-        about = self._about(section, frontend=frontend, fresh=fresh)
-        return {"do": "probe", **about, "options": dict(options), "frontend": frontend, "weights": fresh}
+    # --- errands -----------------------------------------------------------------------------------------------------
 
-    def _about(self, section: Section, **how: bool) -> dict[str, Any]:
-        """Which section a request is about, and its limits; raises Unsliceable."""
-        return {
-            "folder": str(self.loaded.folder), "plan": plan(self.model, section, self.loaded.files),
-            "memory": self.limits.memory_of(len(section.ops)), "timeout": self.limits.of(len(section.ops), **how),
-        }  # fmt: skip
+    def carve(self, section: Section, folder: Path, failure: Failure) -> dict[str, Any] | None:
+        """Write the section, true weights and all, to `folder`/section.pb; returns what else its repro needs.
+
+        Raises EnvironmentError_ where a worker fails by a fault of ours.
+        """
+        about = {"type": failure.type, "message": failure.message, "check": bool(failure.traceback), "trial": True}
+        request = {"do": "carve", "options": dict(self.options), "out": str(folder.absolute()), **about}
+        try:
+            return self._door.errand({**request, **self._door.about(section, fresh=True)}).get("carved")
+        except Unsliceable:
+            return None
+
+    def differs(self, section: Section) -> str | None:
+        """Return in what the section's values in TensorFlow differ from the model's: "" in nothing, None if unknown."""
+        try:
+            answer = self._door.errand({"do": "compare", **self._door.about(section, fresh=True)})
+        except Unsliceable:
+            return None
+        except EnvironmentError_ as fault:
+            self._skipped("the values of a section were not compared with the model's", fault)
+            return None
+        return answer.get("differs")
+
+    def passes(self) -> dict[str, Any]:
+        """Return the pass pipeline in force, packed: the caller's or the default; empty where no worker can tell it."""
+        given = self.options.get("pass_pipeline")
+        if not given:
+            try:
+                given = self._door.errand({"do": "passes"}).get("pipeline")
+            except EnvironmentError_ as fault:
+                self._skipped("the passes were not looked into", fault)
+        return dict(given or {"name": "", "passes": [], "options": {}})
+
+    def _skipped(self, what: str, fault: EnvironmentError_) -> None:
+        note = f"{what}: {fault}"
+        self.notes += [note] if note not in self.notes else []
+
+    # --- what is asked about -----------------------------------------------------------------------------------------
+
+    def instead(self, changes: Mapping[str, Any]) -> None:
+        """From here on call with these arguments in place of the caller's (None: left out); the rest is asked anew."""
+        self.options = {k: v for k, v in {**self.options, **changes}.items() if v is not None}
+        everything = whole(self.model)
+        tried = self._memory.get(Conversion(everything, options=repr(self.options)))
+        self._memory.keep_only({} if tried is None else {Conversion(everything): tried})
+
+    def turn_to(self, loaded: Loaded) -> None:
+        """From here on ask about another model; the journal and the counts go on."""
+        self._door.turn_to(loaded)
+        self._memory.clear()
+
+    def with_weights(self) -> None:
+        """From here on put the true weights into every section; what was known without them no longer counts."""
+        self._weights = True
+        known = self._memory.with_true_weights()
+        self._memory.keep_only({replace(key, fresh=False): found for key, found in known.items()})
+
+    def calibrated(self, seconds: float) -> None:
+        """From here on the time that the whole took is a measure for the limits of its parts."""
+        self._door.calibrated(seconds)
+
+    def shows(self, rate: float) -> None:
+        """From here on take it that the failure shows in this part of the conversions that have it."""
+        self._steadiness.rate = rate
+
+    # --- answers that differ -----------------------------------------------------------------------------------------
+
+    def steady(self, section: Section, target: Signature, times: int) -> bool:
+        """Return whether the section fails as the target does each of so many times; else the prober is unsteady.
+
+        Not counted in `asked`: it is no question of the search.
+        """
+        request = self._request(section, frontend=target.stage <= Stage.LOWERING, fresh=False, options=self.options)
+        with self._uncounted():
+            for attempt in range(1, times + 1):
+                outcome = self._door.kept(request, attempt)
+                if outcome is None:
+                    outcome = self._door.probe(request, attempt)
+                    self._keep(request, outcome, attempt)
+                if judge(outcome, target) is not Verdict.FAIL:
+                    self._waver(outcome)
+                    break
+        return self.unsteady is None
+
+    def sample(self, section: Section, times: int) -> Tally:
+        """Convert the section so many times and keep the count; from it comes how often a failure shows."""
+        request = self._request(section, frontend=False, fresh=False, options=self.options)
+        tally = self._steadiness.sampled(lambda: self._door.probe(request), times)
+        self._memory.clear()
+        return tally
+
+    def _waver(self, *outcomes: Outcome) -> None:
+        """From here on ask each question until it is settled, and forget what single answers said."""
+        if self._steadiness.wavers(outcomes):
+            self._memory.clear()
+
+    def _settled_verdict(self, section: Section, target: Signature, question: Question, fresh: bool) -> Verdict:
+        key = Settled(section, target, fresh)
+        if (known := self._memory.get(key)) is not None:
+            self._note(section, question, known, True)
+            return judge(known, target)
+        frontend = target.stage <= Stage.LOWERING
+        try:
+            request = self._request(section, frontend=frontend, fresh=fresh, options=self.options)
+            verdict, told, words = self._steadiness.verdict(lambda: self._door.probe(request), target)
+        except Unsliceable as reason:
+            verdict, told, words = Verdict.UNRESOLVED, Outcome(unresolved=str(reason)), "not asked"
+        self._memory.put(key, told)
+        self._note(section, question, told, False, words)
+        return verdict
+
+    # --- one probe ---------------------------------------------------------------------------------------------------
+
+    def _outcome(
+        self, section: Section, question: Question, frontend: bool, fresh: bool, options: Mapping[str, Any] | None
+    ) -> Outcome:
+        key = Conversion(section, frontend, fresh, None if options is None else repr(options))
+        found = self._memory.conversion(key) or (None if fresh or options else self._like(section, frontend))
+        cached = found is not None
+        if found is None:
+            chosen = self.options if options is None else options
+            found, cached = self._probe(section, frontend=frontend, fresh=fresh, options=chosen)
+        self._memory.put(key, found)
+        if not fresh and options is None and (form := self._form(section)) is not None:
+            self._memory.first(Form(form, frontend), found)
+        self._note(section, question, found, cached)
+        return found
 
     def _probe(
         self,
@@ -211,81 +340,25 @@ class Prober:
         except Unsliceable as reason:
             return Outcome(unresolved=str(reason)), False
         if self.unsteady is not None and not extra:
-            settled, tally = self._until(lambda tally: tally.settled(self.rate), request)
-            return settled or tally.outcomes[-1], False
-        if (kept := self._line.kept(request, attempt)) is not None:
+            return self._steadiness.settled(lambda: self._door.probe(request)), False
+        if (kept := self._door.kept(request, attempt)) is not None:
             return kept, True
-        outcome = self._ask(request, attempt)
+        outcome = self._door.probe(request, attempt)
         if died(outcome):
-            second = self._ask(request, attempt)
+            second = self._door.probe(request, attempt)
             if face(second) != face(outcome):
                 self._waver(outcome, second)
                 return second, False
-        self._line.keep(request, outcome, attempt)
+        self._keep(request, outcome, attempt)
         return outcome, False
 
-    def _ask(self, request: dict[str, Any], attempt: int = 0) -> Outcome:
-        self.asked += 1
-        return self._line.probe(request, attempt)
+    def _keep(self, request: dict[str, Any], outcome: Outcome, attempt: int) -> None:
+        """Keep the outcome for later runs, but for a death: a machine may bring it about, and is another one by then."""
+        if not died(outcome):
+            self._door.keep(request, outcome, attempt)
 
-    # --- answers that differ -----------------------------------------------------------------------------------------
-
-    def _waver(self, *outcomes: Outcome) -> None:
-        """From here on ask each question until it is settled, and forget what single answers said."""
-        if self.unsteady is None:
-            self.unsteady = Tally(outcomes)
-            self._known.clear()
-
-    def steady(self, section: Section, target: Signature, times: int) -> bool:
-        """Return whether the section fails as the target does each of so many times; else the prober is unsteady.
-
-        Not counted in `asked`: it is no question of the search.
-        """
-        asked = self.asked
-        request = self._request(section, frontend=target.stage <= Stage.LOWERING, fresh=False, options=self.options)
-        for attempt in range(1, times + 1):
-            outcome = self._line.kept(request, attempt)
-            if outcome is None:
-                outcome = self._ask(request, attempt)
-                self._line.keep(request, outcome, attempt)
-            if judge(outcome, target) is not Verdict.FAIL:
-                self._waver(outcome)
-                break
-        self.asked = asked
-        return self.unsteady is None
-
-    def sample(self, section: Section, times: int) -> Tally:
-        """Convert the section so many times and keep the count; from it comes how often a failure shows."""
-        request = self._request(section, frontend=False, fresh=False, options=self.options)
-        _, self.unsteady = self._until(lambda tally: len(tally.outcomes) >= times or None, request, self.unsteady)
-        self._known.clear()
-        return self.unsteady
-
-    def _until(
-        self, settled: Callable[[Tally], T | None], request: dict[str, Any], tally: Tally | None = None
-    ) -> tuple[T | None, Tally]:
-        """Ask until the answers are settled; None with them where that takes too long."""
-        started, tally = time.monotonic(), tally or Tally(())
-        while (found := settled(tally)) is None and time.monotonic() - started < _LONGEST:
-            tally = Tally((*tally.outcomes, self._ask(request)))
-        return found, tally
-
-    def _settled_verdict(self, section: Section, target: Signature, question: str, fresh: bool) -> Verdict:
-        frontend = target.stage <= Stage.LOWERING
-        key = ("settled", section, target, fresh)
-        if (known := self._known.get(key)) is not None:
-            self._note(section, question, known, True)
-            return judge(known, target)
-        try:
-            request = self._request(section, frontend=frontend, fresh=fresh, options=self.options)
-            verdict, tally = self._until(lambda tally: tally.verdict(target, self.rate), request)
-        except Unsliceable as reason:
-            tally, verdict = Tally((Outcome(unresolved=str(reason)),)), Verdict.UNRESOLVED
-        verdict = verdict or Verdict.UNRESOLVED
-        told = next((o for o in reversed(tally.outcomes) if judge(o, target) is verdict), tally.outcomes[-1])
-        self._known[key] = told
-        self._note(section, f"{question} ({tally.words()})", told, False)
-        return verdict
+    def _request(self, section: Section, *, frontend: bool, fresh: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+        return self._door.request(section, frontend=frontend, weights=fresh or self._weights, options=options)
 
     def _form(self, section: Section) -> str | None:
         """The form of a single op, which is all that counts but for its weights; None where these are in it."""
@@ -295,13 +368,35 @@ class Prober:
 
     def _like(self, section: Section, frontend: bool) -> Outcome | None:
         """The outcome of a one-op section that is the same but for its names, if there was one."""
-        return self._known.get(("like", self._form(section), frontend))
+        form = self._form(section)
+        return None if form is None else self._memory.get(Form(form, frontend))
 
-    def _remember(self, section: Section, frontend: bool, outcome: Outcome) -> None:
-        if (form := self._form(section)) is not None:
-            self._known.setdefault(("like", form, frontend), outcome)
+    # --- the journal -------------------------------------------------------------------------------------------------
 
-    def _note(self, section: Section, question: str, outcome: Outcome, cached: bool) -> None:
+    def _put(self, query: Query, ask: Callable[[], T]) -> T:
+        """Get the query answered, by the observer if it knows better, and tell of it."""
+        count = len(self.journal)
+        answer = ask() if self._observer is None else self._observer.put(query, ask)
+        if len(self.journal) > count:
+            self._told(self.journal[-1])
+        return answer
+
+    def by_hand(self, query: Query, verdict: Verdict, words: str) -> None:
+        """Write down that a person answered the query."""
+        question = query.question
+        probe = Probe(str(question), len(query.section), verdict.value, words, False, 0.0, question.kind.phase)
+        self.journal.append(probe)
+
+    def _note(self, section: Section, question: Question, outcome: Outcome, cached: bool, words: str = "") -> None:
         self.cached += cached
-        self.journal.append(entry(question, len(section.ops), outcome, cached))
-        self._told(self.journal[-1])
+        line = entry(question, len(section.ops), outcome, cached)
+        self.journal.append(replace(line, question=f"{line.question} ({words})") if words else line)
+
+    @contextlib.contextmanager
+    def _uncounted(self) -> Iterator[None]:
+        """Within, probes are no questions of the search."""
+        asked = self._door.asked
+        try:
+            yield
+        finally:
+            self._door.asked = asked

@@ -128,12 +128,13 @@ class ModelItem(pytest.Item):
             raise _Changed(_difference(report, new, gone, expected))
 
     def _report(self, expected: Expected) -> tuple[Report, Properties]:
-        from bisect_convert.diagnose.find import Wishes, find_packed
+        from bisect_convert.diagnose.find import find_packed
+        from bisect_convert.diagnose.wishes import Wishes
 
         given, bisect = expected.arguments, bisecting(self.config)
         wishes = Wishes(
             signature=given.signature, timeout=given.timeout, memory=given.memory, allow_code=given.allow_code,
-            cache=bisect.cache,
+            cache=bisect.cache or False,
         )  # fmt: skip
         return bisect.bisected(
             self.nodeid,

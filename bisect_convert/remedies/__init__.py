@@ -9,7 +9,7 @@ from bisect_convert.remedies.options import option_remedies
 from bisect_convert.remedies.pipeline import pipeline_remedies
 from bisect_convert.remedies.rewrites import rewrite_remedies
 from bisect_convert.remedies.weights import weight_remedies
-from bisect_convert.report.report import Finding, Remedy
+from bisect_convert.report.findings import Finding, Remedy
 from bisect_convert.search.hunt import Found
 
 __all__ = ["remedies"]

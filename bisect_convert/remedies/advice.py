@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bisect_convert.explain.control_flow import BRANCHES, LOOPS
 from bisect_convert.explain.why import unsupported
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Finding, Remedy
+from bisect_convert.report.findings import Finding, Remedy
 from bisect_convert.search.hunt import Found
 
 __all__ = ["advice"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect_convert.arguments.as_code import argument_code
 from bisect_convert.arguments.corrections import Mend, changed, mends
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Remedy
+from bisect_convert.report.findings import Remedy
+from bisect_convert.report.questions import Kind
 from bisect_convert.search.faulty_arguments import call_of
 from bisect_convert.search.hunt import Found
 
@@ -24,7 +25,10 @@ def argument_remedies(found: Found, prober: Prober) -> tuple[Remedy, ...]:
     made: list[Remedy] = []
     for mend in mends(found.argument, call_of(prober), found.failure.message)[:_MOST]:
         options = changed(prober.options, mend.changes)
-        if len(made) < _ENOUGH and prober.trial(found.witness, f"remedy: {mend.summary}", options=options).converted:
+        if (
+            len(made) < _ENOUGH
+            and prober.trial(found.witness, Kind.REMEDY.asks(mend.summary), options=options).converted
+        ):
             made.append(_remedy(mend, verified=True))
     if made:
         return tuple(made)

@@ -13,7 +13,8 @@ from bisect_convert.model.graph import Graph
 from bisect_convert.model.origins import open_axes, size_source, unknown_sizes
 from bisect_convert.model.outcome import Stage
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Finding, Remedy
+from bisect_convert.report.findings import Finding, Remedy
+from bisect_convert.report.questions import Kind
 from bisect_convert.search.hunt import Found
 
 __all__ = ["option_remedies"]
@@ -53,7 +54,7 @@ def _one_element(finding: Finding, prober: Prober) -> list[Remedy]:
     kept = [i for i in prober.options.get("inputs", ()) if i.get("name") not in names]
     inputs = [*kept, *({"kind": "TensorType", "name": n, "shape": [1], "static": [1]} for n in names)]
     outcome = prober.trial(
-        whole(prober.model), "remedy: scalars of shape (1,)", options={**prober.options, "inputs": inputs}
+        whole(prober.model), Kind.REMEDY.asks("scalars of shape (1,)"), options={**prober.options, "inputs": inputs}
     )
     if not outcome.converted:
         return []
@@ -110,7 +111,7 @@ def _converts(found: Found, prober: Prober, target: str) -> bool:
 
 def _if_converts(found: Found, prober: Prober, summary: str, changes: Mapping[str, Any]) -> list[Remedy]:
     options = {k: v for k, v in {**prober.options, **changes}.items() if v is not None}
-    outcome = prober.trial(found.witness, f"remedy: {summary}", options=options)
+    outcome = prober.trial(found.witness, Kind.REMEDY.asks(summary), options=options)
     return [_remedy(summary, changes)] if outcome.converted else []
 
 
@@ -133,7 +134,7 @@ def _fixed_sizes(found: Found, prober: Prober) -> list[Remedy]:
         return []
     kept = [i for i in prober.options.get("inputs", ()) if i.get("name") not in {j["name"] for j in inputs if j}]
     options = {**prober.options, "inputs": [*kept, *inputs]}
-    question = "remedy: fixed input shapes, with all that is upstream of it"
+    question = Kind.REMEDY.asks("fixed input shapes, with all that is upstream of it")
     if not prober.trial(Section("", upstream), question, options=options).converted:
         return []
     code = f"inputs=[{', '.join(input_code(i) for i in inputs if i)}]"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Finding, Remedy
+from bisect_convert.report.findings import Finding, Remedy
+from bisect_convert.report.questions import Kind
 from bisect_convert.search.hunt import Found
 from bisect_convert.search.pass_bisection import pipeline_of
 
@@ -23,7 +24,9 @@ def pipeline_remedies(found: Found, finding: Finding, prober: Prober) -> list[Re
             continue
         pipeline = pipeline_of(given, (p for p in given["passes"] if p != name))
         outcome = prober.trial(
-            found.witness, f"remedy: without the pass {name}", options={**prober.options, "pass_pipeline": pipeline}
+            found.witness,
+            Kind.REMEDY.asks(f"without the pass {name}"),
+            options={**prober.options, "pass_pipeline": pipeline},
         )
         if outcome.converted:
             summary = f"leave the pass `{name}` out: the witness converts then"

@@ -6,7 +6,8 @@ from bisect_convert.explain.control_flow import BRANCHES, LOOPS
 from bisect_convert.explain.why import unsupported
 from bisect_convert.probe.prober import Prober
 from bisect_convert.recipes import UNFIT, Recipe, recipes_of
-from bisect_convert.report.report import Culprit, Finding, Remedy
+from bisect_convert.report.findings import Culprit, Finding, Remedy
+from bisect_convert.report.questions import Kind
 from bisect_convert.search.hunt import Found
 
 __all__ = ["rewrite_remedies"]
@@ -27,7 +28,7 @@ def rewrite_remedies(found: Found, finding: Finding, prober: Prober) -> list[Rem
     for recipe in _fitting(culprit, finding.error_message)[:_MOST]:
         if not _last_of(found, prober):
             continue
-        outcome = prober.trial(found.witness, f"remedy: {recipe.op} rewritten", op=name, recipe=recipe.name)
+        outcome = prober.trial(found.witness, Kind.REMEDY.asks(f"{recipe.op} rewritten"), op=name, recipe=recipe.name)
         if outcome.converted:
             return [Remedy("rewrite", recipe.summary, True, recipe.code)]
         unprobed_here = outcome.unresolved is not None and not outcome.unresolved.startswith(UNFIT)
@@ -55,7 +56,7 @@ def _bridge(found: Found, prober: Prober) -> list[Remedy]:
     graph = prober.model.graphs[found.witness.graph]
     calls = [n for g, n in found.culprits if g == graph.name and graph.ops[n].type in LOOPS | BRANCHES]
     for call in calls[:1]:
-        outcome = prober.trial(found.witness, f"remedy: {call} read once only", op=call, recipe="bridge")
+        outcome = prober.trial(found.witness, Kind.REMEDY.asks(f"{call} read once only"), op=call, recipe="bridge")
         if outcome.converted:
             return [
                 Remedy("rewrite", f"put two ops that change nothing between `{call}` and its readers", True, _BRIDGE)

@@ -6,7 +6,8 @@ from bisect_convert.arguments.as_code import step_code
 from bisect_convert.arguments.packing import step_of
 from bisect_convert.model.outcome import Stage
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Remedy
+from bisect_convert.report.findings import Remedy
+from bisect_convert.report.questions import Kind
 from bisect_convert.search.hunt import Found
 
 __all__ = ["weight_remedies"]
@@ -20,7 +21,7 @@ def weight_remedies(found: Found, prober: Prober) -> list[Remedy]:
     step, left_out = step_of(prober.options["optimize"])
     wanted = {"step": step, "without": [*left_out, hint[-1].name]}
     options = {**prober.options, "optimize": wanted}
-    if not prober.trial(found.witness, f"remedy: {step} without {hint[-1].name}", options=options).converted:
+    if not prober.trial(found.witness, Kind.REMEDY.asks(f"{step} without {hint[-1].name}"), options=options).converted:
         return []
     summary = f"leave the weights of `{hint[-1].name}` out of the step: the witness converts then"
     return [Remedy("option", summary, True, step_code(wanted))]

@@ -13,7 +13,7 @@ __all__ = ["FORMATS", "render"]
 
 _RENDERERS: dict[str, Callable[[Report], str]] = {
     "text": text.text,
-    "json": lambda report: harmless_json(report.dumps()) + "\n",
+    "json": lambda report: harmless_json(report.to_json()) + "\n",
     "markdown": markdown.markdown,
     "html": html.html,
 }

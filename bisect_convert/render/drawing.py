@@ -10,7 +10,7 @@ from bisect_convert.render.lanes import lanes
 from bisect_convert.render.layout import lay_out
 from bisect_convert.render.names import harmless, shorten
 from bisect_convert.render.picture import Node, Picture, of_witness
-from bisect_convert.report.report import Culprit, Witness
+from bisect_convert.report.findings import Culprit, Witness
 
 __all__ = ["STYLE", "lines", "svg", "svg_of"]
 

@@ -10,7 +10,9 @@ from bisect_convert.render.drawing import svg_of
 from bisect_convert.render.names import Code, Sentence, harmless, parse, spell
 from bisect_convert.render.page import page
 from bisect_convert.render.picture import of_arms, of_witness
-from bisect_convert.report.report import Culprit, Finding, Probe, Remedy, Report, TensorFact
+from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact
+from bisect_convert.report.questions import Probe
+from bisect_convert.report.report import Report
 
 __all__ = ["html"]
 

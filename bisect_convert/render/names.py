@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bisect_convert.report.report import TensorFact
+from bisect_convert.report.findings import TensorFact
 
 __all__ = ["Code", "Sentence", "dtypes", "harmless", "harmless_json", "parse", "plain", "shorten", "spell"]
 

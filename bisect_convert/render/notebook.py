@@ -8,7 +8,8 @@ from bisect_convert.render import words
 from bisect_convert.render.drawing import svg
 from bisect_convert.render.html import html
 from bisect_convert.render.names import Code, Sentence, harmless, parse, spell
-from bisect_convert.report.report import Culprit, Finding, Report
+from bisect_convert.report.findings import Culprit, Finding
+from bisect_convert.report.report import Report
 
 __all__ = ["card", "frame", "picture"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from bisect_convert.render.names import spell
-from bisect_convert.report.report import Context, Culprit, TensorFact, Witness
+from bisect_convert.report.findings import Context, Culprit, TensorFact, Witness
 
 __all__ = ["Node", "Picture", "of_arms", "of_witness"]
 

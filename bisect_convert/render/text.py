@@ -9,7 +9,8 @@ from bisect_convert.render import words
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import harmless, parse, plain, shorten, spell
 from bisect_convert.render.picture import of_witness
-from bisect_convert.report.report import Culprit, Finding, Remedy, Report, TensorFact
+from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact
+from bisect_convert.report.report import Report
 
 __all__ = ["text"]
 

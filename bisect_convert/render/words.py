@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from bisect_convert.render.names import Code, Sentence, dtypes, harmless
-from bisect_convert.report.report import Context, Culprit, Enclosing, Finding, Report, Witness
+from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, Witness
+from bisect_convert.report.report import Report
 
 __all__ = [
     "evidence", "facts_shown", "first_lines", "headline", "known", "label", "name", "next_step", "options", "others",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bisect_convert.model.cuts import Section, feedable, whole
 from bisect_convert.model.outcome import Failure, Outcome, Verdict
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
 from bisect_convert.search.locate import Cause
 
 __all__ = ["FICKLE", "Control"]
@@ -29,19 +28,19 @@ class Control:
     def outcome(self, section: Section) -> Outcome:
         """Return what comes of the section; the time that the whole takes becomes a measure for the limits of others."""
         if section != self._whole:
-            return self.prober.outcome(section, "the rest")
+            return self.prober.outcome(section, Kind.REST.asks())
         if self.prober.unsteady is not None:
             return self.prober.unsteady.suspected()
-        outcome = self.prober.control(section, "the whole model")
+        outcome = self.prober.control(section, Kind.WHOLE.asks())
         if outcome.failure is None or outcome.failure.signature.kind != "timeout":
-            self.prober.limits = replace(self.prober.limits, whole=outcome.seconds)
+            self.prober.calibrated(outcome.seconds)
         return outcome
 
     def sample(self) -> str:
         """Convert the whole a few times more, for how often it fails; returns the counts as a note."""
         tally = self.prober.sample(self._whole, _SAMPLE)
         suspect = tally.suspected().failure
-        self.prober.rate = 1.0 if suspect is None else tally.rate(suspect.signature)
+        self.prober.shows(1.0 if suspect is None else tally.rate(suspect.signature))
         return f"unstable: of the conversions of the whole model {tally.words()}; each probe was asked until settled"
 
     def holds(self, section: Section, failure: Failure) -> bool:
@@ -56,4 +55,4 @@ class Control:
             return True
         ops, _ = feedable(self.prober.model.graphs[section.graph], section.ops - frozenset(cause.ops), section.ops)
         rest = Section(section.graph, ops, section.removed)
-        return self.prober.verdict(rest, cause.failure.signature, "without it") is not Verdict.FAIL
+        return self.prober.verdict(rest, cause.failure.signature, Kind.WITHOUT.asks()) is not Verdict.FAIL

@@ -11,13 +11,15 @@ from bisect_convert.model.cuts import Section
 from bisect_convert.model.origins import sliced_open
 from bisect_convert.model.outcome import Failure, Stage, Verdict
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
 from bisect_convert.search.bisection import Minimum, first_failing, minimise
 from bisect_convert.search.high_ranks import rank_regions
 from bisect_convert.search.locate import Cause, Locator
 
-__all__ = ["MOST_CULPRITS", "Descent"]
+__all__ = ["Descent"]
 
-MOST_CULPRITS = 4
+#: With more ops than this left in a body, the op at which the converter gives up is blamed: the others lead to it.
+_MOST_BLAMED = 4
 #: How many questions may go into the bodies of one construct: each converts all of it.
 _FEWER = 60
 Place = tuple[str, str]
@@ -54,7 +56,7 @@ class Descent:
 
         def ask(kept: tuple[Place, ...]) -> Verdict:
             part = self._in_place(witness, frozenset(kept))
-            return self.prober.verdict(part, target, f"with {len(kept)} ops of its bodies")
+            return self.prober.verdict(part, target, Kind.EMPTIED.asks(len(kept)))
 
         if ask(()) is Verdict.FAIL:
             return replace(cause, witness=bare)
@@ -88,8 +90,8 @@ class Descent:
         body, op = self.model.graphs[place[0]], place[1]
         target = failure.signature.inside(len(failure.hint) - 1)
         alone = Section(body.name, body.close({op}, frozenset(o for g, o in section.removed if g == body.name)))
-        if self.prober.verdict(alone, target, f"{op} alone") is Verdict.FAIL:
-            outcome = self.prober.outcome(alone, "the witness", frontend=True)
+        if self.prober.verdict(alone, target, Kind.ALONE.asks(op)) is Verdict.FAIL:
+            outcome = self.prober.outcome(alone, Kind.WITNESS.asks(), frontend=True)
             ends: tuple[str, ...] = (op,)
             if _OPEN_SIZE.search(failure.message) and (slicing := sliced_open(body, body.ops[op])) is not None:
                 ends = (slicing, op)
@@ -98,7 +100,7 @@ class Descent:
         graph = self.model.graphs[section.graph]
         for construct in dict.fromkeys([frozenset({call}), graph.close({call}, graph.atoms - section.ops)]):
             around = self._in_place(self.locator.part(section, construct), frozenset({place}))
-            if self.prober.verdict(around, failure.signature, f"{op} in its {call}") is Verdict.FAIL:
+            if self.prober.verdict(around, failure.signature, Kind.IN_PLACE.asks(op, call)) is Verdict.FAIL:
                 return Cause(body.name, (op,), around, True, failure)
         return None
 
@@ -119,8 +121,8 @@ class Descent:
             if not ops:
                 continue
             part = Section(body.name, ops, frozenset(r for r in cause.witness.removed if r[0] != body.name))
-            if self.prober.verdict(part, inner, f"the {role} of {call}") is Verdict.FAIL:
-                outcome = self.prober.outcome(part, "the body", frontend=inner.stage <= Stage.LOWERING)
+            if self.prober.verdict(part, inner, Kind.BODY.asks(role, call)) is Verdict.FAIL:
+                outcome = self.prober.outcome(part, Kind.BODY_FAILURE.asks(), frontend=inner.stage <= Stage.LOWERING)
                 assert outcome.failure is not None
                 return self.search(part, outcome.failure) or cause
         return self._shrink_in_place(cause, call)
@@ -134,7 +136,7 @@ class Descent:
 
         def ask(kept: tuple[tuple[str, str], ...]) -> Verdict:
             part = self._in_place(cause.witness, frozenset(kept))
-            return self.prober.verdict(part, target, f"{call} with {len(kept)} ops of its bodies")
+            return self.prober.verdict(part, target, Kind.INSIDES.asks(call, len(kept)))
 
         if ask(()) is Verdict.FAIL:
             return replace(cause, witness=self._in_place(cause.witness, frozenset()))
@@ -154,7 +156,7 @@ class Descent:
         part = self._in_place(cause.witness, frozenset(kept))
         blamed = tuple(k for k in blamed if self.model.graphs[k[0]].ops[k[1]].type != "Identity") or blamed
         cause = replace(cause, witness=part, minimal=cause.minimal and smallest.minimal)
-        if len({g for g, _ in blamed}) != 1 or len(blamed) > MOST_CULPRITS:
+        if len({g for g, _ in blamed}) != 1 or len(blamed) > _MOST_BLAMED:
             blamed = self._raising(cause, part)
         return replace(cause, graph=blamed[0][0], ops=tuple(op for _, op in blamed)) if blamed else cause
 

@@ -13,6 +13,7 @@ from bisect_convert.model.cuts import Section, whole
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import ARGUMENTS, Failure, Outcome, Stage
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
 
 __all__ = ["Fault", "call_of", "check", "fault"]
 
@@ -48,7 +49,7 @@ def fault(prober: Prober, section: Section, failure: Failure) -> Fault | None:
         sure = argument in ("inputs", "outputs") and _contradicts(argument, call, failure)
         for mend in mends(argument, call, failure.message)[:_MOST]:
             options = changed(prober.options, mend.changes)
-            outcome = prober.outcome(section, f"call: {mend.summary}", options=options)
+            outcome = prober.outcome(section, Kind.CALL.asks(mend.summary), options=options)
             if outcome.converted or _later(outcome, failure) or (sure and _other(outcome, failure)):
                 return Fault(argument, mend.changes)
     return None

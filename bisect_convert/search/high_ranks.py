@@ -14,11 +14,12 @@ import networkx as nx
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Verdict
+from bisect_convert.report.questions import Kind, Question
 
 __all__ = ["Region", "rank_regions"]
 
 _HIGHEST = 5
-Ask = Callable[[frozenset[str], str], tuple[Section, Verdict]]
+Ask = Callable[[frozenset[str], Question], tuple[Section, Verdict]]
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ def rank_regions(graph: Graph, section: Section, ask: Ask) -> Region | None:
     made (if several do, replacing one of them would not help: then the raising ops alone).
     """
     for region in _regions(graph, section):
-        witness, verdict = ask(region, "all ops that share tensors of rank above 5")
+        witness, verdict = ask(region, Kind.REGION.asks())
         if verdict is not Verdict.FAIL:
             continue
         makers = [n for n in graph.sorted(region) if _high(graph, n, "outputs") and not _high(graph, n, "inputs")]
-        single = {n: ask(frozenset({n}), f"{n} alone") for n in graph.sorted(region)}
+        single = {n: ask(frozenset({n}), Kind.MEMBER.asks(n)) for n in graph.sorted(region)}
         failing = [n for n, (_, v) in single.items() if v is Verdict.FAIL]
         culprits, shown = _blame(makers, failing)
         if shown is not None and len(single[shown][0].ops) < len(witness.ops):

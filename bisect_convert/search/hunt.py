@@ -16,8 +16,9 @@ from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage, Verdict
 from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
 from bisect_convert.search.controls import FICKLE, Control
-from bisect_convert.search.descend import MOST_CULPRITS, Descent
+from bisect_convert.search.descend import Descent
 from bisect_convert.search.faulty_arguments import fault
 from bisect_convert.search.locate import Cause
 
@@ -116,7 +117,7 @@ class Hunt:
 
     def causes_with_weights(self) -> Iterator[Found]:
         """Yield each cause of the model with its true weights, where it converts with repeated values in their place."""
-        outcome = self.prober.outcome(whole(self.model), "the whole model with its true weights", fresh=True)
+        outcome = self.prober.outcome(whole(self.model), Kind.WEIGHTS.asks(), fresh=True)
         if outcome.failure is None:
             return
         self.notes.append("it fails only with its true weights, and was searched with them")
@@ -191,7 +192,7 @@ class Hunt:
         if (call := fault(self.prober, section, failure)) is not None:
             return Found(failure, (), section, False, True, argument=call.argument, changes=call.changes)
         cause = self.descent.search(section, failure)
-        if cause is None or len(cause.ops) > MOST_CULPRITS:
+        if cause is None:
             self.control.holds(section, failure)
             return None
         target = cause.failure.signature
@@ -201,7 +202,7 @@ class Hunt:
         if self.prober.unsteady is not None and not self.control.singled_out(section, cause):
             self._give_up(f"{cause.ops[0]} was suspected, but what is left without it fails so too now and then")
             return None
-        confirmed = self.prober.verdict(cause.witness, target, "confirm", fresh=True) is Verdict.FAIL
+        confirmed = self.prober.verdict(cause.witness, target, Kind.CONFIRM.asks(), fresh=True) is Verdict.FAIL
         if not confirmed and not self.control.holds(cause.witness, cause.failure):
             return None
         if not confirmed and target.kind in FICKLE:
@@ -249,6 +250,6 @@ class Hunt:
         found = []
         for index, name in enumerate(alike):
             self.prober.ahead(sections[index:], target=target)
-            if self.prober.verdict(sections[index], target, "another instance") is Verdict.FAIL:
+            if self.prober.verdict(sections[index], target, Kind.INSTANCE.asks()) is Verdict.FAIL:
                 found.append(name)
         return found

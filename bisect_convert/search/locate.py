@@ -13,6 +13,7 @@ from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Failure, Signature, Stage, Verdict
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind, Question
 from bisect_convert.search.bisection import first_failing, minimise
 
 __all__ = ["MOST_QUESTIONS", "Ask", "Cause", "Locator"]
@@ -22,7 +23,7 @@ _RADII = (0, 1, 2)
 MOST_QUESTIONS = 150
 #: What works out a size: where it rides along and cannot be left out, it is not the size but the sum that is at fault.
 _ARITHMETIC = frozenset({"AddV2", "Add", "Sub", "Mul", "FloorDiv", "RealDiv", "FloorMod", "Maximum", "Minimum"})
-Ask = Callable[[frozenset[str], str], tuple[Section, Verdict]]
+Ask = Callable[[frozenset[str], Question], tuple[Section, Verdict]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Locator:
         """Return the question whether ops of the section, closed under what rides along, FAIL as the target does."""
         graph = self.model.graphs[section.graph]
 
-        def ask(ops: frozenset[str], question: str) -> tuple[Section, Verdict]:
+        def ask(ops: frozenset[str], question: Question) -> tuple[Section, Verdict]:
             closed = graph.close(ops & section.ops, graph.atoms - section.ops)
             part = self.part(section, closed)
             return part, self.prober.verdict(part, target, question)
@@ -74,30 +75,30 @@ class Locator:
         ask = self.ask(section, failure.signature)
         for hint in self._hints(section, failure):
             before: frozenset[str] = frozenset()
-            for words, around in self._widening(graph, hint, failure):
+            for question, around in self._widening(graph, hint, failure):
                 ops = around & section.ops
                 if ops == before:
                     break
                 before = ops
-                part, verdict = ask(ops, f"{hint} {words}")
+                part, verdict = ask(ops, question)
                 if verdict is Verdict.FAIL:
                     return part
         return self._bisect(section, failure.signature)
 
     @staticmethod
-    def _widening(graph: Graph, hint: str, failure: Failure) -> Iterator[tuple[str, frozenset[str]]]:
+    def _widening(graph: Graph, hint: str, failure: Failure) -> Iterator[tuple[Question, frozenset[str]]]:
         """The op alone, then with more and more of what is upstream; graph passes trip over a call and its readers."""
-        yield "alone", frozenset({hint})
+        yield Kind.ALONE.asks(hint), frozenset({hint})
         stage = failure.signature.stage
         if stage is Stage.GRAPH_PASS or (stage is Stage.LOWERING and not failure.hint):
             called = {name for _, name in graph.ops[hint].functions}
             twins = [n for n in graph.order if n != hint and called & {name for _, name in graph.ops[n].functions}]
             for some in dict.fromkeys((frozenset(twins[:1]), frozenset(twins))) if twins else ():
-                yield f"and {len(some)} more calls of its bodies", some | {hint}
-            yield "and what reads it", frozenset({hint, *graph.dag.successors(hint)})
+                yield Kind.TWINS.asks(hint, len(some)), some | {hint}
+            yield Kind.READERS.asks(hint), frozenset({hint, *graph.dag.successors(hint)})
             return
         for radius in _RADII[1:]:
-            yield f"and {radius} steps upstream", graph.upstream({hint}, radius)
+            yield Kind.UPSTREAM.asks(hint, radius), graph.upstream({hint}, radius)
 
     def _hints(self, section: Section, failure: Failure) -> list[str]:
         if failure.signature.stage is Stage.GRAPH_PASS:
@@ -130,27 +131,27 @@ class Locator:
         chain = graph.prefixes(section.ops)
         flip = first_failing(
             len(chain),
-            lambda i: ask(chain[i], f"the first {i} ops")[1],
+            lambda i: ask(chain[i], Kind.PREFIX.asks(i))[1],
             lambda some: self.ahead(section, target, (chain[i] for i in some)),
         )
         last = chain[flip.bad] - chain[flip.good]
         upstream = graph.upstream(last, len(section.ops)) & chain[flip.bad]
         for radius in _RADII:
             ops = graph.upstream(last, radius) & chain[flip.bad]
-            part, verdict = ask(ops, f"the last of them and {radius} steps upstream")
+            part, verdict = ask(ops, Kind.LAST.asks(radius))
             if verdict is Verdict.FAIL:
                 return part
             if ops == upstream:
                 break
         order = graph.sorted(upstream)
-        if ask(upstream, "all that is upstream of it")[1] is not Verdict.FAIL:
+        if ask(upstream, Kind.ABOVE.asks())[1] is not Verdict.FAIL:
             order = graph.sorted(chain[flip.bad])
         suffix = first_failing(
             len(order) + 1,
-            lambda i: ask(frozenset(order[len(order) - i :]), f"the last {i} of these ops")[1],
+            lambda i: ask(frozenset(order[len(order) - i :]), Kind.SUFFIX.asks(i))[1],
             lambda some: self.ahead(section, target, (order[len(order) - i :] for i in some)),
         )
-        part, verdict = ask(frozenset(order[len(order) - suffix.bad :]), "the section between them")
+        part, verdict = ask(frozenset(order[len(order) - suffix.bad :]), Kind.BETWEEN.asks())
         return part if verdict is Verdict.FAIL else None
 
     def shrink(self, witness: Section, failure: Failure, within: Section) -> Cause:
@@ -159,13 +160,13 @@ class Locator:
         ask = self.ask(witness, target)
         smallest = minimise(
             self._units(graph, witness, failure),
-            lambda ops: ask(frozenset(ops), "without some of it")[1],
+            lambda ops: ask(frozenset(ops), Kind.LESS.asks())[1],
             MOST_QUESTIONS,
             lambda some: self.ahead(witness, target, some),
         )
         needed = smallest.needed
         if not needed:  # without any one of them it fails otherwise, which clears none
-            fails = ask(frozenset(smallest.items[-1:]), "the last of it")[1] is Verdict.FAIL
+            fails = ask(frozenset(smallest.items[-1:]), Kind.ENDMOST.asks())[1] is Verdict.FAIL
             needed = smallest.items[-1:] if fails else smallest.items
         ops = self._last_consumer(graph, needed, within, target)
         items = smallest.items if ops == needed else ops
@@ -176,16 +177,16 @@ class Locator:
             kept = minimise(
                 riders,
                 lambda some: self.prober.verdict(
-                    self.part(witness, frozenset(items) | set(some)), target, "without what rides along"
+                    self.part(witness, frozenset(items) | set(some)), target, Kind.RIDERS.asks()
                 ),
                 MOST_QUESTIONS,
             )
             part = self.part(witness, frozenset(items) | set(kept.items))
             alone = self.part(witness, frozenset(items))
-            if self.prober.verdict(alone, target, "without all that rides along") is Verdict.FAIL:
+            if self.prober.verdict(alone, target, Kind.BARE.asks()) is Verdict.FAIL:
                 part = alone
             minimal = minimal and kept.minimal
-        outcome = self.prober.outcome(part, "the witness", frontend=target.stage <= Stage.LOWERING)
+        outcome = self.prober.outcome(part, Kind.WITNESS.asks(), frontend=target.stage <= Stage.LOWERING)
         worked_out = [n for n in graph.sorted(part.ops - set(items)) if graph.ops[n].type in _ARITHMETIC]
         ops = (*worked_out, *ops, *self._named(part, ops, target))
         return Cause(witness.graph, ops, part, minimal, outcome.failure or failure)
@@ -198,7 +199,7 @@ class Locator:
         found = []
         for name in dict.fromkeys(t.op for t in graph.entering(part.ops)):
             other = Section(part.graph, part.ops, part.removed, frozenset({name}))
-            if self.prober.verdict(other, target, f"with another name for {name}") is Verdict.PASS:
+            if self.prober.verdict(other, target, Kind.NAME.asks(name)) is Verdict.PASS:
                 found.append(name)
         return found
 
@@ -226,5 +227,5 @@ class Locator:
         last = graph.sorted(set(graph.dag.successors(ops[0])) & within.ops)[-1]
         if last == ops[1]:
             return ops
-        _, verdict = self.ask(within, target)(frozenset({ops[0], last}), "with its last consumer")
+        _, verdict = self.ask(within, target)(frozenset({ops[0], last}), Kind.CONSUMER.asks())
         return (ops[0], last) if verdict is Verdict.FAIL else ops

@@ -7,7 +7,8 @@ from typing import Any
 
 from bisect_convert.model.outcome import Stage, Verdict, judge
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Passes
+from bisect_convert.report.findings import Passes
+from bisect_convert.report.questions import Kind
 from bisect_convert.search.bisection import first_failing, minimise
 from bisect_convert.search.hunt import Found
 
@@ -36,8 +37,10 @@ def studied(found: Found, prober: Prober) -> Passes | None:
 
     def ask(chosen: tuple[int, ...]) -> Verdict:
         pipeline = pipeline_of(given, (names[i] for i in sorted({*chosen, *always})))
-        words = f"with {len(chosen)} of {len(names)} passes"
-        return judge(prober.trial(found.witness, words, options={**prober.options, "pass_pipeline": pipeline}), target)
+        question = Kind.PASSES.asks(len(chosen), len(names))
+        return judge(
+            prober.trial(found.witness, question, options={**prober.options, "pass_pipeline": pipeline}), target
+        )
 
     return implicated(names, target.pass_name, ask)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from bisect_convert.model.cuts import Section, whole
 from bisect_convert.model.outcome import Failure, Signature, Stage, Verdict
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import SLOW
+from bisect_convert.report.findings import SLOW
+from bisect_convert.report.questions import Kind, Question
 from bisect_convert.search.bisection import first_failing, minimise
 from bisect_convert.search.hunt import Found
 
@@ -26,17 +27,17 @@ def slow_section(prober: Prober, factor: float) -> Found | None:
     """
     clock = _Clock(prober)
     everything = whole(prober.model)
-    total = clock.seconds(everything, "the whole model, timed")
+    total = clock.seconds(everything, Kind.TIME.asks("the whole model"))
     if total is None:
         return None
     search = _Search(clock, max(total / factor, _LEAST))
     if total < search.limit:
         return None
     part = search.run()
-    took = clock.seconds(part, "the slow section, timed")
+    took = clock.seconds(part, Kind.TIME.asks("the slow section"))
     if took is None or took < search.limit:
         return None
-    frontend = prober.outcome(part, "its frontend, timed", frontend=True, fresh=True)
+    frontend = prober.outcome(part, Kind.TIME.asks("its frontend"), frontend=True, fresh=True)
     stage = Stage.LOWERING if frontend.seconds >= took / 2 else Stage.BACKEND
     count = len(part.ops)
     message = f"converting {count} op{'s' * (count != 1)} takes {took:.1f} s of the {total:.1f} s of the whole model"
@@ -49,7 +50,7 @@ def slow_section(prober: Prober, factor: float) -> Found | None:
 class _Clock:
     prober: Prober
 
-    def seconds(self, section: Section, question: str) -> float | None:
+    def seconds(self, section: Section, question: Question) -> float | None:
         """Return how long the section takes, or None where it does not convert."""
         outcome = self.prober.outcome(section, question, fresh=True)
         return outcome.seconds if outcome.converted else None
@@ -66,21 +67,21 @@ class _Search:
     def run(self) -> Section:
         graph = self.clock.prober.model.main
         chain = graph.prefixes(graph.atoms)
-        flip = first_failing(len(chain), lambda i: self._ask(chain[i], f"the time of the first {i} ops"))
+        flip = first_failing(len(chain), lambda i: self._ask(chain[i], Kind.PREFIX_TIME.asks(i)))
         order = graph.sorted(chain[flip.bad])
         suffix = first_failing(
             len(order) + 1,
-            lambda i: self._ask(frozenset(order[len(order) - i :]), f"the time of the last {i} of these"),
+            lambda i: self._ask(frozenset(order[len(order) - i :]), Kind.SUFFIX_TIME.asks(i)),
         )
         items = order[len(order) - suffix.bad :]
-        smallest = minimise(items, lambda some: self._ask(frozenset(some), "the time without some of it"), _MOST)
+        smallest = minimise(items, lambda some: self._ask(frozenset(some), Kind.LESS_TIME.asks()), _MOST)
         self.minimal = smallest.minimal
         return self._section(frozenset(smallest.items))
 
     def _section(self, ops: frozenset[str]) -> Section:
         return Section("", self.clock.prober.model.main.close(ops))
 
-    def _ask(self, ops: frozenset[str], question: str) -> Verdict:
+    def _ask(self, ops: frozenset[str], question: Question) -> Verdict:
         took = self.clock.seconds(self._section(ops), question)
         if took is None:
             return Verdict.UNRESOLVED

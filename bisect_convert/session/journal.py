@@ -1,20 +1,17 @@
-"""What was asked and what came back, told one probe at a time (`Step`), all of it (`Journal`), or as a progress bar."""
+"""What was asked and what came back, told one probe at a time (`Step`) or all of it (`Journal`)."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 
-from bisect_convert.report.report import Probe
-from bisect_convert.session.reasons import why
+from bisect_convert.probe.prober import Query
+from bisect_convert.report.questions import Probe
 from bisect_convert.session.section import Section
-from bisect_convert.session.stepper import Asked, Question
+from bisect_convert.session.stepper import Asked
 
-__all__ = ["Journal", "Step", "progress_bar"]
+__all__ = ["Journal", "Step"]
 
 
 @dataclass(frozen=True)
@@ -40,14 +37,15 @@ class Step:
     by_hand: bool = False
 
     @classmethod
-    def ahead(cls, number: int, question: Question, section: Section) -> Step:
+    def ahead(cls, number: int, query: Query, section: Section) -> Step:
         """Return the step that is to come, not answered yet."""
-        return cls(number, question.text, why(question.text), section, question.target is not None)
+        question = query.question
+        return cls(number, str(question), question.kind.reason, section, query.target is not None)
 
     @classmethod
     def answered(cls, number: int, asked: Asked, section: Section) -> Step:
         """Return the step that was taken."""
-        step = cls.ahead(number, asked.question, section)
+        step = cls.ahead(number, asked.query, section)
         probe = asked.probe
         return cls(
             number, step.question, step.why, section, step.targeted, probe.verdict, probe.detail, probe.seconds,
@@ -111,35 +109,3 @@ def _told(verdict: str, detail: str) -> str:
 
 def _time(probe: Probe) -> str:
     return " (asked before)" if probe.cached else f" ({probe.seconds:.2f} s)"
-
-
-@contextlib.contextmanager
-def progress_bar(wanted: bool | None, journal: Sequence[Probe]) -> Iterator[Callable[[], None]]:
-    """Yield what to call now and then to show how much was asked; None: in notebooks and on terminals only."""
-    if not (_watched() if wanted is None else wanted):
-        yield lambda: None
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a notebook without ipywidgets gets the plain bar: no reason to complain
-        from tqdm.auto import tqdm
-
-        bar = tqdm(desc="bisect-convert", unit=" questions", initial=len(journal))
-
-    def tick() -> None:
-        if (new := len(journal) - bar.n) > 0:
-            bar.set_postfix_str(journal[-1].question[:40], refresh=False)
-            bar.update(new)
-
-    try:
-        yield tick
-        tick()
-    finally:
-        bar.close()
-
-
-def _watched() -> bool:
-    if sys.stderr is not None and sys.stderr.isatty():
-        return True
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and hasattr(shell, "kernel")

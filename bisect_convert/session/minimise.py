@@ -8,22 +8,25 @@ from bisect_convert.errors import UsageError
 from bisect_convert.model import cuts
 from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Verdict
+from bisect_convert.report.questions import Kind
 from bisect_convert.search import bisection
 from bisect_convert.session.section import Section
-from bisect_convert.session.workspace import Desk
+from bisect_convert.session.workspace import Workspace
 
 __all__ = ["shrink"]
 
 
-def shrink(desk: Desk, section: Section, fails: Callable[[Section], bool | None] | None, limit: int) -> Section:
+def shrink(
+    workspace: Workspace, section: Section, fails: Callable[[Section], bool | None] | None, limit: int
+) -> Section:
     """Return a 1-minimal part of the section that still fails; raises UsageError where the section itself does not."""
-    home, cut = desk.graph(section.graph), section.cut
-    judge = _alike(desk, section) if fails is None else _remembering(fails)
+    home, cut = workspace.graph(section.graph), section.cut
+    judge = _alike(workspace, section) if fails is None else _remembering(fails)
 
     def part(items: Iterable[str]) -> Section:
         ops = home.close(items, home.atoms - cut.ops)
-        below = {body.name for op in ops for body in desk.model.below(cut.graph, op)}
-        return Section.of(desk, cuts.Section(cut.graph, ops, frozenset(r for r in cut.removed if r[0] in below)))
+        below = {body.name for op in ops for body in workspace.model.below(cut.graph, op)}
+        return Section.of(workspace, cuts.Section(cut.graph, ops, frozenset(r for r in cut.removed if r[0] in below)))
 
     units = _units(home, cut.ops)
     if judge(part(units)) is not Verdict.FAIL:
@@ -31,14 +34,14 @@ def shrink(desk: Desk, section: Section, fails: Callable[[Section], bool | None]
     return part(bisection.minimise(units, lambda items: judge(part(items)), limit).items)
 
 
-def _alike(desk: Desk, section: Section) -> Callable[[Section], Verdict]:
+def _alike(workspace: Workspace, section: Section) -> Callable[[Section], Verdict]:
     """Whether a part fails as the whole section does."""
     failure = section.convert().failure
 
     def judge(part: Section) -> Verdict:
         if failure is None:
             return Verdict.PASS
-        return desk.prober.verdict(part.cut, failure.signature, f"minimise: {len(part)} ops")
+        return workspace.prober.verdict(part.cut, failure.signature, Kind.MINIMISE.asks(len(part)))
 
     return judge
 

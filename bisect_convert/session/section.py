@@ -14,8 +14,9 @@ from bisect_convert.errors import UsageError
 from bisect_convert.model import cuts
 from bisect_convert.model.graph import Graph, Tensor
 from bisect_convert.model.outcome import Outcome
-from bisect_convert.report.report import TensorFact, Witness
-from bisect_convert.session.workspace import Desk
+from bisect_convert.report.findings import TensorFact, Witness
+from bisect_convert.report.questions import Kind
+from bisect_convert.session.workspace import Workspace
 
 __all__ = ["Drawing", "Section"]
 
@@ -65,7 +66,7 @@ class Section:
     <Section: 4 of 7 ops, x ... act/Erfc>
     """
 
-    _desk: Desk = field(compare=False)
+    _workspace: Workspace = field(compare=False)
     ops: frozenset[str]
     graph: str = ""
     left_out: frozenset[str] = field(default=frozenset(), compare=False)
@@ -74,9 +75,9 @@ class Section:
     """(graph, op) taken out of the bodies below: a witness that was shrunk in place has some."""
 
     @classmethod
-    def of(cls, desk: Desk, cut: cuts.Section) -> Section:
+    def of(cls, workspace: Workspace, cut: cuts.Section) -> Section:
         """Return exactly the section that the search knows: nothing is added to it when it is converted."""
-        return cls(desk, cut.ops, cut.graph, desk.graph(cut.graph).atoms - cut.ops, cut.removed)
+        return cls(workspace, cut.ops, cut.graph, workspace.graph(cut.graph).atoms - cut.ops, cut.removed)
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -152,7 +153,7 @@ class Section:
         >>> s.ops("act/Erfc").convert().failure.type
         'NotImplementedError'
         """
-        return self._desk.convert(self.cut, f"by hand: {self!r}", true_weights=true_weights)
+        return self._workspace.convert(self.cut, Kind.BY_HAND.asks(repr(self)), true_weights=true_weights)
 
     def run(self, inputs: Mapping[str, Any] | Sequence[Any] | None = None) -> dict[str, Any]:
         """Run the section in TensorFlow with its true weights and return its `outputs` by tensor name.
@@ -172,7 +173,7 @@ class Section:
         given = {name if ":" in name else f"{name}:0": value for name, value in given.items()}
         if strange := sorted(set(given) - {t.name for t in wanted}):
             raise UsageError(f"the section has no input {strange[0]!r}; it has: {_names(wanted)}")
-        return self._desk.values(self.cut, wanted, given)
+        return self._workspace.values(self.cut, wanted, given)
 
     def save(self, path: str | Path) -> Path:
         """Write the section with its true weights as a SavedModel, or as a frozen graph where `path` ends in .pb.
@@ -180,7 +181,7 @@ class Section:
         >>> s.ops("act/Erfc").save(tmp / "erfc").name
         'erfc'
         """
-        self._desk.save(self.cut, Path(path))
+        self._workspace.save(self.cut, Path(path))
         return Path(path)
 
     def draw(self, limit: int = _DRAWN) -> Drawing:
@@ -194,7 +195,7 @@ class Section:
         from bisect_convert.render.drawing import lines, svg_of
         from bisect_convert.render.picture import of_witness
 
-        picture = of_witness(self._witness(), self._desk.culprits(self.cut), limit=limit)
+        picture = of_witness(self._witness(), self._workspace.culprits(self.cut), limit=limit)
         return Drawing("\n".join(lines(picture)), svg_of(picture, "a section of the model"))
 
     @property
@@ -208,7 +209,7 @@ class Section:
 
     @cached_property
     def _graph(self) -> Graph:
-        return self._desk.model.graphs[self.graph]
+        return self._workspace.model.graphs[self.graph]
 
     @property
     def _inputs(self) -> list[Tensor]:
@@ -234,7 +235,11 @@ class Section:
                     yield source, name
 
     def _like(self, other: Section) -> Section:
-        if not isinstance(other, Section) or other.graph != self.graph or other._desk.model is not self._desk.model:
+        if (
+            not isinstance(other, Section)
+            or other.graph != self.graph
+            or other._workspace.model is not self._workspace.model
+        ):
             raise UsageError("only sections of the same graph and session can be joined")
         return other
 

@@ -8,29 +8,31 @@ import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
 from bisect_convert.arguments.packing import pack
-from bisect_convert.diagnose.diagnosis import Run
+from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.diagnose.find import with_repro
+from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import UsageError
+from bisect_convert.model.files import check_path
 from bisect_convert.model.graph import Model
 from bisect_convert.model.loaded import Loaded
-from bisect_convert.probe.cache import folder_of, opened
+from bisect_convert.probe.cache import opened
 from bisect_convert.probe.client import Workers
-from bisect_convert.probe.executors import Lent
-from bisect_convert.probe.prober import Prober
-from bisect_convert.session.journal import Journal, Step, progress_bar
+from bisect_convert.probe.prober import Observer, Prober
+from bisect_convert.session.journal import Journal, Step
 from bisect_convert.session.minimise import shrink
+from bisect_convert.session.progress import Progress, watched
 from bisect_convert.session.section import Section
 from bisect_convert.session.stepper import Walk
-from bisect_convert.session.workspace import Desk, annotated
+from bisect_convert.session.workspace import Workspace, annotated
 
 if TYPE_CHECKING:
-    from bisect_convert.report.report import Finding, Report
+    from bisect_convert.report.findings import Finding
+    from bisect_convert.report.report import Report
 
 __all__ = ["Session"]
 
@@ -77,22 +79,25 @@ class Session:
         out: str | os.PathLike[str] | None = None,
         **convert_kwargs: Any,
     ) -> None:
-        packed, notes, kept = pack(convert_kwargs), list[str](), folder_of(cache)
-        answers = opened(kept, notes.append)
-        started = partial(Workers, jobs, verbose=verbose) if executor is None else partial(Lent, executor)
-        run = Run(model, packed, workers or started, signature=signature, allow_code=allow_code)
-        run.notes = notes
-        folder = None if out is None else Path(out)
+        wishes = Wishes(
+            signature=signature, timeout=timeout, memory=memory, jobs=jobs, allow_code=allow_code, verbose=verbose,
+            cache=cache, out=out,
+        )  # fmt: skip
+        packed, notes = pack(convert_kwargs), list[str]()
+        if isinstance(model, (str, os.PathLike)):
+            check_path(model, signature)
+        answers = opened(wishes.cache_folder, notes.append)
+        run = Diagnosis(model, packed, workers or wishes.workers(executor), wishes, notes)
 
-        def prober(gate: Workers, loaded: Loaded, options: Mapping[str, Any]) -> Prober:
-            return Prober(loaded, gate, options, timeout=timeout, memory=memory, jobs=jobs, cache=answers)
+        def prober(loaded: Loaded, options: Mapping[str, Any], observer: Observer | None = None) -> Prober:
+            return wishes.prober(loaded, run.workers, options, answers, observer)
 
         def search(asking: Prober) -> None:
-            run.search(asking, completed=partial(with_repro, folder, asking, run))
+            run.search(asking, completed=partial(with_repro, wishes.out_folder, asking, run))
 
-        walk = Walk(run.workers, lambda gate: prober(gate, run.loaded, run.packed), search)
-        self._desk = Desk(run, walk, partial(prober, run.workers), timeout)
-        self._close = weakref.finalize(self, self._desk.close)
+        walk = Walk(partial(prober, run.loaded, run.packed), search)
+        self._workspace = Workspace(run, walk, prober, timeout)
+        self._close = weakref.finalize(self, self._workspace.close)
 
     @property
     def model(self) -> Model:
@@ -101,7 +106,7 @@ class Session:
         >>> s.model.ops
         7
         """
-        return self._desk.model
+        return self._workspace.model
 
     def __enter__(self) -> Session:
         return self
@@ -111,7 +116,7 @@ class Session:
 
     def __repr__(self) -> str:
         name = self.model.path or "a model in memory"
-        return f"<Session: {name}, {self.model.ops} ops, {self._desk.walk.prober.asked} probes>"
+        return f"<Session: {name}, {self.model.ops} ops, {self._workspace.walk.prober.asked} probes>"
 
     def close(self) -> None:
         """End the session's processes and remove its files; closing twice does nothing.
@@ -148,10 +153,10 @@ class Session:
         >>> s.ops(type="Erf*")
         <Section: 1 of 7 ops, act/Erfc>
         """
-        home = self._desk.graph(graph)
+        home = self._workspace.graph(graph)
         match = fnmatch.fnmatchcase
         return Section(
-            self._desk, frozenset(n for n in home.atoms if match(n, pattern) and match(home.ops[n].type, type)), graph
+            self._workspace, frozenset(n for n in home.atoms if match(n, pattern) and match(home.ops[n].type, type)), graph
         )  # fmt: skip
 
     # --- cut ---------------------------------------------------------------------------------------------------------
@@ -171,9 +176,9 @@ class Session:
         >>> list(s.prefix("dense/Relu"))
         ['x', 'dense/MatMul', 'dense/Relu']
         """
-        home, name = self._desk.find(op, graph)
+        home, name = self._workspace.find(op, graph)
         last = home.order[name]
-        return Section(self._desk, frozenset(n for n in home.atoms if home.order[n] <= last), home.name)
+        return Section(self._workspace, frozenset(n for n in home.atoms if home.order[n] <= last), home.name)
 
     def section(self, first: str, last: str, *, graph: str | None = None) -> Section:
         """Return the section of all ops on a path from `first` to `last`; raises UsageError where there is none.
@@ -181,13 +186,13 @@ class Session:
         >>> list(s.section("dense/MatMul", "act/Erfc"))
         ['dense/MatMul', 'dense/Relu', 'act/Erfc']
         """
-        home, start = self._desk.find(first, graph)
-        _, stop = self._desk.find(last, home.name)
+        home, start = self._workspace.find(first, graph)
+        _, stop = self._workspace.find(last, home.name)
         between = (nx.descendants(home.dag, start) | {start}) & (nx.ancestors(home.dag, stop) | {stop})
         if not between:
             back = "; the other way round there is one" if nx.has_path(home.dag, stop, start) else ""
             raise UsageError(f"no path leads from {start} to {stop}{back}")
-        return Section(self._desk, frozenset(between) & home.atoms, home.name)
+        return Section(self._workspace, frozenset(between) & home.atoms, home.name)
 
     def around(self, op: str, steps: int = 1, *, downstream: int = 0, graph: str | None = None) -> Section:
         """Return the neighbourhood of `op`: what lies within `steps` steps upstream and `downstream` steps downstream.
@@ -195,9 +200,9 @@ class Session:
         >>> list(s.around("act/Erfc", 1)), list(s.around("act/Erfc", 0, downstream=1))
         (['dense/Relu', 'act/Erfc'], ['act/Erfc', 'out/MatMul'])
         """
-        home, name = self._desk.find(op, graph)
+        home, name = self._workspace.find(op, graph)
         below = nx.single_source_shortest_path_length(home.dag, name, downstream)
-        return Section(self._desk, (home.upstream({name}, steps) | frozenset(below)) & home.atoms, home.name)
+        return Section(self._workspace, (home.upstream({name}, steps) | frozenset(below)) & home.atoms, home.name)
 
     def without(self, *what: str | Section) -> Section:
         """Return all of the main graph but these op names, globs and sections.
@@ -220,9 +225,11 @@ class Session:
         >>> print(s.ahead.question, "-", s.ahead.why)
         the whole model - control: does it fail at all, and how? That failure is the target
         """
-        if (question := self._desk.walk.ahead) is None:
+        if (question := self._workspace.walk.ahead) is None:
             return None
-        return Step.ahead(len(self._desk.walk.steps) + 1, question, Section.of(self._desk.turned, question.section))
+        return Step.ahead(
+            len(self._workspace.walk.steps) + 1, question, Section.of(self._workspace.turned, question.section)
+        )
 
     def step(self, answer: str | None = None) -> Step | None:
         """Run one probe of the search and return what was asked, why, and what came back; None where it is over.
@@ -233,14 +240,14 @@ class Session:
         1. the whole model (7 ops): fails, NotImplementedError: Conversion for TF op 'Erfc' not implemented.
            control: does it fail at all, and how? That failure is the target
         """
-        asked = self._desk.walk.step(answer)
+        asked = self._workspace.walk.step(answer)
         if answer is not None:
             note = "some questions were answered by hand, so this report is no evidence"
-            self._desk.run.notes += [note] if note not in self._desk.run.notes else []
+            self._workspace.run.notes += [note] if note not in self._workspace.run.notes else []
         if asked is None:
             return None
-        section = Section.of(self._desk.turned, asked.question.section)
-        return Step.answered(len(self._desk.walk.steps), asked, section)
+        section = Section.of(self._workspace.turned, asked.query.section)
+        return Step.answered(len(self._workspace.walk.steps), asked, section)
 
     def hunt(self, *, progress: bool | None = None) -> Report:
         """Let the search run on to its end and return the report; progress shows in notebooks and on terminals.
@@ -251,8 +258,18 @@ class Session:
         >>> report.verdict, report.complete, [c.name for f in report.findings for c in f.culprits]
         ('fails', True, ['act/Erfc'])
         """
-        with progress_bar(progress, self._desk.walk.prober.journal) as tick:
-            self._desk.walk.run_on(tick)
+        journal = self._workspace.walk.prober.journal
+        shown = len(journal)
+        with Progress(watched() if progress is None else progress) as bar:
+
+            def tick() -> None:
+                nonlocal shown
+                for probe in journal[shown:]:
+                    bar.told(probe)
+                shown = len(journal)
+
+            self._workspace.walk.run_on(tick)
+            tick()
         return self.report
 
     @property
@@ -262,7 +279,7 @@ class Session:
         >>> s.report.verdict, s.hunt().complete, s.report.complete
         ('inconclusive', True, True)
         """
-        return self._desk.run.report(self._desk.walk.prober)
+        return self._workspace.run.report(self._workspace.walk.prober)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -272,7 +289,7 @@ class Session:
         >>> s.findings == report.findings, s.findings[0].culprits[0].op
         (True, 'Erfc')
         """
-        return tuple(self._desk.run.findings)
+        return tuple(self._workspace.run.findings)
 
     def witness(self, finding: int | Finding = 0) -> Section:
         """Return the smallest failing section of a finding, exactly as it was probed.
@@ -280,12 +297,12 @@ class Session:
         >>> s.witness(s.hunt().findings[0])
         <Section: 1 of 7 ops, act/Erfc>
         """
-        known = self._desk.run.findings
+        known = self._workspace.run.findings
         number = finding if isinstance(finding, int) else known.index(finding) if finding in known else len(known)
-        found = self._desk.run.found[number] if -len(known) <= number < len(known) else None
+        found = self._workspace.run.found[number] if -len(known) <= number < len(known) else None
         if found is None:
             raise UsageError(f"there is no such finding with a witness; the search has {len(known)} so far")
-        return Section.of(self._desk.turned, found.witness)
+        return Section.of(self._workspace.turned, found.witness)
 
     @property
     def journal(self) -> Journal:
@@ -295,7 +312,7 @@ class Session:
         >>> print(s.journal)
           1. the whole model, 7 ops: fails, NotImplementedError: ...
         """
-        return Journal(tuple(self._desk.walk.prober.journal))
+        return Journal(tuple(self._workspace.walk.prober.journal))
 
     def minimise(
         self, section: Section, fails: Callable[[Section], bool | None] | None = None, *, limit: int = 150
@@ -310,8 +327,8 @@ class Session:
         >>> s.minimise(s.whole, fails=lambda part: {"dense/Relu", "skip/add"} <= part.ops)
         <Section: 2 of 7 ops, dense/Relu, skip/add>
         """
-        return shrink(section._desk, section, fails, limit)
+        return shrink(section._workspace, section, fails, limit)
 
     def _named(self, pattern: str) -> Section:
         found = self.ops(pattern)
-        return found if found.ops else Section(self._desk, frozenset({self._desk.find(pattern, "")[1]}))
+        return found if found.ops else Section(self._workspace, frozenset({self._workspace.find(pattern, "")[1]}))

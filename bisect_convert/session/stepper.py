@@ -1,25 +1,24 @@
 """The search as a walk: it runs in a thread of its own, which halts before each probe until it is let go on.
 
-What has been asked before is answered on the way and halts nobody. The walk stands between the hunt and its prober (to
-know the question) and between the prober and its workers (to know that a probe is due), and changes neither.
+What has been asked before is answered on the way and halts nobody. The walk is an observer of the search's prober: it
+hears which question is at hand and that a probe is due, and changes nothing else.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from bisect_convert.errors import UsageError
-from bisect_convert.model.cuts import Section
-from bisect_convert.model.outcome import Outcome, Signature, Verdict
-from bisect_convert.probe.client import Workers
-from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Probe
+from bisect_convert.model.outcome import Outcome, Verdict
+from bisect_convert.probe.prober import Observer, Prober, Query
+from bisect_convert.report.questions import Probe
 
-__all__ = ["ANSWERS", "Asked", "Question", "Walk"]
+__all__ = ["ANSWERS", "Asked", "Walk"]
+
+T = TypeVar("T")
 
 _BY_HAND = "answered by hand"
 #: What a person may answer in the converter's place.
@@ -27,26 +26,10 @@ ANSWERS = {"fails": Verdict.FAIL, "converts": Verdict.PASS, "skip": Verdict.UNRE
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the search asks of a section; without a `target` it asks how the section fails, if it does."""
-
-    text: str
-    section: Section
-    target: Signature | None = None
-    manner: str = ""
-    """How the section is converted, where that is not the usual way; a "trial" is that of a remedy."""
-
-    @property
-    def key(self) -> tuple[Section, Signature | None, str]:
-        """What makes two questions the same, however they are worded."""
-        return self.section, self.target, self.manner
-
-
-@dataclass(frozen=True)
 class Asked:
     """A question that was answered by a probe, or by hand."""
 
-    question: Question
+    query: Query
     probe: Probe
     by_hand: bool = False
 
@@ -66,15 +49,13 @@ class _Closed(BaseException):
 class Walk:
     """One search, a probe at a time; all methods but the private ones are for the thread that made it."""
 
-    def __init__(
-        self, workers: Workers, make_prober: Callable[[Workers], Prober], search: Callable[[Prober], None]
-    ) -> None:
+    def __init__(self, make_prober: Callable[[Observer], Prober], search: Callable[[Prober], None]) -> None:
         self.steps: list[Asked] = []
-        self.prober = make_prober(cast(Workers, _Gate(workers, self._halt)))
+        self.prober = make_prober(self)
         self._search = search
         self._changed = threading.Condition()
         self._phase = "new"  # running, halted (before a probe), over
-        self._question: Question | None = None
+        self._query: Query | None = None
         self._go: Verdict | bool | None = None
         self._free = self._closed = self._probed = False
         self._error: BaseException | None = None
@@ -82,11 +63,11 @@ class Walk:
         self._thread = threading.Thread(target=self._walk, daemon=True, name="bisect-convert search")
 
     @property
-    def ahead(self) -> Question | None:
+    def ahead(self) -> Query | None:
         """What the next probe will ask; None where the search is over."""
         with self._changed:
             self._settle()
-            return self._question if self._phase == "halted" else None
+            return self._query if self._phase == "halted" else None
 
     @property
     def over(self) -> bool:
@@ -95,14 +76,14 @@ class Walk:
 
     def step(self, answer: str | None = None) -> Asked | None:
         """Ask the next question, or answer it by hand; returns it answered, or None where the search is over."""
-        question = self.ahead
-        if question is None:
+        query = self.ahead
+        if query is None:
             return None
         if answer is not None and answer not in ANSWERS:
             raise UsageError(f"no such answer: {answer!r}; answer one of: {', '.join(ANSWERS)}")
-        if answer == "fails" and question.target is None:
+        if answer == "fails" and query.target is None:
             raise UsageError("only the converter can say how this fails; answer converts or skip, or let it ask")
-        if answer == "converts" and question.manner.startswith("trial"):
+        if answer == "converts" and query.manner.startswith("trial"):
             raise UsageError("only the converter can verify a remedy; answer skip, or let it ask")
         with self._changed:
             count = len(self.steps)
@@ -156,7 +137,7 @@ class Walk:
 
     def _walk(self) -> None:
         try:
-            self._search(cast(Prober, _Listening(self.prober, self._ask)))
+            self._search(self.prober)
         except _Closed:
             pass
         except BaseException as error:  # it belongs to whoever asked for the next step
@@ -165,9 +146,9 @@ class Walk:
             self._phase = "over"
             self._changed.notify_all()
 
-    def _halt(self) -> None:
+    def due(self) -> None:
         """Wait here, before a probe of the search, until it is let go on."""
-        if threading.current_thread() is not self._thread or self._question is None or self._probed:
+        if threading.current_thread() is not self._thread or self._query is None or self._probed:
             return  # what makes several probes is one question still
         self._probed = True
         with self._changed:
@@ -182,72 +163,26 @@ class Walk:
         if isinstance(go, Verdict):
             raise _ByHand(go)
 
-    def _ask(self, question: Question, ask: Callable[[], Any]) -> Any:
-        """Put the question to the prober, and keep it with its answer if a probe was made."""
-        if question.key in self._by_hand:
-            return self._by_hand[question.key]
-        before, self._probed = self.prober.asked, False
-        self._question = question
+    def put(self, query: Query, ask: Callable[[], T]) -> T:
+        """Have the prober ask, unless a person answers, and keep the query with its answer if a probe was made."""
+        if threading.current_thread() is not self._thread:
+            return ask()
+        if query.key in self._by_hand:
+            return cast(T, self._by_hand[query.key])
+        self._query, self._probed = query, False
         try:
             answer = ask()
         except _ByHand as told:
-            self.prober.asked = before
-            answer = self._by_hand[question.key] = _answer(question, told.verdict)
-            probe = Probe(question.text, len(question.section), told.verdict.value, _BY_HAND, False, 0.0)
-            self.prober.journal.append(probe)
+            answer = self._by_hand[query.key] = _answer(query, told.verdict)
+            self.prober.by_hand(query, told.verdict, _BY_HAND)
         finally:
-            self._question = None
+            self._query = None
         if self._probed:
-            self.steps.append(Asked(question, self.prober.journal[-1], question.key in self._by_hand))
+            self.steps.append(Asked(query, self.prober.journal[-1], query.key in self._by_hand))
         return answer
 
 
-def _answer(question: Question, verdict: Verdict) -> Verdict | Outcome:
-    if question.target is not None:
+def _answer(query: Query, verdict: Verdict) -> Any:
+    if query.target is not None:
         return verdict
     return Outcome(unresolved="skipped by hand") if verdict is Verdict.UNRESOLVED else Outcome()
-
-
-class _Gate:
-    """Stands for the workers: a request of the search waits at the gate."""
-
-    def __init__(self, workers: Workers, halt: Callable[[], None]) -> None:
-        self._workers = workers
-        self._halt = halt
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._workers, name)
-
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._halt()
-        return self._workers.ask(request)
-
-    def answer(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
-        self._halt()
-        return self._workers.answer(future)
-
-
-class _Listening:
-    """Stands for the prober: knows each question before it is asked."""
-
-    def __init__(self, prober: Prober, heard: Callable[[Question, Callable[[], Any]], Any]) -> None:
-        self._prober = prober
-        self._heard = heard
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._prober, name)
-
-    def outcome(self, section: Section, question: str, **how: Any) -> Outcome:
-        asked = Question(question, section, None, repr(sorted(how.items())))
-        return cast(Outcome, self._heard(asked, lambda: self._prober.outcome(section, question, **how)))
-
-    def control(self, section: Section, question: str) -> Outcome:
-        return cast(Outcome, self._heard(Question(question, section), lambda: self._prober.control(section, question)))
-
-    def verdict(self, section: Section, target: Signature, question: str, *, fresh: bool = False) -> Verdict:
-        asked = Question(question, section, target, "fresh" if fresh else "")
-        return cast(Verdict, self._heard(asked, lambda: self._prober.verdict(section, target, question, fresh=fresh)))
-
-    def trial(self, section: Section, question: str, **how: Any) -> Outcome:
-        asked = Question(question, section, None, f"trial {sorted(how.items())!r}")
-        return cast(Outcome, self._heard(asked, lambda: self._prober.trial(section, question, **how)))

@@ -11,23 +11,24 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from bisect_convert.diagnose.diagnosis import Run
+from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.errors import BisectConvertError, UsageError
 from bisect_convert.model import cuts
 from bisect_convert.model.graph import Graph, Model, Tensor
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.report import Culprit
+from bisect_convert.report.findings import Culprit
+from bisect_convert.report.questions import Question
 from bisect_convert.session.stepper import Walk
 
-__all__ = ["Desk", "annotated"]
+__all__ = ["Workspace", "annotated"]
 
 #: Seconds for what is no probe, where the session has no limit of its own: with made-up values a loop may never end.
 _LONGEST = 120.0
 
 
-class Desk:
+class Workspace:
     """A run and its walk, and what can be asked about a section of the model besides the search.
 
     make_prober: makes one about a model and arguments, for when the search has gone over to others.
@@ -35,7 +36,7 @@ class Desk:
 
     def __init__(
         self,
-        run: Run,
+        run: Diagnosis,
         walk: Walk,
         make_prober: Callable[[Loaded, Mapping[str, Any]], Prober],
         timeout: float | None = None,
@@ -48,16 +49,16 @@ class Desk:
         self.model: Model = self.loaded.model
         self._options = dict(walk.prober.options)
         self._own: Prober | None = None
-        self._turned: Desk | None = None
+        self._turned: Workspace | None = None
         self._numbers = itertools.count()
 
     @property
-    def turned(self) -> Desk:
-        """The desk of the model and arguments that the search is about now: this one, as long as these are the same."""
+    def turned(self) -> Workspace:
+        """The workspace of the model and arguments that the search is about now: this one, as long as these are the same."""
         if self._asks(self.walk.prober):
             return self
         if self._turned is None or not self._turned._asks(self.walk.prober):
-            self._turned = Desk(self.run, self.walk, self._make_prober, self._timeout)
+            self._turned = Workspace(self.run, self.walk, self._make_prober, self._timeout)
         return self._turned
 
     @property
@@ -101,7 +102,7 @@ class Desk:
             raise UsageError(f"{name} follows from constants alone: it goes with the ops that read it")
         return homes[0], name
 
-    def convert(self, cut: cuts.Section, question: str, *, true_weights: bool = False) -> Outcome:
+    def convert(self, cut: cuts.Section, question: Question, *, true_weights: bool = False) -> Outcome:
         """Return what came of converting the section, all stages; never probed twice."""
         return self.prober.outcome(cut, question, fresh=true_weights)
 

@@ -22,7 +22,8 @@ from bisect_convert.cli import command, options, output_folder
 from bisect_convert.diagnose.find import Wishes, find, find_packed
 from bisect_convert.errors import ModelError, UsageError
 from bisect_convert.probe.client import Workers
-from bisect_convert.report.report import Finding, Report
+from bisect_convert.report.findings import Finding
+from bisect_convert.report.report import Report
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "bisect_convert"]

@@ -13,7 +13,7 @@ import pytest
 
 from bisect_convert import Report, find
 from bisect_convert.probe.client import Workers
-from bisect_convert.report.report import Finding
+from bisect_convert.report.findings import Finding
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CAUSES = {p.parent.name: json.loads(p.read_text()) for p in sorted(FIXTURES.glob("*/cause.json"))}
@@ -55,7 +55,7 @@ def probes_of_the_search(report: Report) -> int:
 
 def without_numbers(report: Report) -> str:
     """The report as text without its times, nor the counters in the names that TensorFlow gives to functions."""
-    data = report.to_json()
+    data = report.to_dict()
     del data["seconds"], data["model"]["digest"]
     for probe in data["journal"]:
         del probe["seconds"]
@@ -128,7 +128,7 @@ def test_a_second_run_gives_the_same_report(name: str, workers: Workers) -> None
 
 def test_runs_of_their_own_processes_give_the_same_report_to_the_letter() -> None:
     def run() -> dict[str, Any]:
-        data = find(FIXTURES / "keras_lstm" / "model").to_json()
+        data = find(FIXTURES / "keras_lstm" / "model").to_dict()
         del data["seconds"]
         return {**data, "journal": [{**p, "seconds": 0} for p in data["journal"]]}
 

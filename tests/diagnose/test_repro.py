@@ -13,7 +13,7 @@ import pytest
 from bisect_convert import find
 from bisect_convert.diagnose.repro import script
 from bisect_convert.probe.client import Workers
-from bisect_convert.report.report import Culprit, Finding
+from bisect_convert.report.findings import Culprit, Finding
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 HOSTILE = 'a"""\\\nimport os; os.abort()\n\'{x}\u202e\x00'

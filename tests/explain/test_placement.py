@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bisect_convert.explain.placement import context_of
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
-from bisect_convert.report.report import Context, Enclosing
+from bisect_convert.report.findings import Context, Enclosing
 
 SIZES = {"Shape", "Pack"}
 IDS = {"NotEqual": "bool", "Ids": "int32"}

@@ -10,7 +10,7 @@ from bisect_convert.explain.why import explain, unsupported
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
 from bisect_convert.model.outcome import Failure, Signature, Stage
-from bisect_convert.report.report import Context, Culprit, Enclosing, Finding, TensorFact, Witness
+from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, TensorFact, Witness
 from bisect_convert.search.hunt import Found
 
 

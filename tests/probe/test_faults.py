@@ -100,7 +100,7 @@ def test_the_report_is_the_same_with_any_number_of_jobs(
 
 def steady(report: Report) -> dict[str, Any]:
     """The report but for times."""
-    data = report.to_json()
+    data = report.to_dict()
     del data["seconds"]
     for probe in data["journal"]:
         del probe["seconds"]

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_hunt import CONVERTIBLE, Cause, FakeWorkers, blamed, model_of
+from fake_converter import CONVERTIBLE, Cause, FakeWorkers, blamed, model_of
 
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage, Verdict
+from bisect_convert.probe.cache import Cache
 from bisect_convert.probe.flakiness import Tally, died, needed
+from bisect_convert.probe.limits import spare_memory
 from bisect_convert.probe.prober import Prober
 from bisect_convert.search.hunt import Found, Hunt
+from bisect_convert.session.stepper import Walk
 
 
 class Unsteady(FakeWorkers):
@@ -100,3 +103,72 @@ def test_the_most_frequent_failure_is_suspected_and_an_exception_before_a_death(
     assert Tally((death, Outcome())).suspected() == death
     assert Tally((death, error, error)).rate(error.failure.signature) == 1.0  # type: ignore[union-attr]
     assert Tally((Outcome(), error)).rate(error.failure.signature) < 0.5  # type: ignore[union-attr]
+
+
+def walked(workers: FakeWorkers, ops: int) -> tuple[list[Found], Hunt]:
+    """What `hunted` returns, found by a walk that is let run on."""
+    model = model_of([[n - 1] if n else [] for n in range(ops)])
+    loaded = Loaded(model, Path("m"), {"": "graph.pb"}, None, CONVERTIBLE, (), False)
+    found: list[Found] = []
+    hunts: list[Hunt] = []
+
+    def search(prober: Prober) -> None:
+        hunts.append(Hunt(prober))
+        found.extend(hunts[0].causes())
+
+    walk = Walk(lambda observer: Prober(loaded, workers, {}, observer=observer), search)  # type: ignore[arg-type]
+    walk.run_on()
+    return found, hunts[0]
+
+
+def test_a_walk_blames_what_the_search_blames_where_a_failure_comes_and_goes() -> None:
+    alike = 0
+    for seed in range(40):
+        searched, hunt = hunted(Unsteady([Cause(frozenset({"o5"}), "o5")], seed, rate=0.3), 12)
+        stepped, walk = walked(Unsteady([Cause(frozenset({"o5"}), "o5")], seed, rate=0.3), 12)
+        assert [blamed(f) for f in stepped] == [blamed(f) for f in searched], seed
+        assert all(blamed(f) == {"o5"} for f in stepped) and walk.notes == hunt.notes
+        alike += bool(stepped)
+    assert alike >= 10
+
+
+def test_a_death_is_not_kept_for_later_runs(tmp_path: Path) -> None:
+    class Kept(Unsteady):
+        def versions(self) -> dict[str, str]:
+            return {"coremltools": "9.0"}
+
+    def run(workers: FakeWorkers) -> tuple[list[Found], Prober]:
+        model = model_of([[n - 1] if n else [] for n in range(5)])
+        loaded = Loaded(model, Path("m"), {"": "graph.pb"}, None, CONVERTIBLE, (), False)
+        prober = Prober(loaded, workers, {}, cache=Cache(tmp_path))  # type: ignore[arg-type]
+        return list(Hunt(prober).causes()), prober
+
+    run(Kept([], 0, noise=1.0))
+    found, prober = run(Kept([], 0))
+    assert not found and prober.asked > 0
+
+
+def groups(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 25.6),
+        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/memory.max": str(4 * 2**30)}, 1.6),
+        ({"proc/self/cgroup": "0::/a", "sys/fs/cgroup/a/memory.max": str(4 * 2**30),
+          "sys/fs/cgroup/a/memory.current": str(2 * 2**30)}, 0.8),
+        ({"proc/self/cgroup": "0::/a", "sys/fs/cgroup/a/memory.max": "max"}, 25.6),
+        ({"proc/self/cgroup": "3:memory:/x", "sys/fs/cgroup/memory/x/memory.limit_in_bytes": str(2 * 2**30)}, 0.8),
+        ({"proc/self/cgroup": "3:cpu:/x", "sys/fs/cgroup/memory/x/memory.limit_in_bytes": str(2 * 2**30)}, 25.6),
+    ],
+)  # fmt: skip
+def test_a_probe_gets_no_more_memory_than_the_container_has(
+    tmp_path: Path, files: dict[str, str], expected: float
+) -> None:
+    root = groups(tmp_path, {"proc/meminfo": f"MemAvailable: {64 * 2**20} kB\n", **files})
+    assert spare_memory(1, root) == expected

@@ -19,7 +19,8 @@ from bisect_convert.errors import Stopped, UsageError
 from bisect_convert.pytest_plugin.bisecting import Bisecting, culprits
 from bisect_convert.pytest_plugin.failures import failed_call
 from bisect_convert.pytest_plugin.known_failures import read, rewrite, rewritten
-from bisect_convert.report.report import Culprit, Finding, Report
+from bisect_convert.report.findings import Culprit, Finding
+from bisect_convert.report.report import Report
 
 pytest_plugins = ["pytester"]
 

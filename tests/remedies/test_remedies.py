@@ -25,7 +25,7 @@ from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
 from bisect_convert.recipes import UNFIT, all_recipes, recipes_of
 from bisect_convert.remedies import remedies
-from bisect_convert.report.report import Context, Culprit, Enclosing, Finding, Remedy, TensorFact, Witness
+from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, Remedy, TensorFact, Witness
 from bisect_convert.search.hunt import Found
 
 TESTS = Path(__file__).parents[1]

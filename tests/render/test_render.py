@@ -24,18 +24,9 @@ from bisect_convert.render.markdown import cell, code, escaped, fenced
 from bisect_convert.render.names import harmless, shorten, spell
 from bisect_convert.render.picture import Node, Picture, of_arms, of_witness
 from bisect_convert.render.text import text
-from bisect_convert.report.report import (
-    Context,
-    Culprit,
-    Enclosing,
-    Finding,
-    Passes,
-    Probe,
-    Remedy,
-    Report,
-    TensorFact,
-    Witness,
-)  # fmt: skip
+from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, Passes, Remedy, TensorFact, Witness
+from bisect_convert.report.questions import Probe
+from bisect_convert.report.report import Report  # fmt: skip
 
 GOLDEN = Path(__file__).parent / "golden"
 SUFFIX = {"text": "txt", "json": "json", "markdown": "md", "html": "html"}

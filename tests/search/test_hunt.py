@@ -4,79 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_converter import CONVERTIBLE, Cause, FakeWorkers, blamed, model_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from bisect_convert.model.graph import Graph, Model, Op, Tensor
+from bisect_convert.model.graph import Model
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Failure, Frame, Outcome, Signature, Stage
 from bisect_convert.probe.prober import Prober
 from bisect_convert.search.hunt import Found, Hunt
 
 Planted = tuple[list[list[int]], "list[Cause]"]
-CONVERTIBLE = frozenset({"Relu", "Tanh", "AddV2"})
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Ops that fail when they are converted together; `hint` is the op that the converter's traceback names."""
-
-    ops: frozenset[str]
-    hint: str | None = None
-    stage: Stage = Stage.LOWERING
-
-    def failure(self) -> Failure:
-        names = " and ".join(sorted(self.ops))
-        signature = Signature(self.stage, None, "ValueError", f"cannot convert {names}")
-        hint = (Frame("?", self.hint),) if self.hint else ()
-        return Failure(signature, "ValueError", f"cannot convert {names}", hint)
-
-
-class FakeWorkers:
-    """Answers as workers do, by the causes alone: the first of them that a section holds is what it fails with."""
-
-    def __init__(self, causes: Iterable[Cause]) -> None:
-        self.causes = list(causes)
-        self.sections: list[tuple[str, ...]] = []
-
-    def send(self, request: dict[str, Any]) -> Future[dict[str, Any]]:
-        future: Future[dict[str, Any]] = Future()
-        future.set_result(self.ask(request))
-        return future
-
-    def answer(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
-        return future.result()
-
-    def insist(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self.ask(request)
-
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        if request["do"] == "compare":
-            return {"differs": ""}
-        ops = set(request["plan"]["ops"])
-        self.sections.append((*sorted(ops), str(request["frontend"]), str(request["weights"])))
-        reached = Stage.LOWERING if request["frontend"] else Stage.BACKEND
-        held = [c for c in self.causes if c.ops <= ops and c.stage <= reached]
-        return {"outcome": Outcome(held[0].failure() if held else None, reached=reached).to_json()}
-
-
-def model_of(inputs: list[list[int]], types: dict[str, str] | None = None) -> Model:
-    """A model of ops o0, o1, ... that read these earlier ones; those that read none read the model's input."""
-    ops = {"in": Op("in", "Placeholder", (), (Tensor("in:0", "float32", (1, 4)),))}
-    for number, sources in enumerate(inputs):
-        name = f"o{number}"
-        kind = (types or {}).get(name, "AddV2" if len(sources) > 1 else "Relu")
-        reads = tuple(f"o{s}:0" for s in sources) or ("in:0",)
-        ops[name] = Op(name, kind, reads, (Tensor(f"{name}:0", "float32", (1, 4)),), attributes=name)
-    read = {t for op in ops.values() for t in op.inputs}
-    results = tuple(t.name for op in ops.values() for t in op.outputs if t.name not in read)
-    return Model("m", None, {"": Graph("", ops, results)}, "")
 
 
 def hunted(model: Model, causes: Iterable[Cause]) -> tuple[list[Found], Hunt, FakeWorkers]:
@@ -84,10 +26,6 @@ def hunted(model: Model, causes: Iterable[Cause]) -> tuple[list[Found], Hunt, Fa
     workers = FakeWorkers(causes)
     hunt = Hunt(Prober(loaded, workers, {}))  # type: ignore[arg-type]
     return list(hunt.causes()), hunt, workers
-
-
-def blamed(found: Found) -> frozenset[str]:
-    return frozenset(op for _, op in found.culprits)
 
 
 @st.composite
@@ -100,13 +38,15 @@ def dags(draw: st.DrawFn, least: int = 1) -> list[list[int]]:
 
 @st.composite
 def planted(draw: st.DrawFn, most: int = 2) -> Planted:
-    """A graph and causes of one or two ops each, with no op in two of them; some hints lie."""
+    """A graph and causes of one to twelve ops each, with no op in two of them; some hints lie."""
     dag = draw(dags(least=8))
-    free = draw(st.permutations(range(len(dag))))
+    free = list(draw(st.permutations(range(len(dag)))))
     causes = []
     for _ in range(draw(st.integers(1, most))):
-        ops = frozenset(f"o{free.pop()}" for _ in range(draw(st.sampled_from((1, 1, 2)))))
-        hint = draw(st.sampled_from([None, max(ops), f"o{free[0]}"]))
+        if not free:
+            break
+        ops = frozenset(f"o{free.pop()}" for _ in range(min(draw(st.sampled_from((1, 1, 2, 3, 5, 8, 12))), len(free))))
+        hint = draw(st.sampled_from([None, max(ops), f"o{free[0]}" if free else None]))
         stage = draw(st.sampled_from((Stage.LOWERING, Stage.BACKEND)))
         causes.append(Cause(ops, hint, stage))
     return dag, sorted(causes, key=lambda c: c.stage)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from bisect_convert import find
 from bisect_convert.model.outcome import Verdict
 from bisect_convert.probe.client import Workers
-from bisect_convert.report.report import Finding, Passes, Report
+from bisect_convert.report.findings import Finding, Passes
+from bisect_convert.report.report import Report
 from bisect_convert.search.pass_bisection import implicated, pipeline_of
 
 PAD = Path(__file__).parents[2] / "fixtures" / "pad_before_conv" / "model"
@@ -277,6 +278,6 @@ def test_a_pipeline_that_is_refused_is_the_calls_fault(fault: str, workers: Work
 def test_a_report_without_the_passes_is_read() -> None:
     finding = Finding("mil_pass", "common::x", "ValueError", "odd", ())
     report = Report("m", None, 1, 0, "", "9", "2", {}, "fails", True, (finding,))
-    data = report.to_json()
+    data = report.to_dict()
     assert data["findings"][0].pop("passes") is None
     assert Report.from_json(data) == report

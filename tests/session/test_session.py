@@ -21,7 +21,7 @@ import small
 from bisect_convert import Report, Section, Session, find
 from bisect_convert.errors import BisectConvertError, ModelError, UsageError
 from bisect_convert.probe.client import Workers
-from bisect_convert.report.report import Finding
+from bisect_convert.report.findings import Finding
 from bisect_convert.session.journal import Journal, Step
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -49,7 +49,10 @@ def cond(workers: Workers) -> Iterator[Session]:
 
 
 def _examples() -> list[Any]:
-    names = ("session", "section", "journal", "reasons", "shell", "expectations", "finder", "report", "verdict")
+    names = (
+        "session.session", "session.section", "session.journal", "cli.prompt", "pytest_plugin.known_failures",
+        "diagnose.find", "report.report", "report.findings", "report.plain", "report.questions", "model.outcome",
+    )  # fmt: skip
     modules = [importlib.import_module(f"bisect_convert.{name}") for name in names]
     return [test for module in modules for test in doctest.DocTestFinder().find(module) if test.examples]
 
@@ -63,7 +66,7 @@ def test_the_examples_run(example: doctest.DocTest, s: Session, model: Path, wor
     if "from bisect_convert import Session" in example.docstring:
         example.examples.pop(0)
         example.globs["Session"] = opened
-    if example.name.startswith("bisect_convert.report.report."):
+    if example.name.startswith("bisect_convert.report."):
         example.globs["report"] = s.hunt()
     if "find" in example.globs:
         example.globs["find"] = partial(find, workers=workers)
@@ -233,7 +236,7 @@ def test_an_interrupted_hunt_goes_on(s: Session) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        s._desk.walk.run_on(interrupt)
+        s._workspace.walk.run_on(interrupt)
     assert s.report.verdict in {"inconclusive", "fails"}
     assert s.hunt().complete
 
@@ -369,7 +372,7 @@ from bisect_convert import Session
 from bisect_convert.probe.client import Workers
 s = Session(sys.argv[1])
 s.step()
-run = s._desk.run
+run = s._workspace.run
 print(run.workers._server.pid, run.workers.folder, flush=True)
 if sys.argv[2] == "collected":
     del s

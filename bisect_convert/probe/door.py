@@ -1,0 +1,80 @@
+"""The door to the workers: a section and how to convert it go in as a request, what came of it comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bisect_convert.model.cuts import Section, plan
+from bisect_convert.model.loaded import Loaded
+from bisect_convert.model.outcome import Outcome
+from bisect_convert.probe.answers import Answers
+from bisect_convert.probe.cache import Cache
+from bisect_convert.probe.client import Workers
+from bisect_convert.probe.limits import Limits
+
+__all__ = ["Door"]
+
+
+class Door:
+    """Makes requests about sections of one model, each within its limits, and gets them answered.
+
+    before: called each time before a worker is asked; what it raises goes up in place of an answer. `asked` counts the
+    probes that workers were asked for.
+    """
+
+    def __init__(
+        self, loaded: Loaded, workers: Workers, cache: Cache | None, limits: Limits, before: Callable[[], None]
+    ) -> None:
+        versions = {} if cache is None else workers.versions()
+        self.loaded = loaded
+        self.limits = limits
+        self.asked = 0
+        self._before = before
+        self._answers = Answers(workers, cache, {"model": loaded.model.digest, **versions})
+
+    def turn_to(self, loaded: Loaded) -> None:
+        """From here on ask about another model."""
+        self.loaded = loaded
+        self.limits = replace(self.limits, ops=loaded.size, mib=loaded.mib, whole=None)
+        self._answers.turn_to(model=loaded.model.digest)
+
+    def calibrated(self, seconds: float) -> None:
+        """From here on the time that the whole took is a measure for the limits of its parts."""
+        self.limits = replace(self.limits, whole=seconds)
+
+    def request(self, section: Section, *, frontend: bool, weights: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the request to convert the section; raises Unsliceable."""
+        about = self.about(section, frontend=frontend, fresh=weights)
+        return {"do": "probe", **about, "options": dict(options), "frontend": frontend, "weights": weights}
+
+    def about(self, section: Section, **how: bool) -> dict[str, Any]:
+        """Return which section a request is about, and its limits; raises Unsliceable."""
+        return {
+            "folder": str(self.loaded.folder), "plan": plan(self.loaded.model, section, self.loaded.files),
+            "memory": self.limits.memory_of(len(section.ops)), "timeout": self.limits.of(len(section.ops), **how),
+        }  # fmt: skip
+
+    def kept(self, request: dict[str, Any], attempt: int = 0) -> Outcome | None:
+        """Return the outcome of such a probe in an earlier run, or None."""
+        return self._answers.kept(request, attempt)
+
+    def keep(self, request: dict[str, Any], outcome: Outcome, attempt: int = 0) -> None:
+        """Keep the outcome for later runs."""
+        self._answers.keep(request, outcome, attempt)
+
+    def probe(self, request: dict[str, Any], attempt: int = 0) -> Outcome:
+        """Return what came of the probe, asked now; raises Stopped where there is nobody left to ask."""
+        self._before()
+        self.asked += 1
+        return self._answers.probe(request, attempt)
+
+    def begin(self, requests: Iterable[dict[str, Any]], attempt: int = 0) -> None:
+        """Let the workers begin on requests that are likely to be made."""
+        for request in requests:
+            self._answers.begin(request, attempt)
+
+    def errand(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request that is no probe; raises EnvironmentError_ for a fault of ours."""
+        return self._answers.ask(request)

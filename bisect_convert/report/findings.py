@@ -1,0 +1,133 @@
+"""What one finding says: culprits, their place, the witness, why, and what would help. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["SLOW", "Context", "Culprit", "Enclosing", "Finding", "Passes", "Remedy", "TensorFact", "Witness"]
+
+#: The error type of a finding that is no failure.
+SLOW = "Slow"
+
+
+@dataclass(frozen=True)
+class TensorFact:
+    """A tensor as reports show it; `shape` has None for an unknown dimension and is None for an unknown rank."""
+
+    tensor: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """One op to blame: where it is and what it reads and makes."""
+
+    name: str
+    op: str
+    function: str | None = None
+    layer: str | None = None
+    source: str | None = None
+    inputs: tuple[TensorFact, ...] = ()
+    outputs: tuple[TensorFact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Enclosing:
+    """A call that a culprit sits in; `kind` is one of loop_body, loop_cond, then, else, branch, call."""
+
+    op: str
+    name: str
+    function: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where in the graph a culprit sits: its role, the fork and join around it, the arms between them."""
+
+    role: str = "trunk"
+    fork: str | None = None
+    join: str | None = None
+    arms: tuple[tuple[str, ...], ...] = ()
+    enclosing: tuple[Enclosing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Witness:
+    """The smallest failing section found; `minimal`: each removal was probed; `confirmed`: probed afresh, true weights.
+
+    `edges` joins its ops as (from, to), so that it can be drawn.
+    """
+
+    ops: tuple[str, ...] = ()
+    inputs: tuple[TensorFact, ...] = ()
+    outputs: tuple[TensorFact, ...] = ()
+    minimal: bool = False
+    confirmed: bool = False
+    edges: tuple[tuple[str, str], ...] = ()
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What would make it convert; `verified` only where a probe converted with it."""
+
+    kind: str
+    summary: str
+    verified: bool = False
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Whether a failure needs no other pass than the one that fails, else a 1-minimal set of earlier ones, in order."""
+
+    alone: bool
+    needed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One failure and what is to blame for it. No culprits: the call or the model as a whole is at fault, no op.
+
+    >>> finding = s.hunt().findings[0]
+    >>> finding.stage, finding.error_type, finding.culprits[0].op, finding.witness.ops, finding.context.role
+    ('lowering', 'NotImplementedError', 'Erfc', ('act/Erfc',), 'main_arm')
+    >>> [remedy.verified for remedy in finding.remedies]
+    [True, False]
+    """
+
+    stage: str
+    pass_name: str | None
+    error_type: str
+    error_message: str
+    culprits: tuple[Culprit, ...]
+    context: Context = Context()
+    witness: Witness = Witness()
+    explanation: str = ""
+    remedies: tuple[Remedy, ...] = ()
+    repro: str | None = None
+    interaction: bool = False
+    """True where the culprits fail only together; else each of them fails alone, in the same way."""
+    passes: Passes | None = None
+    """For a failure in a pass of the pipeline or behind it, where that was asked."""
+
+    @property
+    def slow(self) -> bool:
+        """True where it is no failure, but where the time of a conversion goes.
+
+        >>> s.hunt().findings[0].slow
+        False
+        """
+        return self.error_type == SLOW
+
+    def _repr_html_(self) -> str:
+        from bisect_convert.render.notebook import card
+
+        return card(self)
+
+    def _repr_svg_(self) -> str | None:
+        from bisect_convert.render.notebook import picture
+
+        return picture(self) or None

@@ -1,0 +1,71 @@
+"""What is told of a search while it goes on: a moving line on a terminal or in a notebook, or a line for each probe."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from bisect_convert.report.questions import Probe
+
+__all__ = ["Progress", "said", "watched"]
+
+
+def said(say: Callable[[str], None]) -> Callable[[Probe], None]:
+    """Return what says each probe in one line."""
+
+    def told(probe: Probe) -> None:
+        known = "known" if probe.cached else f"{probe.seconds:.2f} s"
+        say(f"{probe.question} ({probe.ops} ops, {known}): {probe.detail}")
+
+    return told
+
+
+class Progress:
+    """A context manager: the number of probes, the time, the phase and the last probe in one line, gone afterwards.
+
+    shown: False for one that is told and shows nothing.
+    """
+
+    def __init__(self, shown: bool = True) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a notebook without ipywidgets gets the plain bar: no reason to complain
+            from tqdm.auto import tqdm
+
+            self._bar: Any = tqdm(
+                desc="load", disable=not shown, file=sys.stderr, leave=False, dynamic_ncols=True,
+                bar_format="{n_fmt} probes, {elapsed}  {desc}",
+            )  # fmt: skip
+        self._over = threading.Event()
+        self._clock = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._clock.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._clock.join()
+        self._bar.close()
+
+    def told(self, probe: Probe) -> None:
+        """Show the probe."""
+        about = f"{probe.phase}: {probe.question}, {probe.ops} ops: {probe.verdict}"
+        self._bar.set_description_str(about, refresh=False)
+        self._bar.update(1)
+        self._bar.refresh()
+
+    def _tick(self) -> None:
+        while not self._over.wait(0.5):
+            self._bar.refresh()
+
+
+def watched() -> bool:
+    """Return whether somebody looks on: at a terminal, or in a notebook."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        return True
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and hasattr(shell, "kernel")
