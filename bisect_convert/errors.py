@@ -1,4 +1,4 @@
-"""Errors that a user can cause and mend.
+"""Errors that a user can cause and correction.
 
     BisectConvertError
     ├── UsageError          an argument that cannot be honoured (exit 2)

@@ -11,8 +11,9 @@ from typing import Any
 from bisect_convert.arguments import input_corrections
 from bisect_convert.arguments.likely_shapes import likely_shapes
 from bisect_convert.model.graph import Graph
+from bisect_convert.model.names import op_of
 
-__all__ = ["UNSHAPED", "Call", "Mend", "changed", "disagrees", "mends"]
+__all__ = ["UNSHAPED", "Call", "Correction", "changed", "disagrees", "corrections"]
 
 #: What coremltools says where neither the model nor the call gives the rank of an input, which it names.
 UNSHAPED = re.compile(r"Unable to determine the shape of input: (\S+?)\. ")
@@ -36,7 +37,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Mend:
+class Correction:
     """Arguments to give in place of the caller's; one that is None is left out."""
 
     summary: str
@@ -48,11 +49,11 @@ def changed(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return {k: v for k, v in {**given, **changes}.items() if v is not None}
 
 
-def mends(argument: str, call: Call, message: str) -> list[Mend]:
+def corrections(argument: str, call: Call, message: str) -> list[Correction]:
     """Return what to give in place of the argument, other than what was given; leaving it out comes last."""
-    found = list(_MENDS.get(argument, _none)(call, message))
+    found = list(_CORRECTIONS.get(argument, _none)(call, message))
     if argument in call.given:
-        found.append(Mend(f"leave the argument `{argument}` out", {argument: None}))
+        found.append(Correction(f"leave the argument `{argument}` out", {argument: None}))
     kept = [m for m in found if changed(call.given, m.changes) != call.given]
     return [m for i, m in enumerate(kept) if m.changes not in [k.changes for k in kept[:i]]]
 
@@ -65,64 +66,66 @@ def disagrees(call: Call) -> bool:
     return call.refused or input_corrections.corrected(given, call.inputs) != given
 
 
-def _none(call: Call, message: str) -> Iterator[Mend]:
+def _none(call: Call, message: str) -> Iterator[Correction]:
     yield from ()
 
 
-def _inputs(call: Call, message: str) -> Iterator[Mend]:
+def _inputs(call: Call, message: str) -> Iterator[Correction]:
     given = list(call.given.get("inputs") or ())
     if (match := UNSHAPED.search(message)) is not None:
         yield from _unshaped(match.group(1), given, call)
         return
     if "infinite upper_bound" in message:
-        yield Mend("give each range of sizes an end, here 2048", {"inputs": input_corrections.ended(given)})
+        yield Correction("give each range of sizes an end, here 2048", {"inputs": input_corrections.ended(given)})
     if any(i.get("dtype") == "fp16" for i in given):
-        yield Mend("take the target iOS16, the first with float16 inputs", {"minimum_deployment_target": "iOS16"})
+        yield Correction("take the target iOS16, the first with float16 inputs", {"minimum_deployment_target": "iOS16"})
         plain = [{**i, "dtype": "fp32"} if i.get("dtype") == "fp16" else i for i in given]
-        yield Mend("take float32 inputs", {"inputs": plain})
+        yield Correction("take float32 inputs", {"inputs": plain})
     if sum("enumerated" in i for i in given) > 1:
         summary = "take the target iOS18, the first with several inputs of enumerated shapes"
-        yield Mend(summary, {"minimum_deployment_target": "iOS18"})
+        yield Correction(summary, {"minimum_deployment_target": "iOS18"})
     right = input_corrections.corrected(given, call.inputs) or given
     if right != given:
-        yield Mend(input_corrections.described(given, right, call.inputs), {"inputs": right})
+        yield Correction(input_corrections.described(given, right, call.inputs), {"inputs": right})
     elif call.refused:
         for unit in _UNITS:
             sizes = input_corrections.rounded(input_corrections.fixed(right, call.inputs), call.inputs, unit)
-            yield Mend(f"give sizes that are multiples of {unit}", {"inputs": sizes})
+            yield Correction(f"give sizes that are multiples of {unit}", {"inputs": sizes})
     if any(i.get("kind") == "ImageType" for i in given):
         summary = "say of the image what its shape has: its colours, where its channels are, one scale for all"
-        yield Mend(summary, {"inputs": input_corrections.images(right, call.inputs)})
-        yield Mend("take a TensorType in place of the ImageType", {"inputs": input_corrections.as_tensors(right)})
-    yield Mend("give each input one fixed shape", {"inputs": input_corrections.fixed(right, call.inputs)})
+        yield Correction(summary, {"inputs": input_corrections.images(right, call.inputs)})
+        yield Correction("take a TensorType in place of the ImageType", {"inputs": input_corrections.as_tensors(right)})
+    yield Correction("give each input one fixed shape", {"inputs": input_corrections.fixed(right, call.inputs)})
 
 
-def _unshaped(name: str, given: list[Mapping[str, Any]], call: Call) -> Iterator[Mend]:
+def _unshaped(name: str, given: list[Mapping[str, Any]], call: Call) -> Iterator[Correction]:
     others = [i for i in given if i.get("name") != name]
     for shape in likely_shapes(call.graph, name):
         spec = {"kind": "TensorType", "name": name, "shape": shape, "static": shape}
         words = "x".join(map(str, shape))
-        yield Mend(f"say the shape of the input `{name}`, such as {words}", {"inputs": [*others, spec]})
+        yield Correction(f"say the shape of the input `{name}`, such as {words}", {"inputs": [*others, spec]})
 
 
-def _outputs(call: Call, message: str) -> Iterator[Mend]:
+def _outputs(call: Call, message: str) -> Iterator[Correction]:
     given = list(call.given.get("outputs") or ())
     named = [{**o, "name": _output(o["name"], call)} if o.get("name") else o for o in given]
     if named != given:
-        yield Mend("name the outputs as the frozen graph does", {"outputs": named})
+        yield Correction("name the outputs as the frozen graph does", {"outputs": named})
     if any(o.get("dtype") == "fp16" for o in given):
-        yield Mend("take the target iOS16, the first with float16 outputs", {"minimum_deployment_target": "iOS16"})
+        yield Correction(
+            "take the target iOS16, the first with float16 outputs", {"minimum_deployment_target": "iOS16"}
+        )
         plain = [{**o, "dtype": "fp32"} if o.get("dtype") == "fp16" else o for o in named]
-        yield Mend("take float32 outputs", {"outputs": plain})
+        yield Correction("take float32 outputs", {"outputs": plain})
     if any(o.get("kind") == "ImageType" for o in given):
         summary = "take a TensorType in place of the ImageType"
-        yield Mend(summary, {"outputs": [{"kind": "TensorType", "name": o.get("name")} for o in named]})
+        yield Correction(summary, {"outputs": [{"kind": "TensorType", "name": o.get("name")} for o in named]})
 
 
 def _output(name: str, call: Call) -> str:
     """The op that is likeliest meant by the name of an output."""
-    plain = name.split(":")[0]
-    results = [r.rpartition(":")[0] for r in call.graph.results]
+    plain = op_of(name)
+    results = [op_of(r) for r in call.graph.results]
     if plain in call.graph.ops:
         return plain
     if plain in (call.keys or {}):
@@ -132,7 +135,7 @@ def _output(name: str, call: Call) -> str:
     return next(iter([*ends, *(results if len(results) == 1 else []), *similar, *results]), name)
 
 
-def _classifier(call: Call, message: str) -> Iterator[Mend]:
+def _classifier(call: Call, message: str) -> Iterator[Correction]:
     config = call.given["classifier_config"]
     results = [call.graph.tensors[r] for r in call.graph.results if r in call.graph.tensors]
     wanted = config.get("predicted_probabilities_output")
@@ -149,32 +152,32 @@ def _classifier(call: Call, message: str) -> Iterator[Mend]:
             )
 
 
-def _config(call: Call, summary: str, **changes: Any) -> Mend:
-    return Mend(summary, {"classifier_config": {**call.given["classifier_config"], **changes}})
+def _config(call: Call, summary: str, **changes: Any) -> Correction:
+    return Correction(summary, {"classifier_config": {**call.given["classifier_config"], **changes}})
 
 
-def _precision(call: Call, message: str) -> Iterator[Mend]:
+def _precision(call: Call, message: str) -> Iterator[Correction]:
     if isinstance(call.given["compute_precision"], dict):
-        yield Mend("let all ops compute in float16, without a selector", {"compute_precision": "FLOAT16"})
+        yield Correction("let all ops compute in float16, without a selector", {"compute_precision": "FLOAT16"})
 
 
-def _target(call: Call, message: str) -> Iterator[Mend]:
+def _target(call: Call, message: str) -> Iterator[Correction]:
     if call.given.get("convert_to") == "neuralnetwork":
-        yield Mend("take the format mlprogram", {"convert_to": "mlprogram"})
+        yield Correction("take the format mlprogram", {"convert_to": "mlprogram"})
     elif call.given.get("convert_to") in (None, "mlprogram"):
-        yield Mend("take iOS15, the lowest target for an mlprogram", {"minimum_deployment_target": "iOS15"})
+        yield Correction("take iOS15, the lowest target for an mlprogram", {"minimum_deployment_target": "iOS15"})
 
 
-def _format(call: Call, message: str) -> Iterator[Mend]:
+def _format(call: Call, message: str) -> Iterator[Correction]:
     if call.given.get("convert_to") not in ("neuralnetwork", "milinternal"):
         return
-    yield Mend("take the format mlprogram", {"convert_to": "mlprogram"})
+    yield Correction("take the format mlprogram", {"convert_to": "mlprogram"})
     if call.given.get("minimum_deployment_target") in ("iOS13", "iOS14"):
         both = {"convert_to": "mlprogram", "minimum_deployment_target": "iOS15"}
-        yield Mend("take the format mlprogram, and iOS15, the lowest target for it", both)
+        yield Correction("take the format mlprogram, and iOS15, the lowest target for it", both)
 
 
-_MENDS = {
+_CORRECTIONS = {
     "inputs": _inputs, "outputs": _outputs, "classifier_config": _classifier, "compute_precision": _precision,
     "minimum_deployment_target": _target, "convert_to": _format,
 }  # fmt: skip

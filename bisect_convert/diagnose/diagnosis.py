@@ -138,7 +138,7 @@ class Diagnosis:
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
                 "search": round(total - self.load_seconds, 2),
             },
-            notes=tuple([*_signature_note(self.loaded), *self.notes, *prober.notes]), journal=tuple(prober.journal),
+            notes=tuple([*_signature_note(self.loaded), *self.notes, *prober.errands.notes]), journal=tuple(prober.journal),
         )  # fmt: skip
 
 

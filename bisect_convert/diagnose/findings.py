@@ -2,58 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from bisect_convert.explain.case import Case, culprit_of, fact_of
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.why import explain
 from bisect_convert.model.bodies import Bodies
-from bisect_convert.model.graph import Graph, Tensor
 from bisect_convert.probe.prober import Prober
 from bisect_convert.remedies import remedies
-from bisect_convert.report.findings import Culprit, Finding, TensorFact, Witness
+from bisect_convert.report.findings import SLOW, Context, Finding, Witness
 from bisect_convert.search.hunt import Found
 from bisect_convert.search.pass_bisection import studied
 
-__all__ = ["compose"]
+__all__ = ["case_of", "compose"]
 
 
 def compose(found: Found, prober: Prober) -> Finding:
     """Return the finding for a cause; remedies that are options of the converter are probed."""
+    case = case_of(found, prober)
+    why = explain(case)
+    return Finding(
+        stage=case.stage, pass_name=case.pass_name, error_type=case.error_type, error_message=case.message,
+        culprits=case.culprits, context=case.context, witness=case.witness, explanation=why.text,
+        remedies=remedies(case, why, prober), interaction=case.interaction, passes=case.passes,
+    )  # fmt: skip
+
+
+def case_of(found: Found, prober: Prober) -> Case:
+    """Return the cause with what the graph tells of it, and which passes it needs, which is probed."""
     model = prober.model
-    failure = found.failure
-    culprits = tuple(_culprit(model.graphs[g], op) for g, op in found.culprits)
-    draft = Finding(
-        stage=failure.signature.stage.word,
-        pass_name=failure.signature.pass_name,
-        error_type=failure.type,
-        error_message=failure.message,
-        culprits=culprits,
-        witness=_witness(found, prober) if found.argument is None else Witness(),
-        interaction=found.interaction,
+    blamed = found.culprits[-1 if found.interaction else 0] if found.culprits else None
+    timed = found.failure.type in (SLOW, "timeout")
+    return Case(
+        found,
+        model,
+        tuple(culprit_of(model.graphs[graph], op) for graph, op in found.culprits),
+        _witness(found, prober) if found.argument is None else Witness(),
+        Context() if blamed is None else context_of(model, *blamed),
+        None if timed else studied(found, prober),
+        prober.options,
     )
-    if found.culprits:
-        draft = replace(draft, context=context_of(model, *found.culprits[-1 if found.interaction else 0]))
-    if not draft.slow and failure.type != "timeout":
-        draft = replace(draft, passes=studied(found, prober))
-    draft = replace(draft, explanation=explain(found, draft, model, prober.options))
-    return replace(draft, remedies=remedies(found, draft, prober))
-
-
-def _culprit(graph: Graph, name: str) -> Culprit:
-    op = graph.ops[name]
-    return Culprit(
-        name,
-        op.type,
-        graph.name or None,
-        op.layer,
-        op.source,
-        tuple(_fact(graph.tensors[t]) for t in op.inputs if t in graph.tensors),
-        tuple(_fact(t) for t in op.outputs),
-    )
-
-
-def _fact(tensor: Tensor) -> TensorFact:
-    return TensorFact(tensor.name, tensor.dtype, tensor.shape)
 
 
 def _witness(found: Found, prober: Prober) -> Witness:
@@ -64,10 +50,10 @@ def _witness(found: Found, prober: Prober) -> Witness:
     inside = Bodies(prober.model).inside(section.graph, read, section.removed)
     return Witness(
         ops=tuple([*ops, *(op for _, op in inside)]),
-        inputs=tuple(_fact(t) for t in graph.entering(section.ops)),
-        outputs=tuple(_fact(t) for t in graph.leaving(section.ops)),
+        inputs=tuple(fact_of(t) for t in graph.entering(section.ops)),
+        outputs=tuple(fact_of(t) for t in graph.leaving(section.ops)),
         minimal=found.minimal,
         confirmed=found.confirmed,
-        edges=tuple((a, b) for a, b in graph.dag.subgraph(ops).edges),
+        edges=tuple((a, b) for a in ops for b in graph.sorted(section.ops.intersection(graph.dag.successors(a)))),
         types=tuple([graph.ops[n].type for n in ops] + [prober.model.graphs[g].ops[n].type for g, n in inside]),
     )

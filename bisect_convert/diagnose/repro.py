@@ -107,7 +107,7 @@ def write_repro(found: Found, finding: Finding, prober: Prober, folder: Path) ->
 
     Where the witness cannot be cut out the finding comes back as it was. Raises OSError for an unwritable folder.
     """
-    made = prober.carve(found.witness, folder, found.failure)
+    made = prober.errands.carve(found.witness, folder, found.failure, prober.options)
     if made is None:
         return finding
     finding = replace(finding, repro=str(folder / "repro.py"))

@@ -14,7 +14,8 @@ from bisect_convert.model.loaded import Loaded
 from bisect_convert.probe.cache import Cache, folder_of
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.executors import Lent
-from bisect_convert.probe.prober import Observer, Prober
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.queries import Observer
 from bisect_convert.report.questions import Probe
 
 __all__ = ["Wishes"]

@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from bisect_convert.explain.case import Case
+from bisect_convert.explain.rules import Rule, Said, listed
+from bisect_convert.model.names import BRANCHES, LOOPS, op_of
+from bisect_convert.report.findings import Culprit
 
-from bisect_convert.model.graph import Graph, Model, Op
-from bisect_convert.report.findings import Culprit, Finding
-from bisect_convert.search.hunt import Found
-
-__all__ = ["BRANCHES", "FLOW_RULES", "LOOPS", "Facts", "listed"]
-
-LOOPS = frozenset({"While", "StatelessWhile"})
-BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+__all__ = ["FLOW_RULES"]
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the rules look at: the finding, and its culprits as the graph has them."""
-
-    found: Found | None
-    finding: Finding
-    model: Model
-    options: Mapping[str, Any]
-
-    @property
-    def message(self) -> str:
-        return self.finding.error_message
-
-    @property
-    def ops(self) -> list[tuple[Graph, Op]]:
-        pairs = self.found.culprits if self.found is not None else ()
-        return [(self.model.graphs[g], self.model.graphs[g].ops[n]) for g, n in pairs]
-
-
-def listed(names: list[str]) -> str:
-    """Return the names as a phrase: "`a`, `b` and `c`"."""
-    quoted = [f"`{n}`" for n in names]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
-
-
-def _counted_loop(facts: Facts) -> str | None:
-    calls = facts.finding.context.enclosing
-    less = [c for c in facts.finding.culprits if c.op in ("Less", "LogicalAnd", "LessEqual")]
-    if "list index out of range" not in facts.message or not less or not calls or calls[-1].kind != "loop_cond":
+def _counted_loop(case: Case) -> str | None:
+    calls = case.context.enclosing
+    less = [c for c in case.culprits if c.op in ("Less", "LogicalAnd", "LessEqual")]
+    if "list index out of range" not in case.message or not less or not calls or calls[-1].kind != "loop_cond":
         return None
     return (
         f"`{less[0].name}` tests the loop counter of `{calls[-1].name}` against its `maximum_iterations`, as a "
@@ -53,8 +22,8 @@ def _counted_loop(facts: Facts) -> str | None:
     )
 
 
-def _old_loop(facts: Facts) -> str | None:
-    if not any(op.type == "LoopCond" for _, op in facts.ops):
+def _old_loop(case: Case) -> str | None:
+    if not any(op.type == "LoopCond" for _, op in case.ops):
         return None
     return (
         "This is a loop as TensorFlow 1 writes it, a cycle of Enter, Merge, Switch, NextIteration and Exit. With "
@@ -63,10 +32,10 @@ def _old_loop(facts: Facts) -> str | None:
     )
 
 
-def _nested(facts: Facts) -> str | None:
-    calls = [e for e in facts.finding.context.enclosing if e.kind != "call"]
-    inner = [c for c in facts.finding.culprits if c.op in BRANCHES | LOOPS]
-    if facts.finding.stage != "graph_pass" or len(facts.finding.culprits) != 1 or not inner or not calls:
+def _nested(case: Case) -> str | None:
+    calls = [e for e in case.context.enclosing if e.kind != "call"]
+    inner = [c for c in case.culprits if c.op in BRANCHES | LOOPS]
+    if case.stage != "graph_pass" or len(case.culprits) != 1 or not inner or not calls:
         return None
     words = {"loop_body": "the body of the loop", "loop_cond": "the condition of the loop"}
     outer = f"{words.get(calls[-1].kind, 'a branch of the conditional')} `{calls[-1].name}`"
@@ -80,15 +49,15 @@ def _construct(culprit: Culprit) -> str:
     return "loop" if culprit.op in LOOPS else "conditional"
 
 
-def _names(facts: Facts) -> str | None:
+def _names(case: Case) -> str | None:
     """Two names of which one starts with the other, at a loop or conditional and a reader of it."""
-    if facts.finding.stage != "graph_pass" or not facts.finding.interaction:
+    if case.stage != "graph_pass" or not case.interaction:
         return None
-    for graph, op in facts.ops:
+    for graph, op in case.ops:
         if op.type not in LOOPS | BRANCHES:
             continue
-        for _, reader in facts.ops:
-            near = [n for n in [reader.name, *(t.rpartition(":")[0] for t in reader.inputs)] if n != op.name]
+        for _, reader in case.ops:
+            near = [n for n in [reader.name, *(op_of(t) for t in reader.inputs)] if n != op.name]
             clash = next((n for n in near if n.startswith(op.name) and n in graph.ops), None)
             if reader is not op and clash is not None:
                 return (
@@ -99,10 +68,10 @@ def _names(facts: Facts) -> str | None:
     return None
 
 
-def _two_readers(facts: Facts) -> str | None:
-    calls = [(g, op) for g, op in facts.ops if op.type in LOOPS | BRANCHES]
-    known = "Graph is not a DAG" in facts.message or "is not in list" in facts.message
-    if not known or not facts.finding.interaction or not calls:
+def _two_readers(case: Case) -> str | None:
+    calls = [(g, op) for g, op in case.ops if op.type in LOOPS | BRANCHES]
+    known = "Graph is not a DAG" in case.message or "is not in list" in case.message
+    if not known or not case.interaction or not calls:
         return None
     graph, call = calls[0]
     read = {
@@ -120,10 +89,10 @@ def _two_readers(facts: Facts) -> str | None:
     )
 
 
-def _shared_bodies(facts: Facts) -> str | None:
+def _shared_bodies(case: Case) -> str | None:
     """Several calls of one function, which the graph pass takes for several."""
-    calls = [op for _, op in facts.ops if op.type in LOOPS | BRANCHES]
-    if facts.finding.stage != "graph_pass" or len(calls) < 2:
+    calls = [op for _, op in case.ops if op.type in LOOPS | BRANCHES]
+    if case.stage != "graph_pass" or len(calls) < 2:
         return None
     shared = set.intersection(*({name for _, name in op.functions} for op in calls))
     if not shared:
@@ -135,12 +104,12 @@ def _shared_bodies(facts: Facts) -> str | None:
     )
 
 
-def _two_results(facts: Facts) -> str | None:
+def _two_results(case: Case) -> str | None:
     """An op that reads two results of one loop or conditional."""
-    calls = [op for _, op in facts.ops if op.type in LOOPS | BRANCHES]
-    for call in calls if facts.finding.interaction else ():
+    calls = [op for _, op in case.ops if op.type in LOOPS | BRANCHES]
+    for call in calls if case.interaction else ():
         results = {t.name for t in call.outputs}
-        reader = next((op for _, op in facts.ops if len(results & set(op.inputs)) > 1), None)
+        reader = next((op for _, op in case.ops if len(results & set(op.inputs)) > 1), None)
         if reader is not None:
             return (
                 f"`{reader.name}` reads two results of the {'loop' if call.type in LOOPS else 'conditional'} "
@@ -150,21 +119,21 @@ def _two_results(facts: Facts) -> str | None:
     return None
 
 
-def _loop_into_cond(facts: Facts) -> str | None:
-    kinds = {op.type for _, op in facts.ops}
-    if facts.finding.stage != "graph_pass" or not (kinds & LOOPS and kinds & BRANCHES):
+def _loop_into_cond(case: Case) -> str | None:
+    kinds = {op.type for _, op in case.ops}
+    if case.stage != "graph_pass" or not (kinds & LOOPS and kinds & BRANCHES):
         return None
-    loop = next(op.name for _, op in facts.ops if op.type in LOOPS)
-    cond = next(op.name for _, op in facts.ops if op.type in BRANCHES)
+    loop = next(op.name for _, op in case.ops if op.type in LOOPS)
+    cond = next(op.name for _, op in case.ops if op.type in BRANCHES)
     return (
         f"The loop `{loop}` and the conditional `{cond}` fail only together: the graph pass that rewrites control "
         "flow does not cope with the one reading the other's results."
     )
 
 
-def _captures_nothing(facts: Facts) -> str | None:
-    conds = [c for c in facts.finding.culprits if c.op in BRANCHES]
-    if "Length of `input_shapes` must match" not in facts.message or not conds:
+def _captures_nothing(case: Case) -> str | None:
+    conds = [c for c in case.culprits if c.op in BRANCHES]
+    if "Length of `input_shapes` must match" not in case.message or not conds:
         return None
     return (
         f"The branches of the conditional `{conds[0].name}` take no tensors: they give constants only. When "
@@ -172,6 +141,14 @@ def _captures_nothing(facts: Facts) -> str | None:
     )
 
 
-FLOW_RULES: tuple[Callable[[Facts], str | None], ...] = (
-    _old_loop, _counted_loop, _shared_bodies, _two_results, _names, _two_readers, _nested, _loop_into_cond, _captures_nothing,
-)  # fmt: skip
+FLOW_RULES: dict[Rule, Said] = {
+    Rule.OLD_LOOP: _old_loop,
+    Rule.COUNTED_LOOP: _counted_loop,
+    Rule.SHARED_BODIES: _shared_bodies,
+    Rule.TWO_RESULTS: _two_results,
+    Rule.NAMES: _names,
+    Rule.TWO_READERS: _two_readers,
+    Rule.NESTED: _nested,
+    Rule.LOOP_INTO_COND: _loop_into_cond,
+    Rule.CAPTURES_NOTHING: _captures_nothing,
+}

@@ -16,6 +16,7 @@ from functools import cached_property
 import networkx as nx
 
 from bisect_convert.model.graph import Graph, Model
+from bisect_convert.model.names import op_of
 from bisect_convert.report.findings import Context, Enclosing
 
 __all__ = ["context_of"]
@@ -141,7 +142,7 @@ class _Flow:
                 seen[node], before[node], after[node] = {node}, sorted(known), []
                 for source in known:
                     after[source].append(node)
-        results = {n for t in graph.results if (name := t.rpartition(":")[0]) in at for n in seen[at[name]]}
+        results = {n for t in graph.results if (name := op_of(t)) in at for n in seen[at[name]]}
         return cls(graph, at, members, before, after, results)
 
     @cached_property

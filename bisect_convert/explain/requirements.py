@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-from bisect_convert.explain.control_flow import BRANCHES, Facts, listed
+from bisect_convert.explain.case import Case
+from bisect_convert.explain.rules import Rule, Said, listed
 from bisect_convert.model.graph import Graph, Op
+from bisect_convert.model.names import BRANCHES
 from bisect_convert.model.origins import Computed, computed_inputs, open_axes, parting, size_source, unknown_sizes
 from bisect_convert.report.findings import TensorFact
 
 __all__ = ["NEED_RULES"]
 
 
-def _rank(facts: Facts) -> str | None:
-    if "rank <= 5" not in facts.message and not any(_high(c.outputs) for c in facts.finding.culprits):
+def _rank(case: Case) -> str | None:
+    if "rank <= 5" not in case.message and not any(_high(c.outputs) for c in case.culprits):
         return None
-    makers = [c for c in facts.finding.culprits if _high(c.outputs) and not _high(c.inputs)]
-    workers = [c for c in facts.finding.culprits if _high(c.inputs) and c.op != "Identity"]
+    makers = [c for c in case.culprits if _high(c.outputs) and not _high(c.inputs)]
+    workers = [c for c in case.culprits if _high(c.inputs) and c.op != "Identity"]
     if not makers:
         return None
     rank = max(len(t.shape or ()) for c in makers for t in c.outputs)
@@ -37,14 +38,14 @@ def _high(tensors: tuple[TensorFact, ...]) -> bool:
 _VALUE_WANTED = ("must be const", "dynamic weights", "NoneType", "Unknown input", "scale factor", "SplitV", "reshape")
 
 
-def _value_wanted(facts: Facts) -> str | None:
+def _value_wanted(case: Case) -> tuple[str, str] | None:
     """Both ends: the op that needs the value, and the op from which on it is computed."""
-    if not any(word in facts.message for word in _VALUE_WANTED):
+    if not any(word in case.message for word in _VALUE_WANTED):
         return None
-    for graph, op in facts.ops:
+    for graph, op in case.ops:
         for computed in computed_inputs(graph, op):
             if not _is_size_only(graph, computed):
-                return _both_ends(graph, op, computed)
+                return _both_ends(graph, op, computed), computed.name
     return None
 
 
@@ -81,11 +82,11 @@ _SIZE_WANTED = re.compile(
 )
 
 
-def _unknown_size(facts: Facts) -> str | None:
+def _unknown_size(case: Case) -> str | None:
     """The size that is not known, and the input dimension or the op that it comes from."""
-    if not _SIZE_WANTED.search(facts.message):
+    if not _SIZE_WANTED.search(case.message):
         return None
-    for graph, op in reversed(facts.ops) if facts.finding.interaction else facts.ops:
+    for graph, op in reversed(case.ops) if case.interaction else case.ops:
         for tensor in unknown_sizes(graph, op):
             source = size_source(graph, tensor)
             axes = ", ".join(map(str, open_axes(source)))
@@ -97,19 +98,19 @@ def _unknown_size(facts: Facts) -> str | None:
     return None
 
 
-def _split_rest(facts: Facts) -> str | None:
-    splits = [c for c in facts.finding.culprits if c.op == "SplitV"]
-    if not splits or not re.search(r"-1\b", facts.message) or not facts.finding.interaction:
+def _split_rest(case: Case) -> str | None:
+    splits = [c for c in case.culprits if c.op == "SplitV"]
+    if not splits or not re.search(r"-1\b", case.message) or not case.interaction:
         return None
     return (
         f"`{splits[0].name}` leaves one of its sizes to be worked out, a -1. coremltools hands that -1 on as a "
-        f"size, and `{facts.finding.culprits[-1].name}` fails on it."
+        f"size, and `{case.culprits[-1].name}` fails on it."
     )
 
 
-def _scalar(facts: Facts) -> str | None:
-    scalars = [c for c in facts.finding.culprits if any(t.shape == () for t in c.inputs)]
-    if "get_primitive" not in facts.message or not scalars:
+def _scalar(case: Case) -> str | None:
+    scalars = [c for c in case.culprits if any(t.shape == () for t in c.inputs)]
+    if "get_primitive" not in case.message or not scalars:
         return None
     return (
         f"`{scalars[0].name}` ({scalars[0].op}) is given a scalar; its conversion copes with tensors of rank 1 and "
@@ -117,17 +118,17 @@ def _scalar(facts: Facts) -> str | None:
     )
 
 
-def _one_operand(facts: Facts) -> str | None:
-    einsums = [c for c in facts.finding.culprits if c.op == "Einsum" and len(c.inputs) == 1]
-    if not einsums or facts.finding.error_type != "IndexError":
+def _one_operand(case: Case) -> str | None:
+    einsums = [c for c in case.culprits if c.op == "Einsum" and len(c.inputs) == 1]
+    if not einsums or case.error_type != "IndexError":
         return None
     return f"`{einsums[0].name}` is an einsum of one operand; its conversion always reads two."
 
 
-def _odd_tensors(facts: Facts) -> str | None:
+def _odd_tensors(case: Case) -> str | None:
     """Strings, complex numbers and resources, which Core ML does not have."""
     for word, what in (("string", "strings"), ("resource", "resources"), ("complex64", "complex numbers")):
-        for culprit in facts.finding.culprits:
+        for culprit in case.culprits:
             tensors = [*culprit.outputs, *culprit.inputs]
             names = [t.tensor for t in tensors if t.dtype == word or (word == "complex64" and t.dtype == "complex128")]
             if names:
@@ -147,14 +148,14 @@ def _parts(word: str) -> str:
 _DOMAIN = re.compile(r"Input (\w+)=\"?([^\"\s]+)\"? expects .*?type domain (\[[^\]]*\]) but got (\w+)(?:\[([^\]]*)\])?")
 
 
-def _wrong_dtype(facts: Facts) -> str | None:
-    match = _DOMAIN.search(facts.message)
-    if match is None or not facts.finding.culprits:
+def _wrong_dtype(case: Case) -> str | None:
+    match = _DOMAIN.search(case.message)
+    if match is None or not case.culprits:
         return None
     name, _, domain, kind, inner = match.groups()
     got = _dtype((inner or kind).split(",")[-1])
     wanted = ", ".join(_dtype(w) for w in re.findall(r"'(\w+)'", domain))
-    op = facts.finding.culprits[-1 if facts.finding.interaction else 0]
+    op = case.culprits[-1 if case.interaction else 0]
     return (
         f"`{op.name}` ({op.op}) is given {_article(got)} `{got}` tensor for the converter's `{name}`, which can "
         f"only be {wanted}."
@@ -174,22 +175,30 @@ _CONFLICT = re.compile(
 )
 
 
-def _conflict(facts: Facts) -> str | None:
+def _conflict(case: Case) -> str | None:
     """Which arms meet, and the op on each from which on they differ."""
-    if not _CONFLICT.search(facts.message) or not facts.ops:
+    if not _CONFLICT.search(case.message) or not case.ops:
         return None
-    graph, op = facts.ops[-1]
+    graph, op = case.ops[-1]
     if op.type in BRANCHES:
-        first = " ".join(facts.message.split())[:300]
+        first = " ".join(case.message.split())[:300]
         return f"The branches of `{op.name}` do not give the same: {first}."
     for fact in ("dtype", "shape"):
-        parts = parting(graph, facts.finding.context.arms, fact)
-        if facts.finding.context.role == "join" and parts:
+        parts = parting(graph, case.context.arms, fact)
+        if case.context.role == "join" and parts:
             ways = "; ".join(f"`{t.name}` is {getattr(t, fact)} from `{name}` on" for name, t in parts)
             return f"At `{op.name}` arms meet that differ in {fact}: {ways}."
     return None
 
 
-NEED_RULES: tuple[Callable[[Facts], str | None], ...] = (
-    _rank, _value_wanted, _split_rest, _unknown_size, _wrong_dtype, _scalar, _one_operand, _conflict, _odd_tensors,
-)  # fmt: skip
+NEED_RULES: dict[Rule, Said] = {
+    Rule.RANK: _rank,
+    Rule.VALUE_WANTED: _value_wanted,
+    Rule.SPLIT_REST: _split_rest,
+    Rule.UNKNOWN_SIZE: _unknown_size,
+    Rule.WRONG_DTYPE: _wrong_dtype,
+    Rule.SCALAR: _scalar,
+    Rule.ONE_OPERAND: _one_operand,
+    Rule.CONFLICT: _conflict,
+    Rule.ODD_TENSORS: _odd_tensors,
+}

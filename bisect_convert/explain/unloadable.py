@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from bisect_convert.explain.case import culprit_of
 from bisect_convert.explain.placement import context_of
-from bisect_convert.model.graph import Graph, Op
+from bisect_convert.model.graph import Graph, Model, Op
 from bisect_convert.model.loaded import Loaded
-from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact, Witness
+from bisect_convert.model.outcome import Failure
+from bisect_convert.report.findings import Finding, Remedy, Witness
 
 __all__ = ["load_causes"]
 
@@ -51,11 +53,8 @@ def load_causes(loaded: Loaded) -> list[Finding]:
     outcome = loaded.failure
     assert outcome is not None and outcome.failure is not None
     failure = outcome.failure
-    draft = Finding(failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, ())
     kinds = _kinds(loaded, failure.message)
-    if not kinds:
-        return [_no_op(draft, loaded)]
-    return [_finding(draft, loaded, kind) for kind in kinds]
+    return [_finding(failure, loaded, kind) for kind in kinds] or [_no_op(failure, loaded.model)]
 
 
 def _kinds(loaded: Loaded, message: str) -> list[_Kind]:
@@ -73,18 +72,21 @@ def _kinds(loaded: Loaded, message: str) -> list[_Kind]:
     return sorted(kinds, key=lambda k: not any(k.op in message or op.name in message for _, op in k.places))
 
 
-def _finding(draft: Finding, loaded: Loaded, kind: _Kind) -> Finding:
-    culprits = tuple(_culprit(graph, op) for graph, op in kind.places)
+def _finding(failure: Failure, loaded: Loaded, kind: _Kind) -> Finding:
+    culprits = tuple(culprit_of(graph, op.name) for graph, op in kind.places)
     graph, first = kind.places[0]
-    return replace(
-        draft, culprits=culprits, context=context_of(loaded.model, graph.name, first.name),
-        witness=Witness(tuple(c.name for c in culprits), types=tuple(c.op for c in culprits)),
-        explanation=_explanation(kind), remedies=_remedies(kind),
+    return Finding(
+        failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, culprits,
+        context_of(loaded.model, graph.name, first.name),
+        Witness(tuple(c.name for c in culprits), types=tuple(c.op for c in culprits)), _explanation(kind), _remedies(kind),
     )  # fmt: skip
 
 
-def _no_op(draft: Finding, loaded: Loaded) -> Finding:
-    model = loaded.model
+def _no_op(failure: Failure, model: Model) -> Finding:
+    explanation = (
+        "TensorFlow could not freeze the model, so there is no graph to convert; no op of it could be singled out."
+    )
+    remedies: tuple[Remedy, ...] = ()
     if not model.ops and model.signatures:
         names = ", ".join(f"`{name}`" for name in model.signatures)
         said = "The SavedModel has no signature, so coremltools finds no function in it; no op is at fault."
@@ -94,21 +96,10 @@ def _no_op(draft: Finding, loaded: Loaded) -> Finding:
             f"ct.convert([model.{model.signatures[0]}.concrete_functions[0]], source='tensorflow')\n"
         )
         summary = "convert one of its functions by itself, or save it with tf.saved_model.save(..., signatures=...)"
-        return replace(draft, explanation=explanation, remedies=(Remedy("rewrite", summary, code=code),))
-    explanation = (
-        "TensorFlow could not freeze the model, so there is no graph to convert; no op of it could be singled out."
-    )
-    return replace(draft, explanation=explanation)
-
-
-def _culprit(graph: Graph, op: Op) -> Culprit:
-    def facts(names: list[str]) -> tuple[TensorFact, ...]:
-        found = [graph.tensors[n] for n in names if n in graph.tensors]
-        return tuple(TensorFact(t.name, t.dtype, t.shape) for t in found)
-
-    return Culprit(
-        op.name, op.type, graph.name or None, op.layer, op.source,
-        facts(list(op.inputs)), facts([t.name for t in op.outputs]),
+        remedies = (Remedy("rewrite", summary, code=code),)
+    return Finding(
+        failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, (),
+        explanation=explanation, remedies=remedies,
     )  # fmt: skip
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from bisect_convert.explain.control_flow import FLOW_RULES, Facts, listed
+from bisect_convert.explain.case import Case
+from bisect_convert.explain.control_flow import FLOW_RULES
 from bisect_convert.explain.requirements import NEED_RULES
-from bisect_convert.model.graph import Model
-from bisect_convert.report.findings import Finding
-from bisect_convert.search.hunt import Found
+from bisect_convert.explain.rules import Rule, Said, Why, listed
 
-__all__ = ["explain", "unsupported"]
+__all__ = ["RULES", "explain", "unsupported"]
 
 _UNSUPPORTED = re.compile(r"Conversion for TF op '([^']+)' not implemented")
 
@@ -38,13 +37,13 @@ _ORIGINS["StatefulPartitionedCall"] = _ORIGINS["PartitionedCall"]
 _ORIGINS["StatelessCase"] = _ORIGINS["Case"] = "`tf.switch_case` makes it"
 
 
-def explain(found: Found | None, finding: Finding, model: Model, options: Mapping[str, Any] | None = None) -> str:
-    """Return what the failure means for its reader; `options` are those of `ct.convert`, packed."""
-    facts = Facts(found, finding, model, options or {})
-    for rule in _RULES:
-        if (text := rule(facts)) is not None:
-            return text
-    return _neutral(facts)
+def explain(case: Case) -> Why:
+    """Return what the failure means for its reader, and the rule by which that was recognised."""
+    for rule, says in RULES.items():
+        if (said := says(case)) is not None:
+            text, about = (said, "") if isinstance(said, str) else said
+            return Why(rule, text, about)
+    return Why(Rule.NEUTRAL, _neutral(case))
 
 
 def unsupported(message: str) -> str | None:
@@ -53,22 +52,21 @@ def unsupported(message: str) -> str | None:
     return match.group(1) if match else None
 
 
-def _slow(facts: Facts) -> str | None:
-    if not facts.finding.slow:
+def _slow(case: Case) -> str | None:
+    if not case.slow:
         return None
     return "It converts, with its true weights, but this is where the time goes: the rest takes little."
 
 
-def _argument(facts: Facts) -> str | None:
-    if facts.found is None or facts.found.argument is None:
+def _argument(case: Case) -> str | None:
+    if case.found.argument is None:
         return None
-    name = facts.found.argument
-    if name not in facts.options:
+    name = case.found.argument
+    if name not in case.options:
         return (
-            _unknown_shape(facts)
-            or f"The argument `{name}` of `ct.convert` is missing; no op of the model is at fault."
+            _unknown_shape(case) or f"The argument `{name}` of `ct.convert` is missing; no op of the model is at fault."
         )
-    value = _short(facts.options.get(name))
+    value = _short(case.options.get(name))
     given = f" (here {value})" if value else ""
     return (
         f"The argument `{name}` of `ct.convert`{given} is at fault, no op of the model: without it the conversion "
@@ -76,8 +74,8 @@ def _argument(facts: Facts) -> str | None:
     )
 
 
-def _unknown_shape(facts: Facts) -> str | None:
-    match = re.search(r"shape of input: (\S+?)\. ", facts.message)
+def _unknown_shape(case: Case) -> str | None:
+    match = re.search(r"shape of input: (\S+?)\. ", case.message)
     return match and (
         f"The rank of the input `{match.group(1)}` is not known, and coremltools needs one: the model gives none, and the "
         "call has no argument `inputs` that does. No op is at fault."
@@ -99,18 +97,18 @@ def _feature(value: Any) -> str:
     return f"{value.get('kind', '')} {' '.join(str(p) for p in parts if p)}"
 
 
-def _no_conversion(facts: Facts) -> str | None:
-    kind = unsupported(facts.message)
+def _no_conversion(case: Case) -> str | None:
+    kind = unsupported(case.message)
     if kind is None:
         return None
     origin = f"; {_ORIGINS[kind]}" if kind in _ORIGINS else ""
     return f"coremltools has no conversion for the op type `{kind}`{origin}."
 
 
-def _cast(facts: Facts) -> str | None:
-    match = re.search(r"Cast: Provided destination type (\w+) not supported", facts.message)
-    casts = [c for c in facts.finding.culprits if c.op == "Cast"]
-    if not casts or (match is None and "Unsupported type None" not in facts.message):
+def _cast(case: Case) -> str | None:
+    match = re.search(r"Cast: Provided destination type (\w+) not supported", case.message)
+    casts = [c for c in case.culprits if c.op == "Cast"]
+    if not casts or (match is None and "Unsupported type None" not in case.message):
         return None
     source = f"{casts[0].inputs[0].dtype} " if casts[0].inputs else ""
     to = match.group(1) if match else casts[0].outputs[0].dtype if casts[0].outputs else "another type"
@@ -120,9 +118,9 @@ def _cast(facts: Facts) -> str | None:
     )
 
 
-def _unknown_rank(facts: Facts) -> str | None:
-    inputs = [c for c in facts.finding.culprits if c.op.startswith("Placeholder")]
-    if "Unable to determine the shape of input" not in facts.message or not inputs:
+def _unknown_rank(case: Case) -> str | None:
+    inputs = [c for c in case.culprits if c.op.startswith("Placeholder")]
+    if "Unable to determine the shape of input" not in case.message or not inputs:
         return None
     return (
         f"The rank of the input `{inputs[0].name}` is not known, and coremltools needs one: the model gives none, "
@@ -130,9 +128,9 @@ def _unknown_rank(facts: Facts) -> str | None:
     )
 
 
-def _table(facts: Facts) -> str | None:
-    readers = [c for c in facts.finding.culprits if any(t.dtype == "resource" for t in c.inputs)]
-    if "Rank-0" not in facts.message or not readers:
+def _table(case: Case) -> str | None:
+    readers = [c for c in case.culprits if any(t.dtype == "resource" for t in c.inputs)]
+    if "Rank-0" not in case.message or not readers:
         return None
     return (
         f"`{readers[0].name}` reads a resource that the model captures, such as a lookup table: it becomes an input of "
@@ -140,9 +138,9 @@ def _table(facts: Facts) -> str | None:
     )
 
 
-def _scalar_input(facts: Facts) -> str | None:
-    inputs = [c for c in facts.finding.culprits if c.op.startswith("Placeholder")]
-    if "Rank-0" not in facts.message or not inputs:
+def _scalar_input(case: Case) -> str | None:
+    inputs = [c for c in case.culprits if c.op.startswith("Placeholder")]
+    if "Rank-0" not in case.message or not inputs:
         return None
     (first, *_) = inputs
     kind = first.outputs[0].dtype if first.outputs else ""
@@ -154,8 +152,8 @@ def _scalar_input(facts: Facts) -> str | None:
     return f"The input `{first.name}` is a scalar ({kind}); Core ML inputs have rank 1 to 5."
 
 
-def _no_value(facts: Facts) -> str | None:
-    match = re.search(r"Const node '([^']+)' cannot have no value", facts.message)
+def _no_value(case: Case) -> str | None:
+    match = re.search(r"Const node '([^']+)' cannot have no value", case.message)
     if match is None:
         return None
     return (
@@ -163,61 +161,51 @@ def _no_value(facts: Facts) -> str | None:
     )
 
 
-def _assigned(facts: Facts) -> str | None:
-    ops = [c for c in facts.finding.culprits if c.op.startswith("Assign")]
-    if facts.finding.stage != "load" or not ops:
+def _step(case: Case) -> str | None:
+    if case.stage != "optimize" or not case.culprits:
         return None
+    step = case.options.get("optimize")
+    blamed = listed([c.name for c in case.culprits[: None if case.interaction else 1]])
+    where = f" in the pass `{case.pass_name}`" if case.pass_name else ""
     return (
-        f"`{ops[0].name}` assigns a variable when the model runs. Freezing turns the variables into constants, and "
-        "a constant cannot be assigned."
-    )
-
-
-def _step(facts: Facts) -> str | None:
-    finding = facts.finding
-    if finding.stage != "optimize" or not finding.culprits:
-        return None
-    step = facts.options.get("optimize")
-    blamed = listed([c.name for c in finding.culprits[: None if finding.interaction else 1]])
-    where = f" in the pass `{finding.pass_name}`" if finding.pass_name else ""
-    return (
-        f"coremltools converts {blamed}{' together' * finding.interaction}; what fails{where} is the step `{step}` "
+        f"coremltools converts {blamed}{' together' * case.interaction}; what fails{where} is the step `{step}` "
         "of `coremltools.optimize` that follows, which reads the converted model back for it."
     )
 
 
-def _pass(facts: Facts) -> str | None:
-    finding = facts.finding
-    if finding.pass_name in (None, "arguments") or not finding.culprits:
+def _pass(case: Case) -> str | None:
+    if case.pass_name in (None, "arguments") or not case.culprits:
         return None
-    what = (
-        "the check of the finished program"
-        if finding.pass_name == "program check"
-        else f"the pass `{finding.pass_name}`"
-    )
-    if finding.interaction:
-        return f"{listed([c.name for c in finding.culprits])} fail only together, in {what} of coremltools."
-    return f"coremltools lowers `{finding.culprits[0].name}`, then fails on it in {what}."
+    what = "the check of the finished program" if case.pass_name == "program check" else f"the pass `{case.pass_name}`"
+    if case.interaction:
+        return f"{listed([c.name for c in case.culprits])} fail only together, in {what} of coremltools."
+    return f"coremltools lowers `{case.culprits[0].name}`, then fails on it in {what}."
 
 
-def _neutral(facts: Facts) -> str:
-    finding = facts.finding
-    if not finding.culprits:
-        return f"The conversion as a whole fails at the stage `{finding.stage}`; no single op was found to be at fault."
-    names = [c.name for c in finding.culprits]
-    if facts.found is None:
-        return (
-            f"It fails at the stage `{finding.stage}`, before anything is converted; {listed(names)} may be at fault."
-        )
-    if finding.interaction:
-        left = ": with any of them left out, this failure is gone" if finding.witness.minimal else ""
-        return f"{listed(names)} fail only together, at the stage `{finding.stage}`{left}."
-    alone = ", also when it is converted alone" if len(finding.witness.ops) == 1 else ""
-    said = re.split(r"(?<=\.)\s|\n", finding.error_message.strip())[0].rstrip(".!")[:200]
-    return f"coremltools has a conversion for `{finding.culprits[0].op}`, but it fails for this one{alone}: {said}."
+def _neutral(case: Case) -> str:
+    if not case.culprits:
+        return f"The conversion as a whole fails at the stage `{case.stage}`; no single op was found to be at fault."
+    names = [c.name for c in case.culprits]
+    if case.interaction:
+        left = ": with any of them left out, this failure is gone" if case.witness.minimal else ""
+        return f"{listed(names)} fail only together, at the stage `{case.stage}`{left}."
+    alone = ", also when it is converted alone" if len(case.witness.ops) == 1 else ""
+    said = re.split(r"(?<=\.)\s|\n", case.message.strip())[0].rstrip(".!")[:200]
+    return f"coremltools has a conversion for `{case.culprits[0].op}`, but it fails for this one{alone}: {said}."
 
 
-_RULES: tuple[Callable[[Facts], str | None], ...] = (
-    _slow, _argument, _no_conversion, _cast, *FLOW_RULES, _assigned, _table, _scalar_input, _unknown_rank, *NEED_RULES,
-    _no_value, _step, _pass,
-)  # fmt: skip
+#: In the order in which they are tried.
+RULES: dict[Rule, Said] = {
+    Rule.SLOW: _slow,
+    Rule.ARGUMENT: _argument,
+    Rule.NO_CONVERSION: _no_conversion,
+    Rule.CAST: _cast,
+    **FLOW_RULES,
+    Rule.TABLE: _table,
+    Rule.SCALAR_INPUT: _scalar_input,
+    Rule.UNKNOWN_RANK: _unknown_rank,
+    **NEED_RULES,
+    Rule.NO_VALUE: _no_value,
+    Rule.STEP: _step,
+    Rule.PASS: _pass,
+}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bisect_convert.model.graph import Graph, Model, Op
+from bisect_convert.model.names import LOOPS, op_of
 from bisect_convert.model.outcome import Frame
 
 __all__ = ["Bodies", "without_scaffold"]
-
-_LOOPS = {"While", "StatelessWhile"}
 
 
 class Bodies:
@@ -59,7 +58,7 @@ class Bodies:
         return frozenset(removed)
 
     def _remove(self, graph: Graph, call: str, kept: frozenset[tuple[str, str]], removed: set[tuple[str, str]]) -> None:
-        loop = graph.ops[call].type in _LOOPS
+        loop = graph.ops[call].type in LOOPS
         for role, body in self._model.bodies(graph.name, call):
             stay = {op for name, op in kept if name == body.name}
             stay |= {
@@ -78,7 +77,7 @@ class Bodies:
         """What makes a result that nothing can replace: a tensor list, a resource; a loop's own counters."""
         found: set[str] = set()
         for index, result in enumerate(body.results):
-            op = result.rpartition(":")[0]
+            op = op_of(result)
             if op not in body.atoms:
                 continue
             if counters and index < 2:

@@ -13,8 +13,9 @@ from typing import Any
 import networkx as nx
 
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
+from bisect_convert.model.names import op_of
 
-__all__ = ["Section", "Unsliceable", "canonical", "feedable", "plan", "whole"]
+__all__ = ["Section", "Unsliceable", "canonical", "feedable", "form_of", "plan", "whole"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _feeds_identity(graph: Graph, tensor: Tensor, ops: frozenset[str]) -> bool:
 def _must_be_read(graph: Graph, tensor: Tensor) -> bool:
     """True for x - mean(x): the fusion of layer norms in coremltools takes for granted that something reads it."""
     op = graph.ops[tensor.op]
-    reads = {graph.ops[t.rpartition(":")[0]].type for t in op.inputs}
+    reads = {graph.ops[op_of(t)].type for t in op.inputs}
     return op.type == "Sub" and "Mean" in reads and tensor.dtype.startswith("float")
 
 
@@ -122,7 +123,7 @@ def _removals(model: Model, section: Section) -> tuple[dict[str, list[str]], dic
                 continue
             kept = body.atoms - gone
             tensors = [t for t in body.entering(kept) if t.op in gone]
-            tensors += [body.tensors[r] for r in body.results if r.rpartition(":")[0] in gone]
+            tensors += [body.tensors[r] for r in body.results if op_of(r) in gone]
             threads[body.name] = {t.name: _entry(t) for t in tensors}
             removed[body.name] = sorted(gone)
             ends[body.name] = _ends(body, gone, tensors)
@@ -131,7 +132,7 @@ def _removals(model: Model, section: Section) -> tuple[dict[str, list[str]], dic
 
 def _ends(body: Graph, gone: set[str], threads: list[Tensor]) -> list[dict[str, Any]]:
     """What only removed ops read, each with a thread that stands for what it leads to: a body may not have loose ends."""
-    results = {r.rpartition(":")[0] for r in body.results}
+    results = {op_of(r) for r in body.results}
     found = []
     for name in body.sorted(body.atoms - gone - results):
         readers = set(body.dag.successors(name))
@@ -176,3 +177,10 @@ def canonical(graph: Graph, op: str) -> str:
         [f for _, f in fact.functions],
     ]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
+
+
+def form_of(model: Model, section: Section) -> str | None:
+    """Return what a section of one op has in common with all that differ from it in names only; None for larger ones."""
+    if len(section.ops) != 1 or section.removed:
+        return None
+    return canonical(model.graphs[section.graph], *section.ops)

@@ -13,6 +13,8 @@ from typing import Any
 
 import networkx as nx
 
+from bisect_convert.model.names import op_of
+
 __all__ = ["Graph", "Items", "Model", "Op", "Shape", "Tensor"]
 
 Shape = tuple[int | None, ...]
@@ -60,7 +62,7 @@ class Tensor:
     @property
     def op(self) -> str:
         """The name of the op that makes it."""
-        return self.name.rpartition(":")[0]
+        return op_of(self.name)
 
     @property
     def severable(self) -> bool:
@@ -122,7 +124,7 @@ class Graph:
         dag.add_nodes_from(name for name, op in self.ops.items() if not op.constant)
         for name in list(dag):
             for tensor in self.ops[name].inputs:
-                source = tensor.rpartition(":")[0]
+                source = op_of(tensor)
                 if source in dag:
                     if not dag.has_edge(source, name):
                         dag.add_edge(source, name, tensors=[])
@@ -159,7 +161,7 @@ class Graph:
             op = self.ops[name]
             if not op.outputs or not all(_is_size(t) for t in op.outputs):
                 continue
-            sources = [s for t in op.inputs if not self.ops[s := t.rpartition(":")[0]].constant]
+            sources = [s for t in op.inputs if not self.ops[s := op_of(t)].constant]
             if op.type in _SHAPE_OPS or (sources and all(s in found for s in sources)):
                 found.add(name)
         return frozenset(found)
@@ -242,7 +244,7 @@ class Graph:
         found: dict[str, Tensor] = {}
         for name in self.sorted(ops):
             for tensor in self.ops[name].inputs:
-                source = tensor.rpartition(":")[0]
+                source = op_of(tensor)
                 if source not in ops and not self.ops[source].constant:
                     found.setdefault(tensor, self.tensors[tensor])
         return list(found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bisect_convert.model.graph import Graph, Op, Tensor
+from bisect_convert.model.names import op_of
 
 __all__ = [
     "NEEDS_VALUE",
@@ -70,21 +71,17 @@ def computed_inputs(graph: Graph, op: Op) -> list[Computed]:
     """Return the inputs of the op whose values the converter wants and that do not follow from constants."""
     found = []
     for position, name in NEEDS_VALUE.get(op.type, {}).items():
-        if position < len(op.inputs) and not graph.ops[_maker(op.inputs[position])].constant:
+        if position < len(op.inputs) and not graph.ops[op_of(op.inputs[position])].constant:
             tensor = op.inputs[position]
-            found.append(Computed(name, tensor, _path(graph, _maker(tensor))))
+            found.append(Computed(name, tensor, _path(graph, op_of(tensor))))
     return found
-
-
-def _maker(tensor: str) -> str:
-    return tensor.rpartition(":")[0]
 
 
 def _path(graph: Graph, name: str) -> tuple[str, ...]:
     """One way down to the op from what it depends on at last, along the first input that is no constant."""
     path = [name]
     while True:
-        before = [s for t in graph.ops[path[0]].inputs if not graph.ops[s := _maker(t)].constant and s not in path]
+        before = [s for t in graph.ops[path[0]].inputs if not graph.ops[s := op_of(t)].constant and s not in path]
         if not before:
             return tuple(path)
         path.insert(0, before[0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -78,3 +79,12 @@ class Door:
     def errand(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a request that is no probe; raises EnvironmentError_ for a fault of ours."""
         return self._answers.ask(request)
+
+    @contextlib.contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Within, probes are no questions of the search."""
+        asked = self.asked
+        try:
+            yield
+        finally:
+            self.asked = asked

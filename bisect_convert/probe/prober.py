@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from bisect_convert.errors import EnvironmentError_
-from bisect_convert.model.cuts import Section, Unsliceable, canonical, whole
+from bisect_convert.model.cuts import Section, Unsliceable, form_of, whole
 from bisect_convert.model.graph import Model
 from bisect_convert.model.loaded import Loaded
-from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage, Verdict, judge
+from bisect_convert.model.outcome import Outcome, Signature, Stage, Verdict, judge
 from bisect_convert.probe.answers import entry
 from bisect_convert.probe.cache import Cache
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.door import Door
+from bisect_convert.probe.errands import Errands
 from bisect_convert.probe.flakiness import Steadiness, Tally, died, face
 from bisect_convert.probe.limits import Limits, spare_memory
 from bisect_convert.probe.memory import Conversion, Form, Memory, Settled, Trial
+from bisect_convert.probe.queries import Observer, Query
 from bisect_convert.report.questions import Probe, Question
 
-__all__ = ["Observer", "Prober", "Query"]
+__all__ = ["Prober"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Query:
-    """A question about a section; without a `target` it is how the section fails, if it does."""
-
-    question: Question
-    section: Section
-    target: Signature | None = None
-    manner: str = ""
-    """How the section is converted, where that is not the usual way; a "trial" is that of a remedy."""
-
-    @property
-    def key(self) -> tuple[Section, Signature | None, str]:
-        """What makes two queries the same, however they are worded."""
-        return self.section, self.target, self.manner
-
-
-class Observer(Protocol):
-    """Who looks on while a prober asks, and may answer in the converter's place."""
-
-    def put(self, query: Query, ask: Callable[[], T]) -> T:
-        """Return `ask()`, or another answer to the query."""
-
-    def due(self) -> None:
-        """Hear that a worker is about to be asked for the query at hand; what is raised here ends `ask`."""
 
 
 class Prober:
@@ -78,11 +51,11 @@ class Prober:
     ) -> None:
         self.options = dict(options)
         self.journal: list[Probe] = []
-        self.notes: list[str] = []
         self.cached = 0
         limits = Limits(loaded.size, loaded.mib, timeout, memory or spare_memory(jobs))
         self._door = Door(loaded, workers, cache, limits, (lambda: None) if observer is None else observer.due)
         self._memory = Memory()
+        self.errands = Errands(self._door)
         self._steadiness = Steadiness()
         self._jobs = jobs
         self._told = told
@@ -109,8 +82,6 @@ class Prober:
         """The answers that differed, once any did."""
         return self._steadiness.tally
 
-    # --- questions of the search -------------------------------------------------------------------------------------
-
     def outcome(
         self, section: Section, question: Question, *, frontend: bool = False, fresh: bool = False, options: Any = None
     ) -> Outcome:
@@ -126,7 +97,7 @@ class Prober:
             first = self._outcome(section, question, False, False, None)
             kind = "" if first.failure is None else first.failure.type
             if first.unresolved is None and kind != "timeout" and not died(first) and self.unsteady is None:
-                with self._uncounted():
+                with self._door.uncounted():
                     second, _ = self._probe(section, frontend=False, fresh=False, options=self.options, attempt=1)
                 if face(second) != face(first):
                     self._waver(first, second)
@@ -169,7 +140,7 @@ class Prober:
             if found is None:
                 extra = {"trial": True, **({"op": op, "recipe": recipe} if recipe else {})}
                 chosen = self.options if options is None else options
-                with self._uncounted():
+                with self._door.uncounted():
                     found, cached = self._probe(section, frontend=False, fresh=False, options=chosen, extra=extra)
             self._memory.put(key, found)
             self._note(section, question, found, cached)
@@ -193,47 +164,6 @@ class Prober:
                 except Unsliceable:
                     continue
                 self._door.begin([request], int(again))
-
-    # --- errands -----------------------------------------------------------------------------------------------------
-
-    def carve(self, section: Section, folder: Path, failure: Failure) -> dict[str, Any] | None:
-        """Write the section, true weights and all, to `folder`/section.pb; returns what else its repro needs.
-
-        Raises EnvironmentError_ where a worker fails by a fault of ours.
-        """
-        about = {"type": failure.type, "message": failure.message, "check": bool(failure.traceback), "trial": True}
-        request = {"do": "carve", "options": dict(self.options), "out": str(folder.absolute()), **about}
-        try:
-            return self._door.errand({**request, **self._door.about(section, fresh=True)}).get("carved")
-        except Unsliceable:
-            return None
-
-    def differs(self, section: Section) -> str | None:
-        """Return in what the section's values in TensorFlow differ from the model's: "" in nothing, None if unknown."""
-        try:
-            answer = self._door.errand({"do": "compare", **self._door.about(section, fresh=True)})
-        except Unsliceable:
-            return None
-        except EnvironmentError_ as fault:
-            self._skipped("the values of a section were not compared with the model's", fault)
-            return None
-        return answer.get("differs")
-
-    def passes(self) -> dict[str, Any]:
-        """Return the pass pipeline in force, packed: the caller's or the default; empty where no worker can tell it."""
-        given = self.options.get("pass_pipeline")
-        if not given:
-            try:
-                given = self._door.errand({"do": "passes"}).get("pipeline")
-            except EnvironmentError_ as fault:
-                self._skipped("the passes were not looked into", fault)
-        return dict(given or {"name": "", "passes": [], "options": {}})
-
-    def _skipped(self, what: str, fault: EnvironmentError_) -> None:
-        note = f"{what}: {fault}"
-        self.notes += [note] if note not in self.notes else []
-
-    # --- what is asked about -----------------------------------------------------------------------------------------
 
     def instead(self, changes: Mapping[str, Any]) -> None:
         """From here on call with these arguments in place of the caller's (None: left out); the rest is asked anew."""
@@ -261,15 +191,13 @@ class Prober:
         """From here on take it that the failure shows in this part of the conversions that have it."""
         self._steadiness.rate = rate
 
-    # --- answers that differ -----------------------------------------------------------------------------------------
-
     def steady(self, section: Section, target: Signature, times: int) -> bool:
         """Return whether the section fails as the target does each of so many times; else the prober is unsteady.
 
         Not counted in `asked`: it is no question of the search.
         """
         request = self._request(section, frontend=target.stage <= Stage.LOWERING, fresh=False, options=self.options)
-        with self._uncounted():
+        with self._door.uncounted():
             for attempt in range(1, times + 1):
                 outcome = self._door.kept(request, attempt)
                 if outcome is None:
@@ -306,8 +234,6 @@ class Prober:
         self._memory.put(key, told)
         self._note(section, question, told, False, words)
         return verdict
-
-    # --- one probe ---------------------------------------------------------------------------------------------------
 
     def _outcome(
         self, section: Section, question: Question, frontend: bool, fresh: bool, options: Mapping[str, Any] | None
@@ -361,17 +287,13 @@ class Prober:
         return self._door.request(section, frontend=frontend, weights=fresh or self._weights, options=options)
 
     def _form(self, section: Section) -> str | None:
-        """The form of a single op, which is all that counts but for its weights; None where these are in it."""
-        if len(section.ops) != 1 or section.removed or self._weights:
-            return None
-        return canonical(self.model.graphs[section.graph], *section.ops)
+        """The form of a section of one op, where its weights are no part of it."""
+        return None if self._weights else form_of(self.model, section)
 
     def _like(self, section: Section, frontend: bool) -> Outcome | None:
         """The outcome of a one-op section that is the same but for its names, if there was one."""
         form = self._form(section)
         return None if form is None else self._memory.get(Form(form, frontend))
-
-    # --- the journal -------------------------------------------------------------------------------------------------
 
     def _put(self, query: Query, ask: Callable[[], T]) -> T:
         """Get the query answered, by the observer if it knows better, and tell of it."""
@@ -391,12 +313,3 @@ class Prober:
         self.cached += cached
         line = entry(question, len(section.ops), outcome, cached)
         self.journal.append(replace(line, question=f"{line.question} ({words})") if words else line)
-
-    @contextlib.contextmanager
-    def _uncounted(self) -> Iterator[None]:
-        """Within, probes are no questions of the search."""
-        asked = self._door.asked
-        try:
-            yield
-        finally:
-            self._door.asked = asked

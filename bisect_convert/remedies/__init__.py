@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect_convert.explain.case import Case
+from bisect_convert.explain.rules import Why
 from bisect_convert.probe.prober import Prober
 from bisect_convert.remedies.advice import advice
 from bisect_convert.remedies.corrected_calls import argument_remedies
@@ -9,23 +11,22 @@ from bisect_convert.remedies.options import option_remedies
 from bisect_convert.remedies.pipeline import pipeline_remedies
 from bisect_convert.remedies.rewrites import rewrite_remedies
 from bisect_convert.remedies.weights import weight_remedies
-from bisect_convert.report.findings import Finding, Remedy
-from bisect_convert.search.hunt import Found
+from bisect_convert.report.findings import Remedy
 
 __all__ = ["remedies"]
 
 
-def remedies(found: Found, finding: Finding, prober: Prober) -> tuple[Remedy, ...]:
+def remedies(case: Case, why: Why, prober: Prober) -> tuple[Remedy, ...]:
     """Return options and rewrites, those that a probe converted with marked as verified, and those first."""
-    if finding.slow:
+    if case.slow:
         return ()
-    if found.argument is not None:
-        return argument_remedies(found, prober)
+    if case.found.argument is not None:
+        return argument_remedies(case, prober)
     probed = [
-        *option_remedies(found, finding, prober),
-        *pipeline_remedies(found, finding, prober),
-        *weight_remedies(found, prober),
-        *rewrite_remedies(found, finding, prober),
+        *option_remedies(case, prober),
+        *pipeline_remedies(case, prober),
+        *weight_remedies(case, prober),
+        *rewrite_remedies(case, prober),
     ]
-    given = advice(found, finding, prober, solved=any(r.verified for r in probed))
+    given = advice(case, why, solved=any(r.verified for r in probed))
     return tuple(sorted([*probed, *given], key=lambda r: not r.verified))

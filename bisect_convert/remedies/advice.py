@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bisect_convert.explain.control_flow import BRANCHES, LOOPS
+from bisect_convert.explain.case import Case
+from bisect_convert.explain.rules import Rule, Why
 from bisect_convert.explain.why import unsupported
-from bisect_convert.probe.prober import Prober
-from bisect_convert.report.findings import Finding, Remedy
-from bisect_convert.search.hunt import Found
+from bisect_convert.model.names import BRANCHES, LOOPS
+from bisect_convert.report.findings import Remedy
 
 __all__ = ["advice"]
 
@@ -60,21 +60,23 @@ for _kind in ("EagerPyFunc", "PyFunc", "PyFuncStateless"):
 
 
 @dataclass(frozen=True)
-class _Case:
-    found: Found
-    finding: Finding
+class _Advised:
+    """What advice is given on: the case, the rule that explains it, and the types of its culprits."""
+
+    case: Case
+    why: Why
     kinds: frozenset[str]
 
 
-def advice(found: Found, finding: Finding, prober: Prober, *, solved: bool) -> list[Remedy]:
+def advice(case: Case, why: Why, *, solved: bool) -> list[Remedy]:
     """Return unverified rewrites for the finding; where something is verified already, only those that are simpler."""
-    case = _Case(found, finding, frozenset(c.op for c in finding.culprits))
-    special = [remedy for rule in _RULES if (remedy := rule(case)) is not None]
+    advised = _Advised(case, why, frozenset(c.op for c in case.culprits))
+    special = [remedy for rule in _RULES if (remedy := rule(advised)) is not None]
     if solved:
         return [r for r in special if r.code is not None][:1]
-    kind = unsupported(finding.error_message)
-    if kind is not None and kind not in LOOPS | BRANCHES and "PartitionedCall" not in kind and finding.culprits:
-        special.append(_composite(kind, len(finding.culprits[0].inputs)))
+    kind = unsupported(case.message)
+    if kind is not None and kind not in LOOPS | BRANCHES and "PartitionedCall" not in kind and case.culprits:
+        special.append(_composite(kind, len(case.culprits[0].inputs)))
     return special
 
 
@@ -87,15 +89,15 @@ def _composite(kind: str, inputs: int) -> Remedy:
     return Remedy("rewrite", summary, code=code)
 
 
-def _gelu(case: _Case) -> Remedy | None:
-    if case.kinds != {"Erfc"}:
+def _gelu(advised: _Advised) -> Remedy | None:
+    if advised.kinds != {"Erfc"}:
         return None
     code = "tf.nn.gelu(x, approximate=True)  # in Keras: keras.activations.gelu(x, approximate=True)\n"
     return Remedy("rewrite", "use the approximate GELU, whose values differ by less than 0.001", code=code)
 
 
-def _jit(case: _Case) -> Remedy | None:
-    if not any("PartitionedCall" in k for k in case.kinds):
+def _jit(advised: _Advised) -> Remedy | None:
+    if not any("PartitionedCall" in k for k in advised.kinds):
         return None
     code = (
         "@tf.function(jit_compile=False)\n"
@@ -106,9 +108,9 @@ def _jit(case: _Case) -> Remedy | None:
     )
 
 
-def _loop(case: _Case) -> Remedy | None:
-    calls = case.finding.context.enclosing
-    if not calls or calls[-1].kind != "loop_cond" or "list index out of range" not in case.finding.error_message:
+def _loop(advised: _Advised) -> Remedy | None:
+    calls = advised.case.context.enclosing
+    if not calls or calls[-1].kind != "loop_cond" or "list index out of range" not in advised.case.message:
         return None
     name = calls[-1].name.lower()
     layer = next(
@@ -122,33 +124,29 @@ def _loop(case: _Case) -> Remedy | None:
     )
 
 
-def _nested(case: _Case) -> Remedy | None:
-    inner = case.kinds & (BRANCHES | LOOPS)
-    if case.finding.stage != "graph_pass" or case.finding.interaction or not inner & BRANCHES:
+def _nested(advised: _Advised) -> Remedy | None:
+    inner = advised.kinds & (BRANCHES | LOOPS)
+    if advised.case.stage != "graph_pass" or advised.case.interaction or not inner & BRANCHES:
         return None
     return Remedy("rewrite", "compute both branches and choose with tf.where", code=_WHERE)
 
 
-def _renamed(case: _Case) -> Remedy | None:
-    if (
-        case.finding.stage != "graph_pass"
-        or not case.finding.interaction
-        or "is how the name" not in case.finding.explanation
-    ):
+def _renamed(advised: _Advised) -> Remedy | None:
+    if advised.case.stage != "graph_pass" or not advised.case.interaction or advised.why.rule is not Rule.NAMES:
         return None
     return Remedy("rewrite", "rename one of the two, so that neither name starts with the other", code=None)
 
 
-def _by_type(case: _Case) -> Remedy | None:
-    for kind in sorted(case.kinds):
+def _by_type(advised: _Advised) -> Remedy | None:
+    for kind in sorted(advised.kinds):
         if kind in _BY_TYPE:
             summary, code = _BY_TYPE[kind]
             return Remedy("rewrite", summary, code=code)
     return None
 
 
-def _strings(case: _Case) -> Remedy | None:
-    dtypes = {t.dtype for c in case.finding.culprits for t in (*c.inputs, *c.outputs)}
+def _strings(advised: _Advised) -> Remedy | None:
+    dtypes = {t.dtype for c in advised.case.culprits for t in (*c.inputs, *c.outputs)}
     if "string" in dtypes:
         return Remedy(
             "rewrite", "keep strings outside the model: give it ids, and look the names of its results up afterwards"
@@ -158,19 +156,19 @@ def _strings(case: _Case) -> Remedy | None:
     return None
 
 
-def _scalar(case: _Case) -> Remedy | None:
-    if "Rank-0" not in case.finding.error_message or not case.finding.culprits:
+def _scalar(advised: _Advised) -> Remedy | None:
+    if "Rank-0" not in advised.case.message or not advised.case.culprits:
         return None
-    name = case.finding.culprits[0].name
-    if not case.kinds <= {"Placeholder"} or any(t.dtype == "resource" for t in case.finding.culprits[0].outputs):
+    name = advised.case.culprits[0].name
+    if not advised.kinds <= {"Placeholder"} or any(t.dtype == "resource" for t in advised.case.culprits[0].outputs):
         return None
     return Remedy(
         "rewrite", f"give the input `{name}` a shape of (1,) and take its element in the model", code="x = x[0]\n"
     )
 
 
-def _rank(case: _Case) -> Remedy | None:
-    if "rank <= 5" not in case.finding.error_message:
+def _rank(advised: _Advised) -> Remedy | None:
+    if "rank <= 5" not in advised.case.message:
         return None
     return Remedy(
         "rewrite",
@@ -178,15 +176,15 @@ def _rank(case: _Case) -> Remedy | None:
     )
 
 
-def _given_shape(case: _Case) -> Remedy | None:
-    if "Unable to determine the shape" not in case.finding.error_message or not case.finding.culprits:
+def _given_shape(advised: _Advised) -> Remedy | None:
+    if "Unable to determine the shape" not in advised.case.message or not advised.case.culprits:
         return None
-    code = f"inputs=[ct.TensorType(name={case.finding.culprits[0].name!r}, shape=(...))]"
+    code = f"inputs=[ct.TensorType(name={advised.case.culprits[0].name!r}, shape=(...))]"
     return Remedy("option", "say the shape of the input", code=code)
 
 
-def _split(case: _Case) -> Remedy | None:
-    if "leaves one of its sizes" not in case.finding.explanation:
+def _split(advised: _Advised) -> Remedy | None:
+    if advised.why.rule is not Rule.SPLIT_REST:
         return None
     return Remedy(
         "rewrite",
@@ -195,16 +193,15 @@ def _split(case: _Case) -> Remedy | None:
     )
 
 
-def _constant(case: _Case) -> Remedy | None:
-    match = re.search(r"needs the value of its input `(\w+)`", case.finding.explanation)
-    if match is None:
+def _constant(advised: _Advised) -> Remedy | None:
+    if advised.why.rule is not Rule.VALUE_WANTED:
         return None
     return Remedy(
-        "rewrite", f"make `{match.group(1)}` a constant of the model: a Python value or a tf.constant, not a tensor"
+        "rewrite", f"make `{advised.why.about}` a constant of the model: a Python value or a tf.constant, not a tensor"
     )
 
 
-_RULES: tuple[Callable[[_Case], Remedy | None], ...] = (
+_RULES: tuple[Callable[[_Advised], Remedy | None], ...] = (
     _gelu, _jit, _loop, _nested, _renamed, _by_type, _strings, _scalar, _rank, _given_shape, _split,
     _constant,
 )  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect_convert.arguments.as_code import argument_code
-from bisect_convert.arguments.corrections import Mend, changed, mends
+from bisect_convert.arguments.corrections import Correction, changed, corrections
+from bisect_convert.explain.case import Case
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Remedy
 from bisect_convert.report.questions import Kind
 from bisect_convert.search.faulty_arguments import call_of
-from bisect_convert.search.hunt import Found
 
 __all__ = ["argument_remedies"]
 
@@ -16,31 +16,32 @@ _MOST = 5
 _ENOUGH = 3
 
 
-def argument_remedies(found: Found, prober: Prober) -> tuple[Remedy, ...]:
+def argument_remedies(case: Case, prober: Prober) -> tuple[Remedy, ...]:
     """Return what to give in place of the argument, or to leave it out; `verified` where the whole then converted.
 
     Where nothing makes the whole convert, since more is wrong with it, what gets past this failure is named.
     """
+    found = case.found
     assert found.argument is not None
     made: list[Remedy] = []
-    for mend in mends(found.argument, call_of(prober), found.failure.message)[:_MOST]:
-        options = changed(prober.options, mend.changes)
+    for correction in corrections(found.argument, call_of(prober), found.failure.message)[:_MOST]:
+        options = changed(prober.options, correction.changes)
         if (
             len(made) < _ENOUGH
-            and prober.trial(found.witness, Kind.REMEDY.asks(mend.summary), options=options).converted
+            and prober.trial(found.witness, Kind.REMEDY.asks(correction.summary), options=options).converted
         ):
-            made.append(_remedy(mend, verified=True))
+            made.append(_remedy(correction, verified=True))
     if made:
         return tuple(made)
     if found.changes:
         past = next(
-            m for m in mends(found.argument, call_of(prober), found.failure.message) if m.changes == found.changes
+            m for m in corrections(found.argument, call_of(prober), found.failure.message) if m.changes == found.changes
         )
-        return (_remedy(Mend(f"{past.summary}: it gets past this failure", past.changes), verified=False),)
+        return (_remedy(Correction(f"{past.summary}: it gets past this failure", past.changes), verified=False),)
     summary = f"leave the argument `{found.argument}` out, or give another value: with it, nothing converts"
     return (Remedy("option", summary),)
 
 
-def _remedy(mend: Mend, *, verified: bool) -> Remedy:
-    code = ", ".join(f"{k}={argument_code(k, v)}" for k, v in mend.changes.items() if v is not None) or None
-    return Remedy("option", mend.summary, verified, code)
+def _remedy(correction: Correction, *, verified: bool) -> Remedy:
+    code = ", ".join(f"{k}={argument_code(k, v)}" for k, v in correction.changes.items() if v is not None) or None
+    return Remedy("option", correction.summary, verified, code)

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bisect_convert.explain.case import Case
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.findings import Finding, Remedy
+from bisect_convert.report.findings import Remedy
 from bisect_convert.report.questions import Kind
-from bisect_convert.search.hunt import Found
 from bisect_convert.search.pass_bisection import pipeline_of
 
 __all__ = ["pipeline_remedies"]
 
 
-def pipeline_remedies(found: Found, finding: Finding, prober: Prober) -> list[Remedy]:
+def pipeline_remedies(case: Case, prober: Prober) -> list[Remedy]:
     """Return the pass without which the witness was seen to convert: the one that fails, else one that it needs."""
-    if finding.passes is None:
+    if case.passes is None:
         return []
-    given = prober.passes()
-    for name in dict.fromkeys([finding.pass_name or "", *finding.passes.needed]):
+    given = prober.errands.passes(prober.options)
+    for name in dict.fromkeys([case.pass_name or "", *case.passes.needed]):
         if name not in given["passes"]:
             continue
         pipeline = pipeline_of(given, (p for p in given["passes"] if p != name))
         outcome = prober.trial(
-            found.witness,
+            case.found.witness,
             Kind.REMEDY.asks(f"without the pass {name}"),
             options={**prober.options, "pass_pipeline": pipeline},
         )

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from bisect_convert.arguments.as_code import step_code
 from bisect_convert.arguments.packing import step_of
+from bisect_convert.explain.case import Case
 from bisect_convert.model.outcome import Stage
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Remedy
 from bisect_convert.report.questions import Kind
-from bisect_convert.search.hunt import Found
 
 __all__ = ["weight_remedies"]
 
 
-def weight_remedies(found: Found, prober: Prober) -> list[Remedy]:
+def weight_remedies(case: Case, prober: Prober) -> list[Remedy]:
     """Return the configuration that leaves the failing op's weights out, where the witness passes the step with it."""
-    signature, hint = found.failure.signature, found.failure.hint
+    signature, hint = case.found.failure.signature, case.found.failure.hint
     if signature.stage is not Stage.OPTIMIZE or not hint or not (signature.pass_name or "").startswith("compression::"):
         return []
     step, left_out = step_of(prober.options["optimize"])
     wanted = {"step": step, "without": [*left_out, hint[-1].name]}
     options = {**prober.options, "optimize": wanted}
-    if not prober.trial(found.witness, Kind.REMEDY.asks(f"{step} without {hint[-1].name}"), options=options).converted:
+    if not prober.trial(
+        case.found.witness, Kind.REMEDY.asks(f"{step} without {hint[-1].name}"), options=options
+    ).converted:
         return []
     summary = f"leave the weights of `{hint[-1].name}` out of the step: the witness converts then"
     return [Remedy("option", summary, True, step_code(wanted))]

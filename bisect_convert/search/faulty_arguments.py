@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bisect_convert.arguments.corrections import UNSHAPED, Call, changed, disagrees, mends
+from bisect_convert.arguments.corrections import UNSHAPED, Call, changed, corrections, disagrees
 from bisect_convert.arguments.input_corrections import fits
 from bisect_convert.errors import UsageError
 from bisect_convert.model.cuts import Section, whole
 from bisect_convert.model.loaded import Loaded
+from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import ARGUMENTS, Failure, Outcome, Stage
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
@@ -47,11 +48,11 @@ def fault(prober: Prober, section: Section, failure: Failure) -> Fault | None:
     call = call_of(prober)
     for argument in _suspects(call, failure):
         sure = argument in ("inputs", "outputs") and _contradicts(argument, call, failure)
-        for mend in mends(argument, call, failure.message)[:_MOST]:
-            options = changed(prober.options, mend.changes)
-            outcome = prober.outcome(section, Kind.CALL.asks(mend.summary), options=options)
+        for correction in corrections(argument, call, failure.message)[:_MOST]:
+            options = changed(prober.options, correction.changes)
+            outcome = prober.outcome(section, Kind.CALL.asks(correction.summary), options=options)
             if outcome.converted or _later(outcome, failure) or (sure and _other(outcome, failure)):
-                return Fault(argument, mend.changes)
+                return Fault(argument, correction.changes)
     return None
 
 
@@ -67,8 +68,8 @@ def check(loaded: Loaded, given: Mapping[str, Any]) -> None:
             raise UsageError(f"shape {_spelt(sizes)} does not fit input {name!r}, which is {_spelt(own)}")
     graph = loaded.model.main
     for name in (o["name"] for o in given.get("outputs") or () if o.get("name")):
-        if name.split(":")[0] not in graph.ops:
-            results = ", ".join(r.rpartition(":")[0] for r in graph.results)
+        if op_of(name) not in graph.ops:
+            results = ", ".join(op_of(r) for r in graph.results)
             raise UsageError(f"the model has no output {name!r}; its outputs are: {results}")
 
 
@@ -112,7 +113,7 @@ def _suspects(call: Call, failure: Failure) -> Iterator[str]:
 
 def _contradicts(argument: str, call: Call, failure: Failure) -> bool:
     if argument == "outputs":
-        return any(o.get("name") and o["name"].split(":")[0] not in call.graph.ops for o in call.given["outputs"])
+        return any(o.get("name") and op_of(o["name"]) not in call.graph.ops for o in call.given["outputs"])
     return disagrees(call) or UNSHAPED.search(failure.message) is not None
 
 

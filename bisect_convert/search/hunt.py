@@ -210,7 +210,7 @@ class Hunt:
                 f"{cause.ops[0]} was suspected, but it did not fail so again when asked afresh ({target.kind})"
             )
             return None
-        if len(cause.witness.ops) > 1 and (difference := self.prober.differs(cause.witness)):
+        if len(cause.witness.ops) > 1 and (difference := self.prober.errands.differs(cause.witness)):
             self.notes.append(f"the section of {cause.ops[0]} gives other values than the model does ({difference})")
             confirmed = False
         graph = self.model.graphs[cause.graph]

@@ -29,7 +29,7 @@ def studied(found: Found, prober: Prober) -> Passes | None:
         return None
     if len(found.witness.ops) > _LARGEST:
         return None
-    given = prober.passes()
+    given = prober.errands.passes(prober.options)
     names = given["passes"]
     if not names:
         return None

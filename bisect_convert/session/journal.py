@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 
-from bisect_convert.probe.prober import Query
+from bisect_convert.probe.queries import Query
 from bisect_convert.report.questions import Probe
 from bisect_convert.session.section import Section
 from bisect_convert.session.stepper import Asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bisect_convert.report.questions import Probe
@@ -56,6 +56,18 @@ class Progress:
         self._bar.set_description_str(about, refresh=False)
         self._bar.update(1)
         self._bar.refresh()
+
+    def following(self, journal: Sequence[Probe]) -> Callable[[], None]:
+        """Return what shows, each time it is called, the probes that the journal has got meanwhile."""
+        shown = len(journal)
+
+        def tick() -> None:
+            nonlocal shown
+            for probe in journal[shown:]:
+                self.told(probe)
+            shown = len(journal)
+
+        return tick
 
     def _tick(self) -> None:
         while not self._over.wait(0.5):

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert.errors import UsageError
+from bisect_convert.explain.case import fact_of
 from bisect_convert.model import cuts
 from bisect_convert.model.graph import Graph, Tensor
+from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.report.findings import TensorFact, Witness
 from bisect_convert.report.questions import Kind
@@ -122,7 +124,7 @@ class Section:
         >>> [t.tensor for t in s.ops("act/Erfc").inputs]
         ['dense/Relu:0']
         """
-        return tuple(_fact(t) for t in self._inputs)
+        return tuple(fact_of(t) for t in self._inputs)
 
     @property
     def outputs(self) -> tuple[TensorFact, ...]:
@@ -131,7 +133,7 @@ class Section:
         >>> s.ops("act/Erfc").outputs
         (TensorFact(tensor='act/Erfc:0', dtype='float32', shape=(1, 4)),)
         """
-        return tuple(_fact(t) for t in self._graph.leaving(self.closed.ops))
+        return tuple(fact_of(t) for t in self._graph.leaving(self.closed.ops))
 
     @property
     def graph_def(self) -> Any:
@@ -221,7 +223,7 @@ class Section:
         names = self._graph.sorted(self.closed.ops)
         return Witness(
             ops=tuple(names),
-            inputs=tuple(_fact(t) for t in self._graph.entering(self.closed.ops)),
+            inputs=tuple(fact_of(t) for t in self._graph.entering(self.closed.ops)),
             outputs=self.outputs,
             edges=tuple(self._edges(names)),
             types=tuple(self._graph.ops[n].type for n in names),
@@ -231,7 +233,7 @@ class Section:
         yield from self._graph.dag.subgraph(names).edges
         for name in names:
             for tensor in self._graph.ops[name].inputs:
-                if (source := tensor.rpartition(":")[0]) not in self.closed.ops:
+                if (source := op_of(tensor)) not in self.closed.ops:
                     yield source, name
 
     def _like(self, other: Section) -> Section:
@@ -249,10 +251,6 @@ class Section:
 
 def _is_input(kind: str) -> bool:
     return re.fullmatch("Placeholder(WithDefault)?", kind) is not None
-
-
-def _fact(tensor: Tensor) -> TensorFact:
-    return TensorFact(tensor.name, tensor.dtype, tensor.shape)
 
 
 def _names(tensors: Sequence[Tensor]) -> str:

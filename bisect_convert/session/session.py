@@ -22,7 +22,8 @@ from bisect_convert.model.graph import Model
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.probe.cache import opened
 from bisect_convert.probe.client import Workers
-from bisect_convert.probe.prober import Observer, Prober
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.queries import Observer
 from bisect_convert.session.journal import Journal, Step
 from bisect_convert.session.minimise import shrink
 from bisect_convert.session.progress import Progress, watched
@@ -92,10 +93,10 @@ class Session:
         def prober(loaded: Loaded, options: Mapping[str, Any], observer: Observer | None = None) -> Prober:
             return wishes.prober(loaded, run.workers, options, answers, observer)
 
-        def search(asking: Prober) -> None:
-            run.search(asking, completed=partial(with_repro, wishes.out_folder, asking, run))
-
-        walk = Walk(partial(prober, run.loaded, run.packed), search)
+        walk = Walk(
+            partial(prober, run.loaded, run.packed),
+            lambda asking: run.search(asking, partial(with_repro, wishes.out_folder, asking, run)),
+        )
         self._workspace = Workspace(run, walk, prober, timeout)
         self._close = weakref.finalize(self, self._workspace.close)
 
@@ -124,8 +125,6 @@ class Session:
         >>> s.close()
         """
         self._close()
-
-    # --- look --------------------------------------------------------------------------------------------------------
 
     @property
     def graph(self) -> nx.DiGraph[str]:
@@ -158,8 +157,6 @@ class Session:
         return Section(
             self._workspace, frozenset(n for n in home.atoms if match(n, pattern) and match(home.ops[n].type, type)), graph
         )  # fmt: skip
-
-    # --- cut ---------------------------------------------------------------------------------------------------------
 
     @property
     def whole(self) -> Section:
@@ -216,8 +213,6 @@ class Session:
             left = left - section
         return left
 
-    # --- search ------------------------------------------------------------------------------------------------------
-
     @property
     def ahead(self) -> Step | None:
         """The question that the search asks next, not yet answered; None where it is over.
@@ -258,16 +253,8 @@ class Session:
         >>> report.verdict, report.complete, [c.name for f in report.findings for c in f.culprits]
         ('fails', True, ['act/Erfc'])
         """
-        journal = self._workspace.walk.prober.journal
-        shown = len(journal)
         with Progress(watched() if progress is None else progress) as bar:
-
-            def tick() -> None:
-                nonlocal shown
-                for probe in journal[shown:]:
-                    bar.told(probe)
-                shown = len(journal)
-
+            tick = bar.following(self._workspace.walk.prober.journal)
             self._workspace.walk.run_on(tick)
             tick()
         return self.report

@@ -13,7 +13,8 @@ from typing import Any, TypeVar, cast
 
 from bisect_convert.errors import UsageError
 from bisect_convert.model.outcome import Outcome, Verdict
-from bisect_convert.probe.prober import Observer, Prober, Query
+from bisect_convert.probe.prober import Prober
+from bisect_convert.probe.queries import Observer, Query
 from bisect_convert.report.questions import Probe
 
 __all__ = ["ANSWERS", "Asked", "Walk"]

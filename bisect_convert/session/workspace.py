@@ -16,6 +16,7 @@ from bisect_convert.errors import BisectConvertError, UsageError
 from bisect_convert.model import cuts
 from bisect_convert.model.graph import Graph, Model, Tensor
 from bisect_convert.model.loaded import Loaded
+from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Culprit
@@ -90,7 +91,7 @@ class Workspace:
         """Return the graph and the op that are meant: in the main graph, else in the only body that has such an op."""
         if not isinstance(op, str):
             raise UsageError(f"an op is named by a string, not by {op!r}")
-        name = op.split(":")[0].lstrip("^")
+        name = op_of(op)
         homes = [self.graph(graph)] if graph is not None else list(self.model.graphs.values())
         homes = [home for home in homes if name in home.ops]
         if not homes:

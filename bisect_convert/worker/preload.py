@@ -64,7 +64,7 @@ def _version(name: str, least: tuple[int, ...]) -> str:
 
 
 def _fingerprint() -> str:
-    """A digest that changes where somebody edits the installed coremltools, as one does who mends it, or this package."""
+    """A digest that changes where somebody edits the installed coremltools, as one does who corrections it, or this package."""
     converters = Path(importlib.import_module("coremltools").__file__ or "").parent / "converters"
     files = sorted([*converters.rglob("*.py"), *Path(__file__).parents[1].rglob("*.py")])
     marks = [f"{file}:{(stat := file.stat()).st_size}:{stat.st_mtime_ns}" for file in files]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bisect_convert.arguments.corrections import Call, disagrees, mends
+from bisect_convert.arguments.corrections import Call, corrections, disagrees
 from bisect_convert.arguments.input_corrections import (
     as_tensors,
     corrected,
@@ -125,13 +125,15 @@ def test_outputs_go_by_the_signature_or_by_likeness() -> None:
     ops = {n: Op(n, "Identity", (), (Tensor(f"{n}:0", "float32", (1, 3)),)) for n in names}
     graph = Graph("", ops, ("Identity:0", "Identity_1:0"))
     outputs = [{"kind": "TensorType", "name": n} for n in ("boxes", "logits:0", "Identity_1")]
-    first, *_ = mends("outputs", Call({"outputs": outputs}, graph, keys={"boxes": "Identity"}), "")
+    first, *_ = corrections("outputs", Call({"outputs": outputs}, graph, keys={"boxes": "Identity"}), "")
     assert [o["name"] for o in first.changes["outputs"]] == ["Identity", "head/logits", "Identity_1"]
 
 
 def test_a_mend_is_never_what_was_given() -> None:
     call = Call({"convert_to": "mlprogram", "minimum_deployment_target": "iOS15"}, Graph("", {}))
-    assert [m.changes for m in mends("minimum_deployment_target", call, "")] == [{"minimum_deployment_target": None}]
+    assert [m.changes for m in corrections("minimum_deployment_target", call, "")] == [
+        {"minimum_deployment_target": None}
+    ]
 
 
 def test_an_open_size_fits_any() -> None:

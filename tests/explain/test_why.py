@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from pathlib import Path
 
 import pytest
 
-from bisect_convert.explain.why import explain, unsupported
+from bisect_convert.explain.case import Case
+from bisect_convert.explain.rules import Rule
+from bisect_convert.explain.why import RULES, explain, unsupported
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
 from bisect_convert.model.outcome import Failure, Signature, Stage
-from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, TensorFact, Witness
+from bisect_convert.report.findings import Context, Culprit, Enclosing, TensorFact, Witness
 from bisect_convert.search.hunt import Found
 
 
@@ -56,13 +59,14 @@ def why(
     failure = Failure(Signature(stage, pass_name, kind, message), kind, message)
     section = Section("", frozenset(blamed))
     found = Found(failure, tuple(("", n) for n in blamed), section, True, True, len(blamed) > 1, argument=argument)
-    finding = Finding(
-        stage.word, pass_name, kind, message, culprits, context or Context(),
-        Witness(tuple(blamed), minimal=True, confirmed=True), interaction=len(blamed) > 1,
+    case = Case(
+        found, model, culprits, Witness(tuple(blamed), minimal=True, confirmed=True), context or Context(),
+        options=options or {},
     )  # fmt: skip
-    return explain(found, finding, model, options)
+    return explain(case).text
 
 
+ROOT = Path(__file__).parents[2]
 CHAIN = "x Placeholder\na Conv2D x\nb Erfc a"
 
 
@@ -232,8 +236,8 @@ def test_a_pass_is_named() -> None:
     assert text == "`a` and `b` fail only together, in the pass `common::fuse` of coremltools."
 
 
-def test_a_failure_of_loading_without_a_cause_claims_nothing() -> None:
-    model = model_of(CHAIN)
-    finding = Finding("load", None, "ValueError", "odd", (Culprit("b", "Erfc"),))
-    assert explain(None, finding, model).endswith("`b` may be at fault.")
-    assert explain(None, replace(finding, culprits=()), model).startswith("The conversion as a whole fails")
+def test_each_rule_that_advice_asks_for_is_one_that_an_explanation_can_follow() -> None:
+    """A rule by which nothing is explained would take its remedy away without a word."""
+    asked = set(re.findall(r"Rule\.(\w+)", (ROOT / "bisect_convert/remedies/advice.py").read_text()))
+    assert asked and asked <= {rule.name for rule in RULES}
+    assert {rule for rule in Rule} == set(RULES) | {Rule.NEUTRAL}

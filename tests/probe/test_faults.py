@@ -82,11 +82,13 @@ def test_an_op_that_fails_by_chance_is_blamed_or_nothing_is(
         assert report.verdict == "converts" or any("unstable" in note for note in report.notes)
 
 
-def test_a_crash_is_kept_for_the_next_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_is_asked_about_again_in_the_next_run(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plant(tmp_path, monkeypatch, "segfault")
     first, second = (find(model, cache=tmp_path / "cache") for _ in range(2))
     assert blamed(first) == blamed(second) == [(CULPRIT,)]
-    assert first.asked > 0 and second.asked <= 1  # what is asked until it is settled is asked anew
+    assert 0 < second.asked < first.asked  # the machine may have brought it about; what did not die is known
 
 
 @pytest.mark.parametrize("jobs", [2, 4])

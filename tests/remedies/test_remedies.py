@@ -17,6 +17,9 @@ import pytest
 
 from bisect_convert import find
 from bisect_convert.arguments.as_code import arguments_code
+from bisect_convert.explain.case import Case
+from bisect_convert.explain.rules import Rule, Why
+from bisect_convert.explain.why import explain
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
 from bisect_convert.model.loaded import Loaded
@@ -25,7 +28,8 @@ from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
 from bisect_convert.recipes import UNFIT, all_recipes, recipes_of
 from bisect_convert.remedies import remedies
-from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, Remedy, TensorFact, Witness
+from bisect_convert.report.findings import Context, Culprit, Enclosing, Remedy, TensorFact, Witness
+from bisect_convert.report.questions import Kind, Question
 from bisect_convert.search.hunt import Found
 
 TESTS = Path(__file__).parents[1]
@@ -91,9 +95,9 @@ class FakeProber:
         self.asked: list[str] = []
 
     def trial(
-        self, section: Section, question: str, *, options: Any = None, op: Any = None, recipe: Any = None
+        self, section: Section, question: Question, *, options: Any = None, op: Any = None, recipe: Any = None
     ) -> Outcome:
-        self.asked.append(question)
+        self.asked.append(str(question))
         return self.answer(options or {}, recipe)
 
 
@@ -111,7 +115,7 @@ def case(
     answer: Callable[..., Outcome] = failing,
     argument: str | None = None,
     context: Context | None = None,
-    explanation: str = "",
+    rule: Rule | None = None,
     shape: tuple[int | None, ...] = (1, 8),
 ) -> tuple[tuple[Remedy, ...], FakeProber]:
     """The remedies for one op "a" of this type that reads the input "x"."""
@@ -123,11 +127,10 @@ def case(
     found = Found(failure, blamed, Section("", frozenset({"a"})), True, True, argument=argument)
     facts = TensorFact("x:0", "float32", shape), TensorFact("a:0", dtype, shape)
     culprits = () if argument else (Culprit("a", kind, inputs=facts[:1], outputs=facts[1:]),)
-    finding = Finding(
-        stage.word, None, "ValueError", message, culprits, context or Context(), Witness(("a",)), explanation
-    )  # fmt: skip
     prober = FakeProber(model, options or {}, answer)
-    return remedies(found, finding, cast(Prober, prober)), prober
+    made = Case(found, model, culprits, Witness(("a",)), context or Context(), options=options or {})
+    why = explain(made) if rule is None else Why(rule, "")
+    return remedies(made, why, cast(Prober, prober)), prober
 
 
 def unknown(kind: str) -> str:
@@ -288,8 +291,8 @@ def test_a_trial_is_asked_once_and_not_counted() -> None:
     prober = Prober(loaded, cast(Workers, workers), {})
     section = Section("", frozenset({"a"}))
     for _ in range(2):
-        assert prober.trial(section, "remedy: r", op="a", recipe="Erfc").converted
+        assert prober.trial(section, Kind.REMEDY.asks("r"), op="a", recipe="Erfc").converted
     assert (prober.asked, prober.cached, len(workers.requests)) == (0, 0, 1)
     assert [p.cached for p in prober.journal] == [False, True]
-    assert prober.trial(section, "remedy: o", options={"convert_to": "mlprogram"}).converted
+    assert prober.trial(section, Kind.REMEDY.asks("o"), options={"convert_to": "mlprogram"}).converted
     assert workers.requests[1]["options"] == {"convert_to": "mlprogram"}

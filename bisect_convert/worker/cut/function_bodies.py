@@ -10,12 +10,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from bisect_convert.model.names import LOOPS, op_of
 from bisect_convert.worker import private_api
 
-__all__ = ["EditedBodies", "append_input", "callees", "op_of", "same"]
+__all__ = ["EditedBodies", "append_input", "callees", "same"]
 
 v1 = tf.compat.v1
-_LOOPS = {"While", "StatelessWhile"}
 _CASTABLE = (tf.float16, tf.float32, tf.float64, tf.int32, tf.int64)
 _FUNCTIONS = ("cond", "body", "then_branch", "else_branch", "f")
 
@@ -26,11 +26,6 @@ def callees(node: Any) -> list[str]:
     if "branches" in node.attr:
         names += [f.name for f in node.attr["branches"].list.func]
     return names
-
-
-def op_of(tensor: str) -> str:
-    """Return the name of the node that an input of a node, control inputs too, comes from."""
-    return tensor.lstrip("^").split(":")[0]
 
 
 def same(x: Any, name: str) -> Any:
@@ -67,7 +62,7 @@ class EditedBodies:
                 self._edit(name)
             self._groups[group] = [t for name in group for _, t in self._own[name]]
             for number, name in enumerate(group):
-                self._complete(name, group, returns=node.op in _LOOPS and number == 1)
+                self._complete(name, group, returns=node.op in LOOPS and number == 1)
         return self._groups[group]
 
     def _edit(self, name: str) -> None:
@@ -234,8 +229,8 @@ def append_input(node: Any, tensor: str, thread: dict[str, Any]) -> None:
     del node.input[:]
     node.input.extend([*data, tensor, *control])
     kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
-    node.attr["T" if node.op in _LOOPS else "Tin"].list.type.append(kind)
-    if node.op in _LOOPS and len(node.attr["output_shapes"].list.shape):
+    node.attr["T" if node.op in LOOPS else "Tin"].list.type.append(kind)
+    if node.op in LOOPS and len(node.attr["output_shapes"].list.shape):
         node.attr["output_shapes"].list.shape.add().CopyFrom(tf.TensorShape(thread["shape"]).as_proto())
     if "_output_shapes" in node.attr:
         del node.attr["_output_shapes"]

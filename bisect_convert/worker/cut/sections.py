@@ -12,7 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert.worker.cut.function_bodies import EditedBodies, append_input, callees, op_of, same
+from bisect_convert.model.names import op_of
+from bisect_convert.worker.cut.function_bodies import EditedBodies, append_input, callees, same
 
 __all__ = ["Carved", "carve"]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bisect_convert.model.names import LOOPS
 from bisect_convert.worker import private_api
 
 __all__ = ["ROLES", "Bodies", "called_by_role"]
@@ -31,7 +32,6 @@ def called_by_role(node: Any) -> list[tuple[str, str]]:
     return found
 
 
-_LOOPS = ("While", "StatelessWhile")
 #: How often the shapes of a loop's variables are tried before nothing is said of them.
 _TRIES = 4
 
@@ -87,7 +87,7 @@ class Bodies:
             attributes.attr.pop("_output_shapes", None)
         body = private_api.body_graph(copy, shapes)
         for _ in range(_TRIES):
-            loops = [op for op in body.get_operations() if op.type in _LOOPS and any(map(_open, op.outputs))]
+            loops = [op for op in body.get_operations() if op.type in LOOPS and any(map(_open, op.outputs))]
             found = {op.name: self._of_variables(op) for op in loops}
             better = {
                 op.name: found[op.name] for op in loops

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from bisect_convert.errors import ModelError, UsageError
 from bisect_convert.model.files import REST
+from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
 from bisect_convert.worker.read import source_lines
@@ -115,7 +116,7 @@ def _unread(
 def _keys(function: Any) -> dict[str, str]:
     """What the signature calls the results -> the ops that make them in the frozen graph."""
     structure = function.structured_outputs
-    names = [t.name.split(":")[0] for t in function.outputs]
+    names = [op_of(t.name) for t in function.outputs]
     if not isinstance(structure, dict) or len(structure) != len(names):
         return {}
     return dict(zip(sorted(structure), names, strict=True))

@@ -7,11 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from bisect_convert.model.names import LOOPS
+
 __all__ = ["Items", "list_items"]
 
 #: dtype, shape and number of a list's elements.
 Items = tuple[str, list[int], int]
-_LOOPS = ("While", "StatelessWhile")
 #: Which input of an op is the list that it hands on as its first result.
 _HANDED_ON = ("TensorListSetItem", "Identity")
 
@@ -29,7 +30,7 @@ def list_items(graph: Any, given: Mapping[str, Items], body: Callable[[Any], Any
             made = _items(op.inputs[0].dtype, op.inputs[0].shape[1:], op.inputs[0].shape[:1])
         elif op.type in _HANDED_ON and op.inputs:
             made = found.get(op.inputs[0].name)
-        elif op.type in _LOOPS:
+        elif op.type in LOOPS:
             found.update({o.name: found[i.name] for i, o in zip(op.inputs, op.outputs, strict=True) if i.name in found})
             continue
         else:
@@ -61,7 +62,7 @@ def _written(handle: Any, body: Callable[[Any], Any | None]) -> Any:
             shape = reader.outputs[0].shape[1:]
         elif reader.type == "TensorListGetItem":
             shape = reader.outputs[0].shape
-        elif reader.type in _LOOPS:
+        elif reader.type in LOOPS:
             inner = body(reader)
             shape, onward = (_written(inner.inputs[index], body) if inner else shape), reader.outputs[index]
         if not shape.is_fully_defined() and onward is not None:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.protobuf import saved_model_pb2
 
+from bisect_convert.model.names import op_of
 from bisect_convert.worker import private_api
 from bisect_convert.worker.read.functions import called_by_role
 from bisect_convert.worker.read.writing import functions_of, layer_of
@@ -32,7 +33,7 @@ def saved_graph(folder: str, signature: str) -> tuple[Any, list[str]]:
         text_format.Parse((Path(folder) / "saved_model.pbtxt").read_text(), saved)
     meta = next((m for m in saved.meta_graphs if "serve" in m.meta_info_def.tags), saved.meta_graphs[0])
     results = meta.signature_def[signature].outputs.values() if signature in meta.signature_def else ()
-    return meta.graph_def, [r.name.split(":")[0] for r in results] or [n.name for n in meta.graph_def.node]
+    return meta.graph_def, [op_of(r.name) for r in results] or [n.name for n in meta.graph_def.node]
 
 
 def write_unread(graph_def: Any, roots: Iterable[str], folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
@@ -88,19 +89,15 @@ def _needed(nodes: Iterable[Any], roots: Iterable[str]) -> list[Any]:
         name = todo.pop()
         if name in by_name and name not in found:
             found.add(name)
-            todo += [_op(i) for i in by_name[name].input]
+            todo += [op_of(i) for i in by_name[name].input]
     return [n for n in by_name.values() if n.name in found]
-
-
-def _op(tensor: str) -> str:
-    return tensor.lstrip("^").split(":")[0]
 
 
 def _rows(nodes: Iterable[Any]) -> list[dict[str, Any]]:
     nodes = list(nodes)
     read: dict[str, set[str]] = {}
     for tensor in (_tensor(i) for n in nodes for i in n.input if not i.startswith("^")):
-        read.setdefault(tensor.rpartition(":")[0], set()).add(tensor)
+        read.setdefault(op_of(tensor), set()).add(tensor)
     return [
         {
             "name": n.name, "type": n.op, "inputs": [_tensor(i) for i in n.input if not i.startswith("^")],

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bisect_convert.model.names import op_of
 from bisect_convert.worker import private_api
 from bisect_convert.worker.read import source_lines
 from bisect_convert.worker.read.functions import ROLES, Bodies, called_by_role
@@ -114,7 +115,7 @@ def _slim(graph_def: Any) -> Any:
 def _outputs(graph: Any, names: Iterable[str]) -> list[str]:
     """The tensors that the caller wants as outputs, as far as the graph has them."""
     known = {op.name for op in graph.get_operations() if op.outputs}
-    return [f"{name.split(':')[0]}:0" for name in names if name.split(":")[0] in known]
+    return [f"{op_of(name)}:0" for name in names if op_of(name) in known]
 
 
 def _sinks(graph: Any) -> list[str]:

@@ -1,0 +1,18 @@
+"""Names of tensors and ops, and the op types that control flow is made of."""
+
+from __future__ import annotations
+
+__all__ = ["BRANCHES", "CALLS", "LOOPS", "op_of"]
+
+LOOPS = frozenset({"While", "StatelessWhile"})
+BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+
+def op_of(tensor: str) -> str:
+    """Return the op that makes the tensor: as graphs ("a:0"), nodes ("a", "^a") or functions ("a:out:0") name it.
+
+    >>> op_of("a/b:0"), op_of("^a"), op_of("a:output:0")
+    ('a/b', 'a', 'a')
+    """
+    return tensor.lstrip("^").partition(":")[0]

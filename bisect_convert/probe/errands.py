@@ -1,0 +1,64 @@
+"""What workers are asked that is no probe: a section written out, its values compared, the passes in force.
+
+A fault of ours in one of them costs what it was to tell, and a note says so: it never ends a search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bisect_convert.errors import EnvironmentError_
+from bisect_convert.model.cuts import Section, Unsliceable
+from bisect_convert.model.outcome import Failure
+from bisect_convert.probe.door import Door
+
+__all__ = ["Errands"]
+
+
+class Errands:
+    """Errands about sections of the door's model; `notes` says which of them were skipped, and why."""
+
+    def __init__(self, door: Door) -> None:
+        self.notes: list[str] = []
+        self._door = door
+
+    def carve(
+        self, section: Section, folder: Path, failure: Failure, options: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Write the section, true weights and all, to `folder`/section.pb; returns what else its repro needs.
+
+        Raises EnvironmentError_ where a worker fails by a fault of ours.
+        """
+        about = {"type": failure.type, "message": failure.message, "check": bool(failure.traceback), "trial": True}
+        request = {"do": "carve", "options": dict(options), "out": str(folder.absolute()), **about}
+        try:
+            return self._door.errand({**request, **self._door.about(section, fresh=True)}).get("carved")
+        except Unsliceable:
+            return None
+
+    def differs(self, section: Section) -> str | None:
+        """Return in what the section's values in TensorFlow differ from the model's: "" in nothing, None if unknown."""
+        try:
+            answer = self._door.errand({"do": "compare", **self._door.about(section, fresh=True)})
+        except Unsliceable:
+            return None
+        except EnvironmentError_ as fault:
+            self._skipped("the values of a section were not compared with the model's", fault)
+            return None
+        return answer.get("differs")
+
+    def passes(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the pass pipeline in force, packed: the caller's or the default; empty where no worker can tell it."""
+        given = options.get("pass_pipeline")
+        if not given:
+            try:
+                given = self._door.errand({"do": "passes"}).get("pipeline")
+            except EnvironmentError_ as fault:
+                self._skipped("the passes were not looked into", fault)
+        return dict(given or {"name": "", "passes": [], "options": {}})
+
+    def _skipped(self, what: str, fault: EnvironmentError_) -> None:
+        note = f"{what}: {fault}"
+        self.notes += [note] if note not in self.notes else []
