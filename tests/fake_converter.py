@@ -10,6 +10,7 @@ from typing import Any
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
 from bisect_convert.model.outcome import Failure, Frame, Outcome, Signature, Stage
 from bisect_convert.search.hunt import Found
+from bisect_convert.worker.request import Compare
 
 __all__ = ["CONVERTIBLE", "Cause", "FakeWorkers", "blamed", "model_of"]
 
@@ -38,7 +39,7 @@ class FakeWorkers:
         self.causes = list(causes)
         self.sections: list[tuple[str, ...]] = []
 
-    def send(self, request: dict[str, Any]) -> Future[dict[str, Any]]:
+    def send(self, request: Any) -> Future[dict[str, Any]]:
         future: Future[dict[str, Any]] = Future()
         future.set_result(self.ask(request))
         return future
@@ -46,15 +47,15 @@ class FakeWorkers:
     def answer(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
         return future.result()
 
-    def insist(self, request: dict[str, Any]) -> dict[str, Any]:
+    def insist(self, request: Any) -> dict[str, Any]:
         return self.ask(request)
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        if request["do"] == "compare":
+    def ask(self, request: Any) -> dict[str, Any]:
+        if isinstance(request, Compare):
             return {"differs": ""}
-        ops = set(request["plan"]["ops"])
-        self.sections.append((*sorted(ops), str(request["frontend"]), str(request["weights"])))
-        reached = Stage.LOWERING if request["frontend"] else Stage.BACKEND
+        ops = set(request.plan.ops)
+        self.sections.append((*sorted(ops), str(request.frontend), str(request.weights)))
+        reached = Stage.LOWERING if request.frontend else Stage.BACKEND
         held = [c for c in self.causes if c.ops <= ops and c.stage <= reached]
         return {"outcome": Outcome(held[0].failure() if held else None, reached=reached).to_json()}
 

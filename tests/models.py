@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from bisect_convert.model.loaded import Loaded, read_facts
 from bisect_convert.worker.read import opening
+from bisect_convert.worker.read.reading import Reading
 
 __all__ = ["APPLICATIONS", "MODELS", "frozen", "load", "spec"]
 
@@ -54,7 +55,7 @@ def frozen(make: Callable[[], Made]) -> Any:
 
 def load(make: Callable[[], Made], folder: Path) -> Loaded:
     """The model as facts in `folder`, ready to be probed."""
-    opening.freeze_and_write(concrete(make), folder, {"path": ""})
+    opening.freeze_and_write(concrete(make), folder, Reading())
     return read_facts(folder)
 
 

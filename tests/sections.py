@@ -13,6 +13,7 @@ from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
 
 __all__ = ["KINDS", "Drawn", "draw", "probe_some", "take_out"]
 
@@ -111,6 +112,6 @@ def probe_some(
         section = Section(graph.name, ops, removed)
         frontend = rng.random() >= full
         prober = Prober(loaded, workers, {})
-        outcome = prober.outcome(section, kind, frontend=frontend)
-        differs = prober.differs(section) if rng.random() < values else None
+        outcome = prober.outcome(section, Kind.BY_HAND.asks(kind), frontend=frontend)
+        differs = prober.errands.differs(section) if rng.random() < values else None
         yield Drawn(kind, section, frontend, outcome, differs)

@@ -6,22 +6,21 @@ They travel as cloudpickle, between our own processes only. Nothing here imports
 from __future__ import annotations
 
 import base64
-import contextlib
-import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from bisect_convert.errors import UsageError
 
-__all__ = ["in_force", "registered"]
+__all__ = ["REGISTRY", "registered"]
 
-_REGISTRY = "coremltools.converters.mil.frontend.tensorflow.tf_op_registry"
+#: Where coremltools keeps the conversions, under the name `_TF_OPS_REGISTRY`.
+REGISTRY = "coremltools.converters.mil.frontend.tensorflow.tf_op_registry"
 
 
 def registered() -> dict[str, str]:
     """Return the conversions that this process has registered, packed by op type; raises UsageError for one that cannot be."""
-    known = getattr(sys.modules.get(_REGISTRY), "_TF_OPS_REGISTRY", {})
+    known = getattr(sys.modules.get(REGISTRY), "_TF_OPS_REGISTRY", {})
     return {op: _packed(op, made) for op, made in sorted(known.items()) if not _is_own(made)}
 
 
@@ -46,24 +45,3 @@ def _packed(op: str, made: Callable[..., Any]) -> str:
         raise UsageError(
             f"the conversion of {op} registered in {made.__module__} cannot be handed to another process: {error}"
         ) from error
-
-
-@contextlib.contextmanager
-def in_force(packed: Mapping[str, str]) -> Iterator[None]:
-    """Convert these op types so, as their caller does; as before afterwards."""
-    if not packed:
-        yield
-        return
-    import cloudpickle
-
-    known = importlib.import_module(_REGISTRY)._TF_OPS_REGISTRY
-    before = dict(known)
-    for op, made in packed.items():
-        known.pop(op, None)
-        loaded = cloudpickle.loads(base64.b64decode(made))
-        known[op] = loaded
-    try:
-        yield
-    finally:
-        known.clear()
-        known.update(before)

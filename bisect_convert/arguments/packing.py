@@ -1,24 +1,22 @@
 """The keyword arguments of `ct.convert` as plain data, so that they travel to workers and into reports.
 
 `pack` turns the caller's objects into JSON data (known kinds by their fields; only a user-written op selector goes as
-cloudpickle, between our own processes); `unpack` makes fresh objects for each probe, since coremltools changes them.
-Neither imports coremltools before it is needed.
+cloudpickle, between our own processes). Nothing here imports coremltools; `worker.unpacking` makes its objects again.
 """
 
 from __future__ import annotations
 
 import base64
-import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from bisect_convert.arguments import custom_ops
 from bisect_convert.errors import UsageError
 
-#: Symbols that coremltools has named itself; given by hand they would clash with those it makes later.
-_MADE_UP = re.compile(r"is\d+")
+_TYPES = "coremltools.converters.mil.mil.types"
 
-__all__ = ["KNOWN", "STEPS", "default_pipeline", "pack", "shown", "step_of", "unpack"]
+__all__ = ["KNOWN", "STEPS", "pack", "pipeline", "shown", "step_of"]
 
 KNOWN = frozenset({
     "inputs", "outputs", "minimum_deployment_target", "compute_precision", "convert_to", "classifier_config",
@@ -77,10 +75,11 @@ def _precision(value: Any) -> Any:
     return value if isinstance(value, str) else str(value.name)
 
 
-def _pipeline(value: Any) -> dict[str, Any]:
+def pipeline(value: Any) -> dict[str, Any]:
+    """Return a `ct.PassPipeline` as plain data: its name, its passes, their options."""
     options = {
         name: [[o.option_name, _pass_option(o.option_val)] for o in found]
-        for name, found in getattr(value, "_pass_options", {}).items()
+        for name, found in value.get_all_options().items()
         if found
     }
     return {"name": str(value), "passes": list(value.passes), "options": options}
@@ -93,13 +92,6 @@ def _pass_option(value: Any) -> Any:
     import cloudpickle
 
     return {"pickled": base64.b64encode(cloudpickle.dumps(value)).decode()}
-
-
-def default_pipeline() -> dict[str, Any]:
-    """Return the pipeline that `ct.convert` takes where it is given none, packed; casts go where they do not apply."""
-    import coremltools as ct
-
-    return _pipeline(ct.PassPipeline.DEFAULT)
 
 
 def _classifier(value: Any) -> dict[str, Any]:
@@ -156,9 +148,8 @@ def _dimension(d: Any) -> Any:
 
 
 def _dtype_word(dtype: Any) -> str:
-    from coremltools.converters.mil.mil import types
-
-    return str(types.builtin_to_string(dtype))
+    """The dtype's name; the module that made the TensorType has been imported, by the caller."""
+    return str(sys.modules[_TYPES].builtin_to_string(dtype))
 
 
 _PACKERS = {
@@ -167,103 +158,9 @@ _PACKERS = {
     "minimum_deployment_target": _enum,
     "compute_precision": _precision,
     "classifier_config": _classifier,
-    "pass_pipeline": _pipeline,
+    "pass_pipeline": pipeline,
     "optimize": _step,
 }
-
-
-def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fresh keyword arguments for `ct.convert`; raises UsageError for a value it does not know.
-
-    `optimize` and `conversions` are not among them: they are for `optimizing` and `conversions`.
-    """
-    import coremltools as ct
-
-    made: dict[str, Any] = {}
-    ranges: dict[str, Any] = {}
-    for key, value in packed.items():
-        if key in {"inputs", "outputs"}:
-            made[key] = [_make_feature(ct, v, ranges) for v in value]
-        elif key == "minimum_deployment_target":
-            made[key] = _member(ct.target, value, key)
-        elif key == "compute_precision":
-            made[key] = _make_precision(ct, value)
-        elif key == "classifier_config":
-            made[key] = ct.ClassifierConfig(**value)
-        elif key == "pass_pipeline":
-            made[key] = _make_pipeline(ct, value)
-        elif key not in ("optimize", "conversions"):
-            made[key] = value
-    return made
-
-
-def _member(space: Any, name: str, argument: str) -> Any:
-    for known, member in space.__members__.items():
-        if known.lower() == name.lower():
-            return member
-    raise UsageError(f"{argument} has no value {name!r}; it has: {', '.join(space.__members__)}")
-
-
-def _make_precision(ct: Any, value: Any) -> Any:
-    if isinstance(value, dict):
-        import cloudpickle
-
-        selector = cloudpickle.loads(base64.b64decode(value["op_selector"]))
-        return ct.transform.FP16ComputePrecision(op_selector=selector)
-    return _member(ct.precision, value, "compute_precision")
-
-
-def _make_pipeline(ct: Any, value: Mapping[str, Any]) -> Any:
-    pipeline = ct.PassPipeline(list(value["passes"]), value["name"])
-    for name, found in value["options"].items():
-        pipeline.set_options(name, {k: _unpickled(v) for k, v in found}, override=True)
-    return pipeline
-
-
-def _unpickled(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    import cloudpickle
-
-    return cloudpickle.loads(base64.b64decode(value["pickled"]))
-
-
-def _make_feature(ct: Any, data: Mapping[str, Any], ranges: dict[str, Any]) -> Any:
-    if data["kind"] == "name":
-        return data["name"]
-    kwargs: dict[str, Any] = {"name": data.get("name")}
-    if "enumerated" in data:
-        kwargs["shape"] = ct.EnumeratedShapes(data["enumerated"], data.get("default"))
-    elif "shape" in data:
-        kwargs["shape"] = ct.Shape([_make_dimension(ct, d, ranges) for d in data["shape"]])
-    if data["kind"] == "ImageType":
-        kwargs |= {k: data[k] for k in ("scale", "bias", "channel_first", "grayscale_use_uint8") if k in data}
-        layout = data.get("color_layout")
-        kwargs["color_layout"] = getattr(ct.colorlayout, layout) if layout else ct.colorlayout.RGB
-        return ct.ImageType(**kwargs)
-    if "dtype" in data:
-        from coremltools.converters.mil.mil import types
-
-        kwargs["dtype"] = types.string_to_builtin(data["dtype"])
-        if "default_value" in data:
-            import numpy as np
-
-            kwargs["default_value"] = np.array(data["default_value"], types.nptype_from_builtin(kwargs["dtype"]))
-    return ct.TensorType(**kwargs)
-
-
-def _make_dimension(ct: Any, d: Any, ranges: dict[str, Any]) -> Any:
-    """A size, or the one RangeDim that stands for all dimensions of the same symbol."""
-    if not isinstance(d, dict):
-        return d
-    name = d.get("symbol", "")
-    if name in ranges:
-        return ranges[name]
-    named = {"symbol": name} if name and not _MADE_UP.fullmatch(name) else {}
-    made = ct.RangeDim(*d.get("range", ()), **named)
-    if name:
-        ranges[name] = made
-    return made
 
 
 def shown(packed: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INCONCLUSIVE
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-    except Exception as error:  # ours to correction; the status of findings must not stand for it
+    except Exception as error:  # ours to mend; the status of findings must not stand for it
         if arguments.verbose:
             raise
         return _fail(f"a fault of bisect-convert itself ({type(error).__name__}: {error}); --verbose shows where")

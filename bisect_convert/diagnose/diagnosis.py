@@ -15,7 +15,7 @@ from typing import Any
 from bisect_convert.arguments import packing as convert_options
 from bisect_convert.diagnose.findings import compose
 from bisect_convert.diagnose.wishes import Wishes
-from bisect_convert.errors import ModelError, UsageError
+from bisect_convert.errors import EnvironmentError_, ModelError, UsageError
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.files import REST, damage
 from bisect_convert.model.loaded import Loaded, read_facts
@@ -25,11 +25,14 @@ from bisect_convert.report.findings import Finding
 from bisect_convert.report.report import Report
 from bisect_convert.search.hunt import Found, Hunt
 from bisect_convert.search.slow_sections import slow_section
+from bisect_convert.worker.request import Check, Load
 
 __all__ = ["Diagnosis"]
 
 #: Seconds that TensorFlow may take to read a model and freeze it, and how often that is tried where its process dies.
 _LOAD_LIMIT, _LOADS = 1800.0, 3
+#: Seconds that a look at the arguments of the call may take.
+_CHECK_LIMIT = 600.0
 
 
 class Diagnosis:
@@ -56,15 +59,18 @@ class Diagnosis:
         self._own = not isinstance(workers, Workers)
         self.workers = workers if isinstance(workers, Workers) else workers()
         self.folder = Path(tempfile.mkdtemp(dir=self.workers.folder))
-        request = {
-            "signature": wishes.signature, "inputs": self.packed.get("inputs"), "allow_code": wishes.allow_code,
-        }  # fmt: skip
-        request["outputs"] = [o["name"] for o in self.packed.get("outputs", ()) if o.get("name")]
+        inputs, outputs = self.packed.get("inputs") or (), self.packed.get("outputs") or ()
+        request = Load(
+            os.path.abspath(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else "", str(self.folder),
+            wishes.signature, wishes.allow_code, tuple(inputs), tuple(o["name"] for o in outputs if o.get("name")),
+            timeout=_LOAD_LIMIT,
+        )  # fmt: skip
         try:
-            if isinstance(model, (str, os.PathLike)):
+            if request.path:
                 self.workers.versions()
-            self.workers.ask({"do": "check", "options": dict(self.packed)})
-            self.loaded = _load(model, self.workers, self.folder, request)
+            if self.workers.ask(Check(dict(self.packed), timeout=_CHECK_LIMIT)).get("death") == "timeout":
+                raise EnvironmentError_(f"a look at the arguments did not come to an end within {_CHECK_LIMIT:.0f} s")
+            self.loaded = _load(model, self.workers, request)
             self.versions = self.workers.versions()
         except BaseException:
             self.close()
@@ -142,13 +148,12 @@ class Diagnosis:
         )  # fmt: skip
 
 
-def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -> Loaded:
+def _load(model: Any, workers: Workers, request: Load) -> Loaded:
     """Read the model in a worker, or here where it is in memory: its tensorflow is imported already then."""
-    if isinstance(model, (str, os.PathLike)):
-        path = os.path.abspath(os.fspath(model))
+    path, folder = request.path, Path(request.folder)
+    if path:
         try:
-            about = {"path": path, "folder": str(folder), "timeout": _LOAD_LIMIT, **request}
-            answer = workers.insist({"do": "load", **about}, _LOADS)
+            answer = workers.insist(request, _LOADS)
         except ModelError as error:
             raise ModelError(damage(path, str(error))) from error
         if answer.get("death") == "timeout":
@@ -160,12 +165,16 @@ def _load(model: Any, workers: Workers, folder: Path, request: dict[str, Any]) -
         raise UsageError(
             f"cannot convert a {type(model).__name__}; pass a path, a Keras model, a tf.function or a GraphDef"
         )
+    from bisect_convert.worker import private_api
     from bisect_convert.worker.read import opening, writing
+    from bisect_convert.worker.read.reading import Reading
 
+    private_api.check()
+    reading = Reading(signature=request.signature, inputs=request.inputs, outputs=request.outputs)
     if type(model).__name__ == "GraphDef":
-        writing.write_facts(writing.shaped(model), folder, {**request, "path": ""})
+        writing.write_facts(writing.shaped(model), folder, reading)
     else:
-        opening.freeze_and_write(opening.concrete_function(model), folder, {**request, "path": ""})
+        opening.freeze_and_write(opening.concrete_function(model), folder, reading)
     return read_facts(folder)
 
 

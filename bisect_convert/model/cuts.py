@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import networkx as nx
 
-from bisect_convert.model.graph import Graph, Model, Op, Tensor
+from bisect_convert.model.graph import Graph, Items, Model, Tensor
 from bisect_convert.model.names import op_of
 
-__all__ = ["Section", "Unsliceable", "canonical", "feedable", "form_of", "plan", "whole"]
+__all__ = [
+    "CutTensor", "End", "Entry", "Exit", "Plan", "Section", "Unsliceable", "canonical", "feedable", "form_of", "plan", "whole",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,68 @@ class Section:
         return len(self.ops)
 
 
+@dataclass(frozen=True)
+class CutTensor:
+    """A severed tensor: what the model knows of it, and of the list that it is, where it is one."""
+
+    tensor: str
+    dtype: str
+    shape: tuple[int | None, ...] | None = None
+    items: Items | None = None
+
+
+@dataclass(frozen=True)
+class Entry(CutTensor):
+    """One that enters a section; `name`: what it is called there, where it must not bear its op's name.
+
+    `symbols`: the name of each dimension that is equal to others; `worked`: an Identity reads it.
+    """
+
+    symbols: tuple[str, ...] = ()
+    name: str | None = None
+    worked: bool = False
+
+
+@dataclass(frozen=True)
+class Exit(CutTensor):
+    """One that leaves it; `carried`: its op cannot be an output itself, `worked`: it is an input, `result`: of the model.
+
+    `guarded`: something must read it (see `_must_be_read`).
+    """
+
+    carried: bool = False
+    worked: bool = False
+    result: bool = False
+    guarded: bool = False
+
+
+@dataclass(frozen=True)
+class End(CutTensor):
+    """What only removed ops of a body read, and the tensor that stands for what it led `into`."""
+
+    into: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a worker carves a section out of the GraphDef in `file`; the whole model has nothing to be cut.
+
+    inputs: the placeholders of the graph. Per body: the ops `removed`, by tensor what comes in for them (`threads`), and
+    the loose `ends` that they leave.
+    """
+
+    file: str
+    inputs: tuple[str, ...] = ()
+    ops: tuple[str, ...] = ()
+    whole: bool = False
+    entries: tuple[Entry, ...] = ()
+    exits: tuple[Exit, ...] = ()
+    symbols: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    removed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    threads: Mapping[str, Mapping[str, CutTensor]] = field(default_factory=dict)
+    ends: Mapping[str, tuple[End, ...]] = field(default_factory=dict)
+
+
 class Unsliceable(Exception):
     """The section cannot be cut out faithfully; the message says why."""
 
@@ -43,33 +107,27 @@ def whole(model: Model, graph: str = "") -> Section:
     return Section(graph, model.graphs[graph].atoms)
 
 
-def plan(model: Model, section: Section, files: dict[str, str]) -> dict[str, Any]:
-    """Return the worker's plan for the section as plain data; raises Unsliceable where a cut would change something."""
+def plan(model: Model, section: Section, files: Mapping[str, str]) -> Plan:
+    """Return the worker's plan for the section; raises Unsliceable where a cut would change something."""
     graph = model.graphs[section.graph]
-    inputs = [n for n in graph.ops if graph.ops[n].type in ("Placeholder", "PlaceholderWithDefault")]
-    made: dict[str, Any] = {"file": files[section.graph], "inputs": inputs, "ops": graph.sorted(section.ops)}
+    inputs = tuple(n for n in graph.ops if graph.ops[n].type in ("Placeholder", "PlaceholderWithDefault"))
+    file, ops = files[section.graph], tuple(graph.sorted(section.ops))
     if section.graph == "" and section.ops == graph.atoms and not section.removed:
-        return {**made, "whole": True, "symbols": {}}
+        return Plan(file, inputs, ops, whole=True)
     if not section.ops:
         raise Unsliceable("it is empty")
-    made["entries"] = [
-        {
-            **_entry(t),
-            "worked": _feeds_identity(graph, t, section.ops),
-            "name": f"cut_entry_{n}" if t.op in section.renamed else None,
-        }
-        for n, t in enumerate(graph.entering(section.ops))
-    ]
-    exits = [t for t in graph.leaving(section.ops) if t.replaceable]
-    results = set(graph.results) if section.graph == "" else set()
-    made["exits"] = [
-        {**_fact(t), **_carrier(graph.ops[t.op]), "result": t.name in results, "guarded": _must_be_read(graph, t)}
-        for t in exits
-    ]  # fmt: skip
-    made["symbols"] = {n: list(graph.ops[n].outputs[0].symbols) for n in inputs if n in section.ops}
-    if section.removed:
-        made["removed"], made["threads"], made["ends"] = _removals(model, section)
-    return made
+    entering = graph.entering(section.ops)
+    removed, threads, ends = _removals(model, section) if section.removed else ({}, {}, {})
+    return Plan(
+        file, inputs, ops,
+        entries=tuple(
+            _entry(t, f"cut_entry_{n}" if t.op in section.renamed else None, _feeds_identity(graph, t, section.ops))
+            for n, t in enumerate(entering)
+        ),
+        exits=tuple(_exit(graph, t, section) for t in graph.leaving(section.ops) if t.replaceable),
+        symbols={n: graph.ops[n].outputs[0].symbols for n in inputs if n in section.ops},
+        removed=removed, threads=threads, ends=ends,
+    )  # fmt: skip
 
 
 def _feeds_identity(graph: Graph, tensor: Tensor, ops: frozenset[str]) -> bool:
@@ -84,38 +142,33 @@ def _must_be_read(graph: Graph, tensor: Tensor) -> bool:
     return op.type == "Sub" and "Mean" in reads and tensor.dtype.startswith("float")
 
 
-def _carrier(op: Op) -> dict[str, bool]:
-    """Whether the converter cannot take the op itself as an output: several results, a call, an input."""
-    carried = len(op.outputs) > 1 or bool(op.functions) or _is_input(op)
-    return {"carried": carried, "worked": _is_input(op)}
+def _exit(graph: Graph, tensor: Tensor, section: Section) -> Exit:
+    """The tensor as it leaves: by an op of its own where the converter cannot take its op as an output."""
+    op = graph.ops[tensor.op]
+    is_input = op.type.startswith("Placeholder")
+    result = section.graph == "" and tensor.name in graph.results
+    return Exit(
+        tensor.name, tensor.dtype, tensor.shape, tensor.items,
+        carried=len(op.outputs) > 1 or bool(op.functions) or is_input, worked=is_input, result=result,
+        guarded=_must_be_read(graph, tensor),
+    )  # fmt: skip
 
 
-def _is_input(op: Op) -> bool:
-    return op.type.startswith("Placeholder")
-
-
-def _entry(tensor: Tensor) -> dict[str, Any]:
+def _entry(tensor: Tensor, name: str | None = None, worked: bool = False) -> Entry:
     if not tensor.replaceable:
         raise Unsliceable(f"{tensor.name} ({tensor.dtype}) cannot be an input")
     if tensor.shape is not None and len(tensor.shape) > 5 and None in tensor.shape:
         raise Unsliceable(f"{tensor.name} has rank {len(tensor.shape)} and an unknown size")
-    return {**_fact(tensor), "symbols": list(tensor.symbols)}
+    return Entry(tensor.name, tensor.dtype, tensor.shape, tensor.items, tensor.symbols, name, worked)
 
 
-def _fact(tensor: Tensor) -> dict[str, Any]:
-    return {
-        "tensor": tensor.name,
-        "dtype": tensor.dtype,
-        "shape": None if tensor.shape is None else list(tensor.shape),
-        "items": None if tensor.items is None else asdict(tensor.items),
-    }
-
-
-def _removals(model: Model, section: Section) -> tuple[dict[str, list[str]], dict[str, Any], dict[str, Any]]:
+def _removals(
+    model: Model, section: Section
+) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, CutTensor]], dict[str, tuple[End, ...]]]:
     """Per body: the ops taken out, the facts of their tensors that what stays still reads, and the ends they leave."""
-    removed: dict[str, list[str]] = {}
-    threads: dict[str, Any] = {}
-    ends: dict[str, Any] = {}
+    removed: dict[str, tuple[str, ...]] = {}
+    threads: dict[str, dict[str, CutTensor]] = {}
+    ends: dict[str, tuple[End, ...]] = {}
     for name in sorted(section.ops):
         for body in model.below(section.graph, name):
             gone = {op for graph, op in section.removed if graph == body.name and op in body.order}
@@ -125,12 +178,12 @@ def _removals(model: Model, section: Section) -> tuple[dict[str, list[str]], dic
             tensors = [t for t in body.entering(kept) if t.op in gone]
             tensors += [body.tensors[r] for r in body.results if op_of(r) in gone]
             threads[body.name] = {t.name: _entry(t) for t in tensors}
-            removed[body.name] = sorted(gone)
-            ends[body.name] = _ends(body, gone, tensors)
+            removed[body.name] = tuple(sorted(gone))
+            ends[body.name] = tuple(_ends(body, gone, tensors))
     return removed, threads, ends
 
 
-def _ends(body: Graph, gone: set[str], threads: list[Tensor]) -> list[dict[str, Any]]:
+def _ends(body: Graph, gone: set[str], threads: list[Tensor]) -> list[End]:
     """What only removed ops read, each with a thread that stands for what it leads to: a body may not have loose ends."""
     results = {op_of(r) for r in body.results}
     found = []
@@ -143,7 +196,8 @@ def _ends(body: Graph, gone: set[str], threads: list[Tensor]) -> list[dict[str, 
         below = nx.descendants(body.dag.subgraph(gone | {name}), name)
         into = next((t.name for t in threads if t.op in below), None)
         if into is not None:
-            found.append({**_fact(tensors[0]), "into": into})
+            loose = tensors[0]
+            found.append(End(loose.name, loose.dtype, loose.shape, loose.items, into))
     return found
 
 

@@ -1,17 +1,19 @@
-"""Read the facts that a worker wrote about a model (see `loading`) into a `Model`."""
+"""A model that was read, ready to be probed."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bisect_convert.model.graph import Graph, Items, Model, Op, Tensor
+from bisect_convert.model import facts
+from bisect_convert.model.graph import Graph, Model
 from bisect_convert.model.outcome import Outcome
 
 __all__ = ["Loaded", "read_facts"]
 
-from dataclasses import dataclass, field
+_NONE = Graph("", {})
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,14 @@ class Loaded:
 
     model: Model
     folder: Path
-    files: dict[str, str]
+    files: Mapping[str, str]
     failure: Outcome | None
     convertible: frozenset[str]
-    inputs: tuple[dict[str, Any], ...]
+    inputs: tuple[Mapping[str, Any], ...]
     slim: bool
     mib: float = 0.0
     """The size of the true weights."""
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
     """What the signature calls the results -> the ops that make them."""
     refused: bool = False
     """True where TensorFlow itself finds that the model cannot work on the shapes that were given."""
@@ -40,59 +42,20 @@ class Loaded:
         return sum(len(graph.order) for graph in self.model.graphs.values())
 
 
-_NONE = Graph("", {})
-
-
 def read_facts(folder: Path) -> Loaded:
-    """Return what `loading` wrote into the folder."""
-    facts = json.loads((folder / "model.json").read_text())
-    graphs = {name: _graph(name, data) for name, data in facts["graphs"].items()}
-    model = Model(
-        facts["path"],
-        facts["signature"],
-        graphs,
-        facts["digest"],
-        signatures=tuple(facts["signatures"]),
-    )
+    """Return the model that a worker wrote into the folder."""
+    known = facts.read(folder)
+    graphs = dict(known.graphs)
     return Loaded(
-        model,
+        Model(known.path, known.signature, graphs, known.digest, signatures=known.signatures),
         folder,
-        {name: data.get("file", "graph.pb") for name, data in facts["graphs"].items()},
-        Outcome.from_json(facts["failure"]) if facts["failure"] else None,
-        frozenset(facts["convertible"]),
-        tuple(facts["inputs"]),
-        bool(facts["slim"]),
+        known.files,
+        known.failure,
+        known.convertible,
+        known.inputs,
+        bool(known.slim),
         (folder / "weights.pb").stat().st_size / 2**20,
-        dict(facts["keys"]),
-        bool(facts["refused"]),
-        tuple((graph, op) for graph, op in facts["blamed"] if op in graphs.get(graph, _NONE).ops),
-    )
-
-
-def _graph(name: str, data: dict[str, Any]) -> Graph:
-    ops = {row["name"]: _op(row) for row in data["ops"]}
-    caller = tuple(data["caller"]) if data["caller"] else None
-    return Graph(name, ops, tuple(data["results"]), caller)
-
-
-def _items(row: list[Any] | None = None) -> Items | None:
-    return None if row is None else Items(row[0], tuple(row[1]), row[2])
-
-
-def _op(row: dict[str, Any]) -> Op:
-    outputs = tuple(
-        Tensor(name, dtype, None if shape is None else tuple(shape), tuple(symbols), _items(*items))
-        for name, dtype, shape, symbols, *items in row["outputs"]
-    )
-    functions = tuple((role, function) for role, function in row["functions"])
-    return Op(
-        row["name"],
-        row["type"],
-        tuple(row["inputs"]),
-        outputs,
-        functions,
-        row["constant"],
-        row["layer"],
-        row["source"],
-        row["attributes"],
+        known.keys,
+        known.refused,
+        tuple((graph, op) for graph, op in known.blamed if op in graphs.get(graph, _NONE).ops),
     )

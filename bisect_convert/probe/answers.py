@@ -11,7 +11,8 @@ from bisect_convert.errors import Stopped
 from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage
 from bisect_convert.probe.cache import Cache
 from bisect_convert.probe.client import Workers
-from bisect_convert.report.questions import Probe, Question
+from bisect_convert.report import questions
+from bisect_convert.worker.request import Probe, Request
 
 __all__ = ["Answers", "entry"]
 
@@ -35,13 +36,13 @@ class Answers:
         """From here on this makes questions the same instead."""
         self._about |= about
 
-    def begin(self, request: dict[str, Any], attempt: int = 0) -> None:
+    def begin(self, request: Probe, attempt: int = 0) -> None:
         """Let the workers begin on a request that is likely to be made."""
         key = self._key(request, attempt)
         if key not in self._begun and self._kept(key, request) is None:
             self._begun[key] = self._workers.send(request)
 
-    def kept(self, request: dict[str, Any], attempt: int = 0) -> Outcome | None:
+    def kept(self, request: Probe, attempt: int = 0) -> Outcome | None:
         """Return the outcome of such a probe in an earlier run, or None."""
         answer = self._kept(self._key(request, attempt), request)
         try:
@@ -49,7 +50,7 @@ class Answers:
         except (KeyError, TypeError, ValueError):  # of an answer of another form than this version writes
             return None
 
-    def probe(self, request: dict[str, Any], attempt: int = 0) -> Outcome:
+    def probe(self, request: Probe, attempt: int = 0) -> Outcome:
         """Return what came of the probe, asked now; raises Stopped where there is nobody left to ask."""
         key = self._key(request, attempt)
         begun = self._begun.pop(key, None)
@@ -58,43 +59,44 @@ class Answers:
             raise Stopped("the conversion server has ended")
         return _outcome(answer, request)
 
-    def keep(self, request: dict[str, Any], outcome: Outcome, attempt: int = 0) -> None:
+    def keep(self, request: Probe, outcome: Outcome, attempt: int = 0) -> None:
         """Keep the outcome for later runs."""
         if self._cache is not None:
-            kept = {"outcome": outcome.to_json(), "timeout": request["timeout"], "memory": request["memory"]}
+            kept = {"outcome": outcome.to_json(), "timeout": request.timeout, "memory": request.memory}
             self._cache.put(self._key(request, attempt), kept)
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, request: Request) -> dict[str, Any]:
         """Return the answer to a request that is no probe."""
         return self._workers.insist(request)
 
-    def _kept(self, key: str, request: dict[str, Any]) -> dict[str, Any] | None:
+    def _kept(self, key: str, request: Probe) -> dict[str, Any] | None:
         """What is kept counts unless it is the want of time or memory of which there is more now."""
         answer = None if self._cache is None else self._cache.get(key)
         if answer is None or "outcome" not in answer:
             return None
         kind = (answer["outcome"].get("failure") or {}).get("kind")
         limit = {"timeout": "timeout", "MemoryError": "memory"}.get(str(kind))
-        if limit is not None and (request[limit] is None or answer[limit] is None or request[limit] > answer[limit]):
+        now, then = (None, None) if limit is None else (getattr(request, limit), answer[limit])
+        if limit is not None and (now is None or then is None or now > then):
             return None
         return answer
 
-    def _key(self, request: dict[str, Any], attempt: int) -> str:
-        asked = {name: value for name, value in request.items() if name not in _MANNER}
+    def _key(self, request: Probe, attempt: int) -> str:
+        asked = {name: value for name, value in request.to_json().items() if name not in _MANNER}
         text = {"about": self._about, "asked": asked, "attempt": attempt}
         return Cache.key(text) if self._cache is not None else json.dumps(text)
 
 
-def entry(question: Question, ops: int, outcome: Outcome, cached: bool) -> Probe:
+def entry(question: questions.Question, ops: int, outcome: Outcome, cached: bool) -> questions.Probe:
     """Return the journal's line about a question that had this outcome."""
     verdict, detail = outcome.words
-    return Probe(str(question), ops, verdict, detail, cached, outcome.seconds, question.kind.phase)
+    return questions.Probe(str(question), ops, verdict, detail, cached, outcome.seconds, question.kind.phase)
 
 
-def _outcome(answer: Mapping[str, Any], request: Mapping[str, Any]) -> Outcome:
+def _outcome(answer: Mapping[str, Any], request: Probe) -> Outcome:
     if "outcome" in answer:
         return Outcome.from_json(answer["outcome"])
-    return _death(answer, bool(request["frontend"]))
+    return _death(answer, request.frontend)
 
 
 def _death(answer: Mapping[str, Any], frontend: bool) -> Outcome:

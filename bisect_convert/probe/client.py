@@ -12,14 +12,18 @@ import subprocess
 import sys
 import tempfile
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, TimeoutError
 from pathlib import Path
 from typing import Any
 
 from bisect_convert import errors
 from bisect_convert.errors import BisectConvertError, EnvironmentError_
+from bisect_convert.worker.request import Ready, Request
 
 __all__ = ["Workers"]
+
+#: Seconds that the imports of a worker may take, from a slow disk.
+_READY = 600.0
 
 
 class Workers:
@@ -55,7 +59,7 @@ class Workers:
         self._ended = False
         self._lock = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
-        self._ready = self.send({"do": "ready"})
+        self._ready = self.send(Ready())
 
     def __enter__(self) -> Workers:
         return self
@@ -63,7 +67,7 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def send(self, request: dict[str, Any]) -> Future[dict[str, Any]]:
+    def send(self, request: Request) -> Future[dict[str, Any]]:
         """Hand the request over; the future's result is the answer as it came."""
         future: Future[dict[str, Any]] = Future()
         with self._lock:
@@ -71,7 +75,7 @@ class Workers:
             self._waiting[number] = future
             try:
                 assert self._server.stdin is not None
-                self._server.stdin.write(json.dumps({"id": number, **request}) + "\n")
+                self._server.stdin.write(json.dumps({"id": number, **request.to_json()}) + "\n")
                 self._server.stdin.flush()
             except (BrokenPipeError, ValueError):
                 self._ended = True
@@ -84,11 +88,11 @@ class Workers:
             _, future = self._waiting.popitem()
             future.set_result({"death": "server"})
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, request: Request) -> dict[str, Any]:
         """Return the answer; raises what went wrong on the way, but for a worker's death, which is an answer."""
         return self.answer(self.send(request))
 
-    def insist(self, request: dict[str, Any], times: int = 2) -> dict[str, Any]:
+    def insist(self, request: Request, times: int = 2) -> dict[str, Any]:
         """Return the answer as `ask` does; where a worker died of it, which a machine may bring about, it is asked again."""
         for _ in range(times):
             answer = self.ask(request)
@@ -108,7 +112,13 @@ class Workers:
 
     def versions(self) -> dict[str, str]:
         """The versions of tensorflow and coremltools; raises EnvironmentError_ where they cannot be used."""
-        answer = self._ready.result()
+        try:
+            answer = self._ready.result(_READY)
+        except TimeoutError:
+            raise EnvironmentError_(
+                f"importing tensorflow and coremltools did not come to an end within {_READY:.0f} s; "
+                f"see what {sys.executable} -c 'import tensorflow, coremltools' says"
+            ) from None
         if "coremltools" not in answer:
             raise EnvironmentError_(
                 answer.get("message")
@@ -135,11 +145,20 @@ class Workers:
 
     def _listen(self) -> None:
         assert self._server.stdout is not None
-        for line in self._server.stdout:
-            answer = json.loads(line)
-            future = self._waiting.pop(answer["id"], None)
-            if future is not None:
-                future.set_result(answer)
-        with self._lock:
-            self._ended = True
-            self._bury()
+        try:
+            for line in self._server.stdout:
+                try:
+                    answer = json.loads(line)
+                    future = self._waiting.pop(answer["id"], None)
+                except (
+                    ValueError,
+                    KeyError,
+                    TypeError,
+                ):  # something else that a library wrote there: no answer is lost
+                    continue
+                if future is not None:
+                    future.set_result(answer)
+        finally:
+            with self._lock:
+                self._ended = True
+                self._bury()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bisect_convert.model.cuts import Section, plan
 from bisect_convert.model.loaded import Loaded
@@ -14,8 +14,11 @@ from bisect_convert.probe.answers import Answers
 from bisect_convert.probe.cache import Cache
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.limits import Limits
+from bisect_convert.worker.request import About, Probe, Request
 
 __all__ = ["Door"]
+
+R = TypeVar("R", bound=About)
 
 
 class Door:
@@ -33,6 +36,7 @@ class Door:
         self.limits = limits
         self.asked = 0
         self._before = before
+        self._workers = workers
         self._answers = Answers(workers, cache, {"model": loaded.model.digest, **versions})
 
     def turn_to(self, loaded: Loaded) -> None:
@@ -45,40 +49,45 @@ class Door:
         """From here on the time that the whole took is a measure for the limits of its parts."""
         self.limits = replace(self.limits, whole=seconds)
 
-    def request(self, section: Section, *, frontend: bool, weights: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+    def request(self, section: Section, *, frontend: bool, weights: bool, options: Mapping[str, Any]) -> Probe:
         """Return the request to convert the section; raises Unsliceable."""
-        about = self.about(section, frontend=frontend, fresh=weights)
-        return {"do": "probe", **about, "options": dict(options), "frontend": frontend, "weights": weights}
+        about = self.about(Probe, section, frontend=frontend, fresh=weights)
+        return replace(about, options=dict(options), frontend=frontend, weights=weights)
 
-    def about(self, section: Section, **how: bool) -> dict[str, Any]:
-        """Return which section a request is about, and its limits; raises Unsliceable."""
-        return {
-            "folder": str(self.loaded.folder), "plan": plan(self.loaded.model, section, self.loaded.files),
-            "memory": self.limits.memory_of(len(section.ops)), "timeout": self.limits.of(len(section.ops), **how),
-        }  # fmt: skip
+    def about(self, kind: type[R], section: Section, **how: bool) -> R:
+        """Return a request of this kind about the section, within its limits; raises Unsliceable."""
+        count = len(section.ops)
+        return kind(
+            str(self.loaded.folder), plan(self.loaded.model, section, self.loaded.files),
+            memory=self.limits.memory_of(count), timeout=self.limits.of(count, **how),
+        )  # fmt: skip
 
-    def kept(self, request: dict[str, Any], attempt: int = 0) -> Outcome | None:
+    def kept(self, request: Probe, attempt: int = 0) -> Outcome | None:
         """Return the outcome of such a probe in an earlier run, or None."""
         return self._answers.kept(request, attempt)
 
-    def keep(self, request: dict[str, Any], outcome: Outcome, attempt: int = 0) -> None:
+    def keep(self, request: Probe, outcome: Outcome, attempt: int = 0) -> None:
         """Keep the outcome for later runs."""
         self._answers.keep(request, outcome, attempt)
 
-    def probe(self, request: dict[str, Any], attempt: int = 0) -> Outcome:
+    def probe(self, request: Probe, attempt: int = 0) -> Outcome:
         """Return what came of the probe, asked now; raises Stopped where there is nobody left to ask."""
         self._before()
         self.asked += 1
         return self._answers.probe(request, attempt)
 
-    def begin(self, requests: Iterable[dict[str, Any]], attempt: int = 0) -> None:
+    def begin(self, requests: Iterable[Probe], attempt: int = 0) -> None:
         """Let the workers begin on requests that are likely to be made."""
         for request in requests:
             self._answers.begin(request, attempt)
 
-    def errand(self, request: dict[str, Any]) -> dict[str, Any]:
+    def errand(self, request: Request) -> dict[str, Any]:
         """Return the answer to a request that is no probe; raises EnvironmentError_ for a fault of ours."""
         return self._answers.ask(request)
+
+    def now(self, request: Request) -> dict[str, Any]:
+        """Return the answer to a request that is no probe and is made once, whatever becomes of its worker."""
+        return self._workers.ask(request)
 
     @contextlib.contextmanager
     def uncounted(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ A fault of ours in one of them costs what it was to tell, and a note says so: it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from bisect_convert.errors import EnvironmentError_
 from bisect_convert.model.cuts import Section, Unsliceable
 from bisect_convert.model.outcome import Failure
 from bisect_convert.probe.door import Door
+from bisect_convert.worker.request import Carve, Compare, Passes, Run, Save
 
 __all__ = ["Errands"]
+
+#: Seconds for what no conversion is part of.
+_LONGEST = 120.0
 
 
 class Errands:
@@ -31,17 +36,20 @@ class Errands:
 
         Raises EnvironmentError_ where a worker fails by a fault of ours.
         """
-        about = {"type": failure.type, "message": failure.message, "check": bool(failure.traceback), "trial": True}
-        request = {"do": "carve", "options": dict(options), "out": str(folder.absolute()), **about}
         try:
-            return self._door.errand({**request, **self._door.about(section, fresh=True)}).get("carved")
+            about = self._door.about(Carve, section, fresh=True)
         except Unsliceable:
             return None
+        request = replace(
+            about, options=dict(options), out=str(folder.absolute()), type=failure.type, message=failure.message,
+            check=bool(failure.traceback),
+        )  # fmt: skip
+        return self._door.errand(request).get("carved")
 
     def differs(self, section: Section) -> str | None:
         """Return in what the section's values in TensorFlow differ from the model's: "" in nothing, None if unknown."""
         try:
-            answer = self._door.errand({"do": "compare", **self._door.about(section, fresh=True)})
+            answer = self._door.errand(self._door.about(Compare, section, fresh=True))
         except Unsliceable:
             return None
         except EnvironmentError_ as fault:
@@ -54,10 +62,25 @@ class Errands:
         given = options.get("pass_pipeline")
         if not given:
             try:
-                given = self._door.errand({"do": "passes"}).get("pipeline")
+                given = self._door.errand(Passes(timeout=_LONGEST)).get("pipeline")
             except EnvironmentError_ as fault:
                 self._skipped("the passes were not looked into", fault)
         return dict(given or {"name": "", "passes": [], "options": {}})
+
+    def run(
+        self, section: Section, feeds: Path, values: Path, fetch: tuple[str, ...], timeout: float
+    ) -> dict[str, Any]:
+        """Run the section in TensorFlow on the .npz `feeds`, its values into `values`; returns the worker's answer.
+
+        Raises Unsliceable, and UsageError where TensorFlow cannot run it.
+        """
+        about = self._door.about(Run, section)
+        return self._door.now(replace(about, feeds=str(feeds), values=str(values), fetch=fetch, timeout=timeout))
+
+    def save(self, section: Section, out: Path, timeout: float) -> dict[str, Any]:
+        """Write the section with its true weights to `out`; returns the worker's answer. Raises as `run` does."""
+        about = self._door.about(Save, section)
+        return self._door.now(replace(about, out=str(out.absolute()), timeout=timeout))
 
     def _skipped(self, what: str, fault: EnvironmentError_) -> None:
         note = f"{what}: {fault}"

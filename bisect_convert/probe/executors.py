@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert.probe.client import Workers
-from bisect_convert.worker.server import work
+from bisect_convert.worker.request import Ready, Request
+from bisect_convert.worker.tasks import work
 
 __all__ = ["Lent"]
 
@@ -26,17 +27,17 @@ class Lent(Workers):
     def __init__(self, executor: Executor) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
         self._executor = executor
-        self._ready = self.send({"do": "ready"})
+        self._ready = self.send(Ready())
 
-    def send(self, request: dict[str, Any]) -> Future[dict[str, Any]]:
+    def send(self, request: Request) -> Future[dict[str, Any]]:
         """Hand the request over; the future's result is the answer as it came."""
         future: Future[dict[str, Any]] = Future()
         try:
-            task = self._executor.submit(work, request)
+            task = self._executor.submit(work, request.to_json())
         except RuntimeError:  # it is broken, or was shut down
             future.set_result({"death": "server"})
             return future
-        if (limit := request.get("timeout")) is not None:
+        if (limit := request.timeout) is not None:
             timer = threading.Timer(limit, _settle, (future, {"death": "timeout"}))
             timer.daemon = True
             timer.start()

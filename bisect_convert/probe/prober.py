@@ -21,6 +21,7 @@ from bisect_convert.probe.limits import Limits, spare_memory
 from bisect_convert.probe.memory import Conversion, Form, Memory, Settled, Trial
 from bisect_convert.probe.queries import Observer, Query
 from bisect_convert.report.questions import Probe, Question
+from bisect_convert.worker import request as requests
 
 __all__ = ["Prober"]
 
@@ -138,10 +139,11 @@ class Prober:
                 found = self._memory.get(Conversion(section, options=said))
             cached, counted = found is not None, self.cached
             if found is None:
-                extra = {"trial": True, **({"op": op, "recipe": recipe} if recipe else {})}
                 chosen = self.options if options is None else options
                 with self._door.uncounted():
-                    found, cached = self._probe(section, frontend=False, fresh=False, options=chosen, extra=extra)
+                    found, cached = self._probe(
+                        section, frontend=False, fresh=False, options=chosen, trying=(op, recipe)
+                    )
             self._memory.put(key, found)
             self._note(section, question, found, cached)
             self.cached = counted
@@ -257,15 +259,17 @@ class Prober:
         frontend: bool,
         fresh: bool,
         options: Mapping[str, Any],
-        extra: Mapping[str, Any] | None = None,
+        trying: tuple[str | None, str | None] | None = None,
         attempt: int = 0,
     ) -> tuple[Outcome, bool]:
-        """Return the outcome, and whether it is one of an earlier run."""
+        """Return the outcome, and whether it is one of an earlier run; trying: a remedy, by an op and its recipe if any."""
         try:
-            request = self._request(section, frontend=frontend, fresh=fresh, options=options) | dict(extra or {})
+            request = self._request(section, frontend=frontend, fresh=fresh, options=options)
         except Unsliceable as reason:
             return Outcome(unresolved=str(reason)), False
-        if self.unsteady is not None and not extra:
+        if trying is not None:
+            request = replace(request, trial=True, op=trying[0], recipe=trying[1])
+        elif self.unsteady is not None:
             return self._steadiness.settled(lambda: self._door.probe(request)), False
         if (kept := self._door.kept(request, attempt)) is not None:
             return kept, True
@@ -278,12 +282,12 @@ class Prober:
         self._keep(request, outcome, attempt)
         return outcome, False
 
-    def _keep(self, request: dict[str, Any], outcome: Outcome, attempt: int) -> None:
+    def _keep(self, request: requests.Probe, outcome: Outcome, attempt: int) -> None:
         """Keep the outcome for later runs, but for a death: a machine may bring it about, and is another one by then."""
         if not died(outcome):
             self._door.keep(request, outcome, attempt)
 
-    def _request(self, section: Section, *, frontend: bool, fresh: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, section: Section, *, frontend: bool, fresh: bool, options: Mapping[str, Any]) -> requests.Probe:
         return self._door.request(section, frontend=frontend, weights=fresh or self._weights, options=options)
 
     def _form(self, section: Section) -> str | None:

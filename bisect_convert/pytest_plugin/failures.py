@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Failures", "failed_call"]
 
-_HOME = "coremltools.converters._converters_entry"
 _FP16 = {"common::add_fp16_cast", "common::add_int16_cast"}
 
 
@@ -77,10 +78,10 @@ def _told(report: Report) -> str:
 
 def failed_call(error: BaseException) -> Call | None:
     """Return the call of `coremltools.convert` on a TensorFlow model that the exception, or its cause, came out of."""
-    for frame in _frames(error):
-        if frame.f_code.co_name == "convert" and frame.f_globals.get("__name__") == _HOME:
-            return _call(frame)
-    return None
+    if (coremltools := sys.modules.get("coremltools")) is None:
+        return None
+    entry = getattr(inspect.unwrap(coremltools.convert), "__code__", None)
+    return next((_call(frame) for frame in _frames(error) if frame.f_code is entry), None)
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:

@@ -97,4 +97,6 @@ def _value(hint: Any, value: Any) -> Any:
         return value if value is None else _value(hint, value)
     if get_origin(hint) is tuple:
         return tuple(_value(get_args(hint)[0], item) for item in value)
+    if get_origin(hint) is Mapping:
+        return {key: _value(get_args(hint)[1], item) for key, item in value.items()}
     return restored(hint, value) if is_dataclass(hint) and isinstance(hint, type) else value

@@ -18,6 +18,7 @@ from bisect_convert.model.graph import Graph, Model, Tensor
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
+from bisect_convert.probe.errands import Errands
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Culprit
 from bisect_convert.report.questions import Question
@@ -113,11 +114,10 @@ class Workspace:
         feeds = {t.name: _as_input(t, given[t.name]) if t.name in given else _made_up(t) for t in wanted}
         fetch = [t.name for t in home.leaving(cut.ops) if t.dtype not in ("variant", "resource")]
         number = next(self._numbers)
-        request = self._request("run", cut)
         paths = [self.run.folder / f"{kind}{number}.npz" for kind in ("feeds", "values")]
         np.savez(paths[0], **feeds)
         try:
-            self._ask({**request, "feeds": str(paths[0]), "values": str(paths[1]), "fetch": fetch})
+            self._done(lambda errands: errands.run(cut, paths[0], paths[1], tuple(fetch), self._timeout))
             with np.load(paths[1]) as values:
                 return {name: values[name] for name in fetch}
         finally:
@@ -129,23 +129,19 @@ class Workspace:
         if path.exists():
             raise UsageError(f"{path} exists already; name a new folder or file")
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        self._ask({**self._request("save", cut), "out": str(path.absolute())})
+        self._done(lambda errands: errands.save(cut, path, self._timeout))
 
     def culprits(self, cut: cuts.Section) -> list[Culprit]:
         """Return the culprits found so far that are in the section."""
         known = [c for finding in self.run.findings for c in finding.culprits]
         return [c for c in known if (c.function or "") == cut.graph and c.name in cut.ops]
 
-    def _request(self, do: str, cut: cuts.Section) -> dict[str, Any]:
-        self.walk.rest()
+    def _done(self, errand: Callable[[Errands], dict[str, Any]]) -> None:
+        """Have a worker do the errand; raises UsageError or BisectConvertError where it could not."""
         try:
-            plan = cuts.plan(self.model, cut, self.loaded.files)
+            answer = errand(self.prober.errands)
         except cuts.Unsliceable as reason:
             raise UsageError(f"this section cannot be cut out: {reason}") from None
-        return {"do": do, "folder": str(self.loaded.folder), "plan": plan}
-
-    def _ask(self, request: dict[str, Any]) -> None:
-        answer = self.run.workers.ask({**request, "timeout": self._timeout})
         if answer.get("death") == "timeout":
             raise BisectConvertError(
                 f"this ran over its time limit of {self._timeout:g} s; a longer one is Session's timeout"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bisect_convert.model.cuts import Entry, Plan
 from bisect_convert.worker.cut.sections import Carved
 from bisect_convert.worker.read.shared_sizes import RUN_MILLISECONDS, sample_feed
 
@@ -22,21 +23,21 @@ _RANDOM = re.compile(r"Random|Multinomial|Rng|Shuffle|Dropout")
 _SIZES = (32, 48, 40, 56)
 
 
-def differs(graph_def: Any, carved: Carved, plan: dict[str, Any]) -> str | None:
+def differs(graph_def: Any, carved: Carved, plan: Plan) -> str | None:
     """Return in what the section's values differ from the model's, "" if in nothing, None where neither can be run.
 
     Values are compared with a relative tolerance of 1e-4; graphs that draw random numbers cannot be compared.
     """
-    if plan.get("whole") or plan["file"] != "graph.pb" or plan.get("removed"):
+    if plan.whole or plan.file != "graph.pb" or plan.removed:
         return None
     if any(_RANDOM.search(n.op) for n in graph_def.node):
         return None
-    entries = [e["tensor"] for e in plan["entries"]]
-    own = [f"{name}:0" for name in plan["inputs"] if name in plan["ops"]]
-    exits = [e["tensor"] for e in plan["exits"] if e["dtype"] not in ("string", "variant", "resource")]
+    entries = [e.tensor for e in plan.entries]
+    own = [f"{name}:0" for name in plan.inputs if name in set(plan.ops)]
+    exits = [e.tensor for e in plan.exits if e.dtype not in ("string", "variant", "resource")]
     try:
         inside = _run(graph_def, [*entries, *exits, *own], None)
-        feed = {n: v for e in plan["entries"] for n, v in _placed(carved.graph_def, e, inside[e["tensor"]]).items()}
+        feed = {n: v for e in plan.entries for n, v in _placed(carved.graph_def, e, inside[e.tensor]).items()}
         feed.update({name: inside[name] for name in own})
         alone = _run(carved.graph_def, exits, feed)
     except (tf.errors.OpError, ValueError, KeyError, TypeError):
@@ -65,10 +66,10 @@ def _run(graph_def: Any, fetches: list[str], feed: dict[str, Any] | None) -> dic
     return {name: np.asarray(value) for name, value in zip(fetches, values, strict=True)}
 
 
-def _placed(graph_def: Any, entry: dict[str, Any], value: Any) -> dict[str, Any]:
+def _placed(graph_def: Any, entry: Entry, value: Any) -> dict[str, Any]:
     """What to feed to the section's inputs so that the entering tensor takes this value (see `cutting`)."""
-    op, _, index = entry["tensor"].rpartition(":")
-    name = entry.get("name") or (op if index == "0" else f"{op}__{index}")
+    op, _, index = entry.tensor.rpartition(":")
+    name = entry.name or (op if index == "0" else f"{op}__{index}")
     inputs = {n.name: n for n in graph_def.node if n.op == "Placeholder"}
     parts = {name: value}
     if np.iscomplexobj(value):

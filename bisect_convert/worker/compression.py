@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import FrameType
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import coremltools as ct
 import coremltools.optimize.coreml as cto
-from coremltools.converters.mil.mil import Operation
-from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 
 from bisect_convert.arguments.packing import step_of
 from bisect_convert.errors import EnvironmentError_
-from bisect_convert.model.outcome import ARGUMENTS, Failure, Frame, Stage
+from bisect_convert.model.outcome import ARGUMENTS, Failure, Stage
 from bisect_convert.worker import tracebacks
+from bisect_convert.worker.private_api.frames import compressed_op, compressing
 
 __all__ = ["classify", "compressible", "optimized"]
 
@@ -55,34 +52,6 @@ def classify(error: BaseException, names: Iterable[str], compressible: bool) -> 
     """
     names = tuple(names)
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    pass_name = _compressing(frames) if compressible else ARGUMENTS
-    hint = tuple(_in_hand(frames, names)) if compressible else ()
+    pass_name = compressing(frames) if compressible else ARGUMENTS
+    hint = tuple(compressed_op(frames, names)) if compressible else ()
     return tracebacks.failure_of(error, names, Stage.OPTIMIZE, pass_name, hint)
-
-
-def _compressing(frames: list[FrameType]) -> str | None:
-    """The pass of the conversion that ends the step, else that of the compression, else the step itself."""
-    found = None
-    for frame in frames:
-        name, owner = frame.f_code.co_name, frame.f_locals.get("self")
-        if name == "apply_pipeline":
-            return frame.f_locals.get("pass_name") or found
-        if isinstance(owner, AbstractGraphPass):
-            found = f"compression::{type(owner).__name__}"
-        elif found is None and ".optimize.coreml." in frame.f_globals.get("__name__", "") and name != "decorator":
-            found = name
-    return found
-
-
-def _in_hand(frames: list[FrameType], names: tuple[str, ...]) -> Iterator[Frame]:
-    """The innermost MIL op that is no constant, or that reads the constant: as an op of the model, then as itself."""
-    for frame in reversed(frames):
-        ops = [value for value in frame.f_locals.values() if isinstance(value, Operation)]
-        ops = [reader for op in ops for reader in (op.outputs[0].child_ops if op.op_type == "const" else [op])]
-        if ops:
-            kind, mil = ops[0].op_type, str(ops[0].name)
-            plain = {re.sub(r"\W", "_", name): name for name in names}
-            begun = [p for p in plain if mil == p or mil.startswith(f"{p}_")]
-            yield Frame(kind, plain[max(begun, key=len)] if begun else mil)
-            yield Frame(kind, mil)
-            return

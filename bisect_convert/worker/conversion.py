@@ -8,23 +8,24 @@ import json
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert.arguments import packing
-from bisect_convert.arguments.custom_ops import in_force
 from bisect_convert.arguments.input_corrections import fits
 from bisect_convert.errors import BisectConvertError, UsageError
+from bisect_convert.model import facts
+from bisect_convert.model.cuts import Plan
 from bisect_convert.model.outcome import Outcome, Stage
 from bisect_convert.recipes import UNFIT
-from bisect_convert.worker import compression, private_api, tracebacks
+from bisect_convert.worker import compression, private_api, tracebacks, unpacking
 from bisect_convert.worker.comparison import differs
 from bisect_convert.worker.cut.sections import Carved, carve
 from bisect_convert.worker.read.input_shapes import declared
+from bisect_convert.worker.request import About, Carve, Compare, Probe
 from bisect_convert.worker.rewrite import recipes_applied
 
 __all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "probe", "write_section"]
@@ -33,56 +34,53 @@ __all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "p
 _MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES})
 
 
-def probe(job: dict[str, Any]) -> dict[str, Any]:
-    """Convert the section that `job["plan"]` describes and return its outcome as JSON data; never raises for a failure.
+def probe(request: Probe, mark: str | None = None) -> dict[str, Any]:
+    """Convert the section and return its outcome as JSON data; never raises for a failure.
 
-    job: "folder" (where `loading` wrote the model), "plan", "options" (packed), "frontend" (stop after lowering),
-    "weights" (put the true weights in), "memory" (GiB, or None); "recipe" and "op": with the op rewritten by a recipe.
+    mark: the file beside which it says how far it has come, for who finds this process dead.
     """
     started = time.monotonic()
-    limit_memory(job.get("memory"))
-    plan = job["plan"]
+    limit_memory(request.memory)
     try:
-        carved = carved_section(Path(job["folder"]), plan, bool(job.get("weights")))
+        carved = carved_section(request, request.weights)
         private_api.define_functions(carved.functions)
     except Exception as error:  # a fault of the cut, of whatever kind, says nothing about the model
         return Outcome(unresolved=f"cannot be cut out: {type(error).__name__}: {error}").to_json()
-    if job.get("recipe"):
+    if request.recipe is not None and request.op is not None:
         try:
-            carved.graph_def = recipes_applied.rewritten(carved.graph_def, job["op"], job["recipe"])
+            carved.graph_def = recipes_applied.rewritten(carved.graph_def, request.op, request.recipe)
         except Exception as error:  # a recipe refuses what it is not made for
             return Outcome(unresolved=f"{UNFIT}: {type(error).__name__}: {error}").to_json()
-    outcome = _convert(carved, job)
+    outcome = _convert(carved, request, mark)
     seconds = round(time.monotonic() - started, 3)
     return Outcome(outcome.failure, None, seconds, outcome.reached).to_json()
 
 
-def compare_section(job: dict[str, Any]) -> dict[str, Any]:
-    """Return under "differs" how the section's values in TensorFlow differ from the model's (see `reference`)."""
-    folder, plan = Path(job["folder"]), job["plan"]
-    return {"differs": differs(_graph(folder, plan["file"]), carved_section(folder, plan, False), plan)}
+def compare_section(request: Compare) -> dict[str, Any]:
+    """Return under "differs" how the section's values in TensorFlow differ from the model's (see `comparison`)."""
+    graph_def = _graph(Path(request.folder), request.plan.file)
+    return {"differs": differs(graph_def, carved_section(request, False), request.plan)}
 
 
-def write_section(job: dict[str, Any]) -> dict[str, Any]:
-    """Write the section to `job["out"]`/section.pb; returns the packed options with which it fails, and how it does.
+def write_section(request: Carve) -> dict[str, Any]:
+    """Write the section to `out`/section.pb; returns the packed options with which it fails, and how it does.
 
-    job: as for `probe`, and "type" and "message" of the error that is expected; without "check" (for one that ends the
-    process) nothing is converted. Without our help the converter takes unknown sizes for unlike: where it then fails
-    otherwise, inputs with named ranges are added to the options.
+    Without our help the converter takes unknown sizes for unlike: where it then fails otherwise than expected, inputs with
+    named ranges are added to the options. Not to be checked is what would end the process.
     """
-    out, plan = Path(job["out"]), job["plan"]
-    carved = carved_section(Path(job["folder"]), plan, True)
+    out = Path(request.out)
+    carved = carved_section(request, True)
     out.mkdir(parents=True, exist_ok=True)
     (out / "section.pb").write_bytes(carved.graph_def.SerializeToString())
-    packed = concerning(carved, plan, job.get("options") or {})
-    if not job["check"]:
-        return {"options": packed, "type": job["type"], "message": job["message"]}
+    packed = concerning(carved, request.plan, request.options)
+    if not request.check:
+        return {"options": packed, "type": request.type, "message": request.message}
     private_api.define_functions(carved.functions)
     ranged = {**packed, "inputs": [*packed.get("inputs", ()), *_ranges(carved)]}
     tried = []
     for chosen in [packed, ranged] if _ranges(carved) else [packed]:
         tried.append({"options": chosen, **_plain_error(carved, chosen)})
-        if tried[-1]["type"] == job["type"] and tried[-1]["message"][:20] == job["message"][:20]:
+        if tried[-1]["type"] == request.type and tried[-1]["message"][:20] == request.message[:20]:
             return tried[-1]
     return tried[0]
 
@@ -92,10 +90,10 @@ def _plain_error(carved: Carved, packed: dict[str, Any]) -> dict[str, Any]:
 
     private_api.reset()
     try:
-        with in_force(packed.get("conversions", {})):
+        with unpacking.in_force(packed.get("conversions", {})):
             model = ct.convert(
                 private_api.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True,
-                **packing.unpack(packed),
+                **unpacking.unpack(packed),
             )  # fmt: skip
         if "optimize" in packed:
             compression.optimized(model, packed["optimize"])
@@ -126,18 +124,17 @@ def limit_memory(gib: float | None) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
-def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
+def _convert(carved: Carved, request: Probe, mark: str | None) -> Outcome:
     import coremltools as ct
 
-    plan, frontend = job["plan"], bool(job.get("frontend"))
-    names = _names(Path(job["folder"]))
+    plan, names = request.plan, _names(Path(request.folder))
     private_api.reset()
     try:
-        arguments = _arguments(carved, plan, job.get("options") or {})
-        known = _known_symbols(arguments.get("inputs") or [], plan.get("symbols") or {})
-        own = in_force((job.get("options") or {}).get("conversions", {}))
+        arguments = unpacking.unpack(concerning(carved, plan, request.options))
+        known = _known_symbols(arguments.get("inputs") or [], plan.symbols)
+        own = unpacking.in_force(request.options.get("conversions", {}))
         shared = private_api.shared_symbols(carved.symbols, carved.shapes, known)
-        with own, shared, private_api.watched(_teller(job), frontend):
+        with own, shared, private_api.watched(_teller(mark), request.frontend):
             model = ct.convert(
                 private_api.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments
             )
@@ -148,7 +145,7 @@ def _convert(carved: Carved, job: dict[str, Any]) -> Outcome:
     except BaseException as error:
         _not_of_the_machine(error)
         return Outcome(tracebacks.classify(error, names))
-    return _optimize(model, (job.get("options") or {}).get("optimize"), names)
+    return _optimize(model, request.options.get("optimize"), names)
 
 
 def _not_of_the_machine(error: BaseException) -> None:
@@ -176,9 +173,9 @@ def _optimize(model: Any, wanted: Any, names: tuple[str, ...]) -> Outcome:
     return Outcome(reached=Stage.OPTIMIZE)
 
 
-def _teller(job: dict[str, Any]) -> Callable[[Stage, str | None], None]:
-    """Let the file beside the job's mark say how far the conversion has come, for who finds this process dead."""
-    place = Path(job["mark"]).with_suffix(".stage") if "mark" in job else None
+def _teller(mark: str | None) -> Callable[[Stage, str | None], None]:
+    """Let the file beside the mark say how far the conversion has come, for who finds this process dead."""
+    place = None if mark is None else Path(mark).with_suffix(".stage")
 
     def tell(stage: Stage, pass_name: str | None) -> None:
         if place is not None:
@@ -187,26 +184,21 @@ def _teller(job: dict[str, Any]) -> Callable[[Stage, str | None], None]:
     return tell
 
 
-def _arguments(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:
-    """The caller's arguments as far as they concern the section: its own inputs; outputs only of the whole model."""
-    return packing.unpack(concerning(carved, plan, packed))
-
-
-def concerning(carved: Carved, plan: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:
+def concerning(carved: Carved, plan: Plan, packed: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the packed arguments that hold for the section too."""
     chosen = dict(packed)
     present = {n.name: n for n in carved.graph_def.node if n.op in ("Placeholder", "PlaceholderWithDefault")}
-    if "inputs" in chosen and not plan.get("whole"):
-        kept = set(plan["ops"]) & present.keys()
+    if "inputs" in chosen and not plan.whole:
+        kept = set(plan.ops) & present.keys()
         named = [i for i in chosen["inputs"] if i.get("name") in kept]
-        if len(chosen["inputs"]) == 1 and chosen["inputs"][0].get("name") is None and len(plan["inputs"]) == 1:
-            named = [{**chosen["inputs"][0], "name": n} for n in plan["inputs"] if n in kept]
+        if len(chosen["inputs"]) == 1 and chosen["inputs"][0].get("name") is None and len(plan.inputs) == 1:
+            named = [{**chosen["inputs"][0], "name": n} for n in plan.inputs if n in kept]
         # the section's other inputs have the sizes that follow from the model's own
         named = [i for i in named if _agrees(i, declared(present[i["name"]]))]
         chosen["inputs"] = named
         if not named:
             del chosen["inputs"]
-    if not plan.get("whole"):
+    if not plan.whole:
         chosen.pop("outputs", None)
         chosen.pop("classifier_config", None)
     return chosen
@@ -221,7 +213,7 @@ def _agrees(spec: dict[str, Any], own: list[int | None] | None) -> bool:
     )
 
 
-def _known_symbols(inputs: list[Any], symbols: dict[str, list[str]]) -> dict[str, Any]:
+def _known_symbols(inputs: list[Any], symbols: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """Symbol name -> MIL symbol, for the dimensions that the caller's own input types leave open."""
     known: dict[str, Any] = {}
     for spec in inputs:
@@ -232,11 +224,11 @@ def _known_symbols(inputs: list[Any], symbols: dict[str, list[str]]) -> dict[str
     return known
 
 
-def carved_section(folder: Path, plan: dict[str, Any], true_weights: bool) -> Carved:
-    """Return the section that the plan describes, cut out of the model that `loading` wrote into the folder."""
-    graph_def = _graph(folder, plan["file"])
+def carved_section(request: About, true_weights: bool) -> Carved:
+    """Return the section that a request is about, cut out of the model that was written into its folder."""
+    folder = Path(request.folder)
     weights = {n.name: n for n in _graph(folder, "weights.pb").node} if true_weights else None
-    return carve(graph_def, plan, weights)
+    return carve(_graph(folder, request.plan.file), request.plan, weights)
 
 
 @lru_cache(maxsize=4)
@@ -250,5 +242,4 @@ def _graph(folder: Path, file: str) -> Any:
 
 @lru_cache(maxsize=2)
 def _names(folder: Path) -> tuple[str, ...]:
-    facts = json.loads((folder / "model.json").read_text())
-    return tuple({op["name"] for graph in facts["graphs"].values() for op in graph["ops"]})
+    return tuple({op for graph in facts.read(folder).graphs.values() for op in graph.ops})

@@ -14,37 +14,35 @@ import tensorflow as tf
 
 from bisect_convert.errors import UsageError
 from bisect_convert.worker.conversion import carved_section
+from bisect_convert.worker.request import Run, Save
 
 __all__ = ["run", "save"]
 
 v1 = tf.compat.v1
 
 
-def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Run the section and write the tensors `job["fetch"]` to `job["values"]`; raises UsageError where it cannot run.
-
-    job: "folder", "plan", "feeds" (an .npz of the entering tensors), "fetch" (tensor names), "values".
-    """
-    carved = carved_section(Path(job["folder"]), job["plan"], True)
+def run(request: Run) -> dict[str, Any]:
+    """Run the section on the feeds and write the tensors to be fetched; raises UsageError where it cannot run."""
+    carved = carved_section(request, True)
     try:
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(carved.graph_def, name="")
-        with np.load(job["feeds"]) as given:
+        with np.load(request.feeds) as given:
             feeds = {
                 t: given[n].astype(t.dtype.as_numpy_dtype) for n in given.files if (t := _fed(graph, n)) is not None
             }
         with v1.Session(graph=graph) as session:
-            got = session.run([graph.get_tensor_by_name(n) for n in job["fetch"]], feeds)
+            got = session.run([graph.get_tensor_by_name(n) for n in request.fetch], feeds)
     except Exception as error:  # whatever TensorFlow raises here is about the values or the ops, not about us
         raise UsageError(f"TensorFlow cannot run this section: {_first_line(error)}") from error
-    np.savez(job["values"], **{name: _plain(value) for name, value in zip(job["fetch"], got, strict=True)})
-    return {"values": job["values"]}
+    np.savez(request.values, **{name: _plain(value) for name, value in zip(request.fetch, got, strict=True)})
+    return {"values": request.values}
 
 
-def save(job: dict[str, Any]) -> dict[str, Any]:
-    """Write the section with its true weights to `job["out"]`: a frozen graph if that ends in .pb, else a SavedModel."""
-    carved = carved_section(Path(job["folder"]), job["plan"], True)
-    out = Path(job["out"])
+def save(request: Save) -> dict[str, Any]:
+    """Write the section with its true weights to `out`: a frozen graph if that ends in .pb, else a SavedModel."""
+    carved = carved_section(request, True)
+    out = Path(request.out)
     if out.suffix == ".pb":
         out.write_bytes(carved.graph_def.SerializeToString())
         return {"out": str(out)}

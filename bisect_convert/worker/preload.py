@@ -8,12 +8,14 @@ kept for `versions` to raise in a worker: raised here it would end the fork serv
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import importlib
 import logging
 import os
 import re
+from importlib import metadata
 from pathlib import Path
 
 from bisect_convert.errors import EnvironmentError_
@@ -21,6 +23,10 @@ from bisect_convert.errors import EnvironmentError_
 __all__ = ["versions"]
 
 _LEAST = {"tensorflow": (2, 16), "coremltools": (8, 3)}
+#: The parts of coremltools that a conversion, or the step behind it, goes through.
+_PARTS = ("converters", "optimize", "models", "proto")
+#: What else decides how a conversion ends.
+_BESIDE = ("numpy", "protobuf", "scikit-learn")
 _found: dict[str, str] = {}
 
 
@@ -41,6 +47,9 @@ def _prepare() -> None:
     except ImportError as error:
         raise EnvironmentError_(f"coremltools and tensorflow do not fit together: {error}; {_remedy()}") from error
     _found["converter"] = _fingerprint()
+    for name in _BESIDE:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            _found[name] = metadata.version(name)
     private_api.check()
     private_api.install()
     if os.environ.get("BISECT_CONVERT_VERBOSE") != "1":
@@ -64,9 +73,10 @@ def _version(name: str, least: tuple[int, ...]) -> str:
 
 
 def _fingerprint() -> str:
-    """A digest that changes where somebody edits the installed coremltools, as one does who corrections it, or this package."""
-    converters = Path(importlib.import_module("coremltools").__file__ or "").parent / "converters"
-    files = sorted([*converters.rglob("*.py"), *Path(__file__).parents[1].rglob("*.py")])
+    """A digest that changes where somebody edits the installed coremltools, as one does who mends it, or this package."""
+    home = Path(importlib.import_module("coremltools").__file__ or "").parent
+    files = [f for part in _PARTS for f in (home / part).rglob("*") if f.suffix in {".py", ".so"}]
+    files = sorted([*files, *home.glob("*.so"), *Path(__file__).parents[1].rglob("*.py")])
     marks = [f"{file}:{(stat := file.stat()).st_size}:{stat.st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()
 

@@ -27,68 +27,12 @@ from typing import Any
 
 from pebble import CONSTS, ProcessExpired, ProcessPool
 
-__all__ = ["main", "work"]
+from bisect_convert.worker.tasks import work
+
+__all__ = ["main"]
 
 #: Seconds between two looks at whether workers are still there.
 _POLL = 0.2
-
-
-def work(request: dict[str, Any]) -> dict[str, Any]:
-    """Do one request in a worker and return the answer; a fault of the request is an answer with "error"."""
-    from bisect_convert.errors import BisectConvertError
-
-    if "mark" in request:
-        Path(request["mark"]).write_text(str(os.getpid()))
-    try:
-        return _do(request)
-    except SystemExit as left:
-        return {"death": f"exit {left.code or 0}"}
-    except BisectConvertError as error:
-        return {"error": type(error).__name__, "message": str(error)}
-    except MemoryError:
-        return {"memory": True}
-    except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        return {"error": "EnvironmentError_", "message": f"the model cannot be worked on: {error.strerror}{place}"}
-
-
-def _do(request: dict[str, Any]) -> dict[str, Any]:
-    from bisect_convert.worker import preload
-
-    if request["do"] == "ready":
-        return preload.versions()
-    if request["do"] == "check":
-        from bisect_convert.arguments import packing
-
-        packing.unpack(request["options"])
-        return {}
-    if request["do"] == "passes":
-        from bisect_convert.arguments import packing
-
-        return {"pipeline": packing.default_pipeline()}
-    if request["do"] == "load":
-        from bisect_convert.worker.read import opening
-
-        return opening.read_model(request["path"], Path(request["folder"]), request)
-    if request["do"] in {"run", "save"}:
-        from bisect_convert.worker import execution
-
-        return execution.run(request) if request["do"] == "run" else execution.save(request)
-    from bisect_convert.worker import conversion
-
-    preload.versions()
-    try:
-        if request["do"] == "carve":
-            return {"carved": conversion.write_section(request)}
-        if request["do"] == "compare":
-            return conversion.compare_section(request)
-        return {"outcome": conversion.probe(request)}
-    finally:
-        if (
-            "mark" in request
-        ):  # the folder for temporary files is ours, and coremltools keeps its own until its process ends
-            for left in Path(tempfile.gettempdir()).glob("*.mlpackage"):
-                shutil.rmtree(left, ignore_errors=True)
 
 
 def _quiet(folder: str | None = None) -> None:
@@ -185,7 +129,7 @@ def main() -> None:
         while (line := requests.get()) is not None:
             request = json.loads(line)
             mark = folder / "tmp" / f"{request['id']}.pid"
-            future = pool.schedule(work, args=({**request, "mark": str(mark)},), timeout=request.get("timeout"))
+            future = pool.schedule(work, args=(request, str(mark)), timeout=request.get("timeout"))
             running[mark] = future
             future.add_done_callback(partial(_settle, request["id"], mark=mark, running=running, out=out, lock=lock))
     finally:

@@ -12,8 +12,9 @@ from coremltools.converters.mil.mil import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bisect_convert.arguments.packing import KNOWN, pack, shown, unpack
+from bisect_convert.arguments.packing import KNOWN, pack, shown
 from bisect_convert.errors import UsageError
+from bisect_convert.worker.unpacking import unpack
 
 
 def there_and_back(**kwargs: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from bisect_convert.model.bodies import Bodies
 from bisect_convert.model.cuts import Section, whole
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
 
 FEW = 12
 
@@ -185,7 +186,7 @@ def test_two_loose_ends_that_are_no_numbers_convert(workers: Workers, tmp_path: 
     (body,) = (g for g in loaded.model.graphs.values() if any(op.type == "Erfc" for op in g.ops.values()))
     gone = {n for n in body.atoms if body.ops[n].type in ("Erfc", "SelectV2", "Neg")}
     section = Section("", whole(loaded.model).ops, frozenset((body.name, n) for n in gone))
-    assert Prober(loaded, workers, {}).outcome(section, "without them").converted
+    assert Prober(loaded, workers, {}).outcome(section, Kind.BY_HAND.asks("without them")).converted
 
 
 def test_of_a_body_whose_call_is_taken_out_nothing_is_left(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from bisect_convert.model.cuts import Section, Unsliceable, canonical, plan, who
 from bisect_convert.model.graph import Graph, Model, Op, Shape, Tensor
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
 
 FILES = {"": "graph.pb", "body": "body1.pb"}
 
@@ -201,13 +202,13 @@ def test_what_crosses_a_cut_converts_and_keeps_its_values(what: str, workers: Wo
 
     loaded = load(lambda: (call, [spec(2, 8)]), tmp_path)
     prober = Prober(loaded, workers, {})
-    assert prober.outcome(whole(loaded.model), "whole").converted
+    assert prober.outcome(whole(loaded.model), Kind.WHOLE.asks()).converted
     for half in ("upper", "lower"):
         ops = frozenset(n for n in loaded.model.main.order if n.startswith(f"{half}/"))
         section = Section("", loaded.model.main.close(ops))
-        outcome = prober.outcome(section, half)
+        outcome = prober.outcome(section, Kind.BY_HAND.asks(half))
         assert outcome.converted, (half, outcome.unresolved, outcome.failure)
-        assert prober.differs(section) == ""
+        assert prober.errands.differs(section) == ""
 
 
 def test_unknown_sizes_that_are_equal_stay_equal(workers: Workers, tmp_path: Path) -> None:
@@ -220,4 +221,4 @@ def test_unknown_sizes_that_are_equal_stay_equal(workers: Workers, tmp_path: Pat
     ops = frozenset(n for n in graph.atoms if graph.ops[n].type not in ("Placeholder", "Tanh", "Relu"))
     made = plan(loaded.model, Section("", ops), loaded.files)
     assert len({tuple(e["symbols"]) for e in made["entries"]}) == 1
-    assert Prober(loaded, workers, {}).outcome(Section("", ops), "joined").converted
+    assert Prober(loaded, workers, {}).outcome(Section("", ops), Kind.BY_HAND.asks("joined")).converted

@@ -17,6 +17,7 @@ from bisect_convert.probe.limits import spare_memory
 from bisect_convert.probe.prober import Prober
 from bisect_convert.search.hunt import Found, Hunt
 from bisect_convert.session.stepper import Walk
+from bisect_convert.worker.request import Compare
 
 
 class Unsteady(FakeWorkers):
@@ -27,8 +28,8 @@ class Unsteady(FakeWorkers):
         self.random = random.Random(seed)
         self.noise, self.rate = noise, rate
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        if request["do"] == "compare":
+    def ask(self, request: Any) -> dict[str, Any]:
+        if isinstance(request, Compare):
             return {"differs": ""}
         if self.random.random() < self.noise:
             return {"death": "SIGKILL"}

@@ -17,6 +17,7 @@ from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Failure, Frame, Outcome, Signature, Stage
 from bisect_convert.probe.prober import Prober
 from bisect_convert.search.hunt import Found, Hunt
+from bisect_convert.worker.request import Compare, Probe
 
 Planted = tuple[list[list[int]], "list[Cause]"]
 
@@ -99,10 +100,10 @@ def test_ops_of_one_kind_that_fail_alike_are_one_finding() -> None:
     kinds = {name: "Erfc" for name in ("o2", "o5", "o7")}
 
     class Unsupported(FakeWorkers):
-        def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-            if request["do"] == "compare" or not set(kinds) & set(request["plan"]["ops"]):
+        def ask(self, request: Any) -> dict[str, Any]:
+            if isinstance(request, Compare) or not set(kinds) & set(request.plan.ops):
                 return {"differs": "", "outcome": Outcome().to_json()}
-            first = max(set(kinds) & set(request["plan"]["ops"]))
+            first = max(set(kinds) & set(request.plan.ops))
             signature = Signature(Stage.LOWERING, None, "NotImplementedError", "Erfc", ("Erfc",))
             failure = Failure(signature, "NotImplementedError", "Erfc", (Frame("Erfc", first),))
             return {"outcome": Outcome(failure, reached=Stage.LOWERING).to_json()}
@@ -145,9 +146,9 @@ def test_an_op_that_fails_with_either_of_two_others_is_cut_out_once() -> None:
 class WithWeights(FakeWorkers):
     """Fails only where the true weights are in the section."""
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        if request["do"] == "probe" and not request["weights"]:
-            self.sections.append((*sorted(request["plan"]["ops"]), "without weights"))
+    def ask(self, request: Any) -> dict[str, Any]:
+        if isinstance(request, Probe) and not request.weights:
+            self.sections.append((*sorted(request.plan.ops), "without weights"))
             return {"outcome": Outcome(reached=Stage.BACKEND).to_json()}
         return super().ask(request)
 

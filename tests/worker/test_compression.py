@@ -14,12 +14,13 @@ import pytest
 
 from bisect_convert import find
 from bisect_convert.arguments.as_code import arguments_code, step_code
-from bisect_convert.arguments.packing import STEPS, pack, shown, unpack
+from bisect_convert.arguments.packing import STEPS, pack, shown
 from bisect_convert.cli.options import packed_options, parse
 from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.model.outcome import Outcome, Signature, Stage, Verdict, judge
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.report import Report
+from bisect_convert.worker.unpacking import unpack
 
 WEIGHTS = np.random.default_rng(0).standard_normal((64, 64)).astype("float32")
 

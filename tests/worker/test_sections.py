@@ -14,6 +14,7 @@ from bisect_convert.model.graph import Graph
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
 
 #: Sections per model, and which of the endless series of them.
 COUNT, SEED = 10, 20240
@@ -29,7 +30,7 @@ each_model = pytest.mark.parametrize("loaded", MODELS, indirect=True)
 
 @each_model
 def test_the_model_converts(loaded: Loaded, workers: Workers) -> None:
-    assert Prober(loaded, workers, {}).outcome(whole(loaded.model), "the whole model").converted
+    assert Prober(loaded, workers, {}).outcome(whole(loaded.model), Kind.WHOLE.asks()).converted
 
 
 @each_model
@@ -56,5 +57,5 @@ def _cut_tensors_can_be_inputs(graph: Graph, ops: frozenset[str]) -> None:
 
 def test_a_section_without_an_op_is_not_probed(workers: Workers, tmp_path: Path) -> None:
     model = load(MODELS["cond"], tmp_path)
-    outcome = Prober(model, workers, {}).outcome(Section("", frozenset()), "nothing")
+    outcome = Prober(model, workers, {}).outcome(Section("", frozenset()), Kind.BY_HAND.asks("nothing"))
     assert outcome.unresolved == "it is empty"

@@ -5,11 +5,14 @@ Runs in a worker, on FunctionDefs. No op is renamed; parameters are only ever ad
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
 
+from bisect_convert.model.cuts import CutTensor, End, Plan
 from bisect_convert.model.names import LOOPS, op_of
 from bisect_convert.worker import private_api
 
@@ -42,18 +45,16 @@ class EditedBodies:
     function that shares the call, and of those that enclose it.
     """
 
-    def __init__(self, functions: dict[str, Any], plan: dict[str, Any]) -> None:
+    def __init__(self, functions: dict[str, Any], plan: Plan) -> None:
         self.functions = dict(functions)
-        self._removed: dict[str, list[str]] = plan.get("removed") or {}
-        self._facts: dict[str, dict[str, Any]] = plan.get("threads") or {}
-        self._ends: dict[str, list[dict[str, Any]]] = plan.get("ends") or {}
-        self._own: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        self._groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        self._plan = plan
+        self._own: dict[str, list[tuple[str, CutTensor]]] = {}
+        self._groups: dict[tuple[str, ...], list[CutTensor]] = {}
 
-    def threads(self, node: Any) -> list[dict[str, Any]]:
+    def threads(self, node: Any) -> list[CutTensor]:
         """What a call must be given besides its inputs, in order; edits its callees on the way."""
         group = tuple(n for n in callees(node) if n in self.functions)
-        if not group or not self._removed:
+        if not group or not self._plan.removed:
             return []
         if group not in self._groups:
             if any(name in self._own for name in group):
@@ -69,8 +70,8 @@ class EditedBodies:
         function = type(self.functions[name])()
         function.CopyFrom(self.functions[name])
         self.functions[name] = function
-        facts, ends = self._facts.get(name, {}), self._ends.get(name, [])
-        own = _take_out(function, set(self._removed.get(name, ())), facts, ends)
+        facts, ends = self._plan.threads.get(name, {}), self._plan.ends.get(name, ())
+        own = _take_out(function, set(self._plan.removed.get(name, ())), facts, ends)
         for node in function.node_def:
             for number, thread in enumerate(self.threads(node)):
                 parameter = f"{node.name.replace('/', '_')}__thread{number}"
@@ -84,7 +85,7 @@ class EditedBodies:
         for sibling in group:
             for parameter, thread in self._own[sibling]:
                 parameter = parameter if sibling == name else f"{parameter}__unused"
-                kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
+                kind = tf.as_dtype(thread.dtype).as_datatype_enum
                 function.signature.input_arg.add(name=parameter, type=kind)
                 if returns:
                     function.signature.output_arg.add(name=f"{parameter}__out", type=kind)
@@ -92,14 +93,14 @@ class EditedBodies:
 
 
 def _take_out(
-    function: Any, ops: set[str], facts: dict[str, dict[str, Any]], ends: list[dict[str, Any]]
-) -> list[tuple[str, dict[str, Any]]]:
+    function: Any, ops: set[str], facts: Mapping[str, CutTensor], ends: Iterable[End]
+) -> list[tuple[str, CutTensor]]:
     """Remove the ops from the function; return the parameters that now stand for their results, not yet declared."""
     if not ops:
         return []
     flat = private_api.flat_names(function)
     parameters: dict[str, str] = {}
-    threads: list[tuple[str, dict[str, Any]]] = []
+    threads: list[tuple[str, CutTensor]] = []
     lists: list[Any] = []
 
     def moved(tensor: str) -> str:
@@ -120,7 +121,7 @@ def _take_out(
         node.input.extend(inputs + control)
     for key in list(function.ret):
         if (parameter := moved(function.ret[key])) != function.ret[key]:
-            if facts[flat[function.ret[key]]].get("items"):
+            if facts[flat[function.ret[key]]].items:
                 function.ret[key] = parameter
                 continue
             made = _handed_on(f"{parameter}__result{len(kept)}", parameter, facts[flat[function.ret[key]]])
@@ -130,26 +131,26 @@ def _take_out(
     names = {flat[t]: name for t, (name, _) in zip(parameters, threads, strict=True)}
     full = {short: tensor for tensor, short in flat.items()}
     for number, end in enumerate(ends):
-        thread = {**_stacked(facts[end["into"]]), "tensor": names[end["into"]]}
-        names[end["into"]] = _tie(kept, {**end, "tensor": full[end["tensor"]]}, thread, f"cut_end_{number}")
+        thread = replace(_stacked(facts[end.into]), tensor=names[end.into])
+        names[end.into] = _tie(kept, replace(end, tensor=full[end.tensor]), thread, f"cut_end_{number}")
     _keep_only(function, kept, ops)
     return threads
 
 
-def _stacked(fact: dict[str, Any]) -> dict[str, Any]:
+def _stacked(fact: CutTensor) -> CutTensor:
     """What stands for the tensor in a call: for a list the tensor of all that is in it."""
-    items = fact.get("items")
-    return {"dtype": items["dtype"], "shape": [items["count"], *items["shape"]]} if items else fact
+    items = fact.items
+    return CutTensor(fact.tensor, items.dtype, (items.count, *items.shape)) if items else fact
 
 
-def _list_of(parameter: str, fact: dict[str, Any]) -> list[Any]:
+def _list_of(parameter: str, fact: CutTensor) -> list[Any]:
     """Nodes that make a list of the parameter: as a loop's own variable a list that is only handed on does not convert."""
-    if not (items := fact.get("items")):
+    if not (items := fact.items):
         return []
     stacked = _stacked(fact)
     with tf.Graph().as_default() as graph:
-        held = v1.placeholder(stacked["dtype"], stacked["shape"], name="held")
-        shape = tf.constant(items["shape"], tf.int32, name=f"{parameter}__shape")
+        held = v1.placeholder(stacked.dtype, stacked.shape, name="held")
+        shape = tf.constant(list(items.shape), tf.int32, name=f"{parameter}__shape")
         tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=shape, name=f"{parameter}__list")
     nodes = [n for n in graph.as_graph_def().node if n.name != "held"]
     _read_instead(nodes[-1], {"held": parameter, f"{parameter}__shape": f"{parameter}__shape:output:0"})
@@ -174,24 +175,24 @@ def _drop_control_results(function: Any, ops: set[str]) -> None:
     function.signature.control_output.extend(outputs)
 
 
-def _handed_on(name: str, tensor: str, thread: dict[str, Any]) -> Any:
+def _handed_on(name: str, tensor: str, thread: CutTensor) -> Any:
     """A node that hands a parameter on: coremltools takes no bare parameter as the result of a condition."""
     with tf.Graph().as_default() as graph:
-        made = same(v1.placeholder(tf.as_dtype(thread["dtype"]), thread["shape"], name="stand_in"), name)
+        made = same(v1.placeholder(tf.as_dtype(thread.dtype), thread.shape, name="stand_in"), name)
     node = graph.as_graph_def().node[-1]
     del node.input[:]
     node.input.extend([tensor] * len(made.op.inputs))
     return node
 
 
-def _tie(kept: list[Any], end: dict[str, Any], thread: dict[str, Any], name: str) -> str:
+def _tie(kept: list[Any], end: End, thread: CutTensor, name: str) -> str:
     """Let what reads the thread read the loose end too, which changes no value; returns the tensor to read instead."""
     with tf.Graph().as_default() as graph:
-        loose = v1.placeholder(end["dtype"], end["shape"], name="loose")
-        value = v1.placeholder(thread["dtype"], thread["shape"], name="value")
+        loose = v1.placeholder(end.dtype, end.shape, name="loose")
+        value = v1.placeholder(thread.dtype, thread.shape, name="value")
         with tf.name_scope(name):
             loose = _number(loose)
-            one = tf.reduce_sum(loose, list(range(len(end["shape"])))) if end["shape"] else loose
+            one = tf.reduce_sum(loose, list(range(len(end.shape)))) if end.shape else loose
             never = tf.greater(one, one)
             if value.dtype in _CASTABLE:
                 tied = value + tf.cast(never, value.dtype)
@@ -203,9 +204,9 @@ def _tie(kept: list[Any], end: dict[str, Any], thread: dict[str, Any], name: str
     }
     for node in kept:
         if not node.name.startswith("cut_end_"):
-            _read_instead(node, {thread["tensor"]: written[tied.op.name]})
+            _read_instead(node, {thread.tensor: written[tied.op.name]})
     for node in made:
-        _read_instead(node, {**written, "loose": end["tensor"], "value": thread["tensor"]})
+        _read_instead(node, {**written, "loose": end.tensor, "value": thread.tensor})
     kept += made
     return written[tied.op.name]
 
@@ -222,15 +223,15 @@ def _read_instead(node: Any, written: dict[str, str]) -> None:
     node.input.extend(inputs)
 
 
-def append_input(node: Any, tensor: str, thread: dict[str, Any]) -> None:
+def append_input(node: Any, tensor: str, thread: CutTensor) -> None:
     """Give the call one more input, declared in its attributes as the thread's facts say."""
     data = [i for i in node.input if not i.startswith("^")]
     control = [i for i in node.input if i.startswith("^")]
     del node.input[:]
     node.input.extend([*data, tensor, *control])
-    kind = tf.as_dtype(thread["dtype"]).as_datatype_enum
+    kind = tf.as_dtype(thread.dtype).as_datatype_enum
     node.attr["T" if node.op in LOOPS else "Tin"].list.type.append(kind)
     if node.op in LOOPS and len(node.attr["output_shapes"].list.shape):
-        node.attr["output_shapes"].list.shape.add().CopyFrom(tf.TensorShape(thread["shape"]).as_proto())
+        node.attr["output_shapes"].list.shape.add().CopyFrom(tf.TensorShape(thread.shape).as_proto())
     if "_output_shapes" in node.attr:
         del node.attr["_output_shapes"]

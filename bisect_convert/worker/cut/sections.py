@@ -1,17 +1,19 @@
 """Carve a section out of a GraphDef as its plan says; runs in a worker.
 
-A plan is plain data made by `slicer`: which ops to keep, which tensors enter and leave, and what is taken out of the
+A plan is made by `model.cuts`: which ops to keep, which tensors enter and leave, and what is taken out of the
 bodies below. Entering tensors keep the name of the op that made them, so that no op is renamed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
 
+from bisect_convert.model.cuts import Entry, Exit, Plan
+from bisect_convert.model.graph import Items
 from bisect_convert.model.names import op_of
 from bisect_convert.worker.cut.function_bodies import EditedBodies, append_input, callees, same
 
@@ -30,9 +32,9 @@ class Carved:
     shapes: dict[str, list[int | None]] = field(default_factory=dict)
 
 
-def carve(graph_def: Any, plan: dict[str, Any], weights: dict[str, Any] | None = None) -> Carved:
+def carve(graph_def: Any, plan: Plan, weights: dict[str, Any] | None = None) -> Carved:
     """Return the section; `weights` maps a constant's name to its node with the true values."""
-    if plan.get("whole"):
+    if plan.whole:
         whole = v1.GraphDef()
         whole.CopyFrom(graph_def)
         _restore(whole, weights)
@@ -41,11 +43,11 @@ def carve(graph_def: Any, plan: dict[str, Any], weights: dict[str, Any] | None =
     carved.graph_def.versions.CopyFrom(graph_def.versions)
     functions = {f.signature.name: f for f in graph_def.library.function}
     bodies = EditedBodies(functions, plan)
-    adapters, renamed = _entries(plan["entries"], carved)
-    keep = set(plan["ops"])
+    adapters, renamed = _entries(plan.entries, carved)
+    keep = set(plan.ops)
     nodes = {n.name: n for n in graph_def.node}
     keep |= _constants_of(keep, nodes, adapters)
-    exits = _exits(plan["exits"], keep, nodes)
+    exits = _exits(plan.exits, keep, nodes)
     count = 0
     for node in graph_def.node:
         for made in adapters.pop(node.name, ()):
@@ -57,7 +59,7 @@ def carve(graph_def: Any, plan: dict[str, Any], weights: dict[str, Any] | None =
         _rewire(copy, renamed, keep)
         for thread in bodies.threads(copy):
             count += 1
-            entry = {**thread, "tensor": f"cut_thread_{count}:0"}
+            entry = Entry(f"cut_thread_{count}:0", thread.dtype, thread.shape)
             made, _ = _entries([entry], carved)
             for extra in made[f"cut_thread_{count}"]:
                 carved.graph_def.node.add().CopyFrom(extra)
@@ -99,32 +101,32 @@ def _rewire(node: Any, renamed: dict[str, str], keep: set[str]) -> None:
         del node.attr["_class"]
 
 
-def _entries(entries: Iterable[dict[str, Any]], carved: Carved) -> tuple[dict[str, list[Any]], dict[str, str]]:
+def _entries(entries: Iterable[Entry], carved: Carved) -> tuple[dict[str, list[Any]], dict[str, str]]:
     """For each entering tensor the nodes that stand for its op, by that op's name; and tensor -> new tensor."""
     adapters: dict[str, list[Any]] = {}
     renamed: dict[str, str] = {}
     for entry in entries:
-        op, _, index = entry["tensor"].rpartition(":")
-        name = entry.get("name") or (op if index == "0" else f"{op}__{index}")
+        op, _, index = entry.tensor.rpartition(":")
+        name = entry.name or (op if index == "0" else f"{op}__{index}")
         with tf.Graph().as_default() as graph:
             _entry(name, entry, carved)
         adapters.setdefault(op, []).extend(graph.as_graph_def().node)
-        renamed[entry["tensor"]] = name
+        renamed[entry.tensor] = name
     return adapters, renamed
 
 
-def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
+def _entry(name: str, entry: Entry, carved: Carved) -> None:
     """Make the tensor `name` out of inputs that Core ML takes: rank 1 to 5, no float16, no complex number, no list."""
-    if items := entry.get("items"):
+    if items := entry.items:
         _list_entry(name, items, carved)
         return
-    dtype, shape = tf.as_dtype(entry["dtype"]), entry["shape"]
-    names = tuple(entry.get("symbols") or ())
+    dtype, shape = tf.as_dtype(entry.dtype), list(entry.shape or ())
+    names = entry.symbols
     if any(n.startswith("=") for n in names):
         shape = [int(n[1:]) if n.startswith("=") else s for n, s in zip(names, shape, strict=True)]
         names = tuple("" if n.startswith("=") else n for n in names)
     if dtype.is_complex:
-        part = {**entry, "dtype": "float32"}
+        part = replace(entry, dtype="float32")
         for suffix in ("re", "im"):
             _entry(f"{name}__{suffix}", part, carved)
         graph = tf.compat.v1.get_default_graph()
@@ -135,9 +137,9 @@ def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
     if dtype == tf.bool:  # an input of that type becomes one of float32, and bodies read it as it is
         outer = tf.float32
     fits = 0 < len(shape) <= 5
-    worked = bool(entry.get("worked")) and fits and not dtype.is_floating
+    worked = entry.worked and fits and not dtype.is_floating
     direct = fits and outer == dtype and not worked
-    size = shape if fits else [1] if not shape else _folded(shape)
+    size = shape if fits else [1] if not shape else _folded([s for s in shape if s is not None])
     x = v1.placeholder(outer, size, name=name if direct else f"{name}__in")
     if any(names) and fits:
         carved.symbols[x.op.name] = names
@@ -155,11 +157,11 @@ def _entry(name: str, entry: dict[str, Any], carved: Carved) -> None:
         tf.cast(x, dtype, name=name)
 
 
-def _list_entry(name: str, items: dict[str, Any], carved: Carved) -> None:
+def _list_entry(name: str, items: Items, carved: Carved) -> None:
     """Make the list `name` of an input that holds all that is in it."""
-    _entry(f"{name}__items", {"dtype": items["dtype"], "shape": [items["count"], *items["shape"]]}, carved)
+    _entry(f"{name}__items", Entry("", items.dtype, (items.count, *items.shape)), carved)
     held = v1.get_default_graph().get_tensor_by_name(f"{name}__items:0")
-    tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=items["shape"], name=name)
+    tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=list(items.shape), name=name)
 
 
 def _folded(shape: list[int]) -> list[int]:
@@ -170,33 +172,33 @@ def _folded(shape: list[int]) -> list[int]:
     return [lead, *shape[len(shape) - 4 :]]
 
 
-def _exits(tensors: list[dict[str, Any]], keep: set[str], nodes: dict[str, Any]) -> list[Any]:
+def _exits(tensors: Iterable[Exit], keep: set[str], nodes: dict[str, Any]) -> list[Any]:
     """Nodes that carry leaving tensors out where their op would not be an output by itself, or not a legal one."""
     read = {op_of(i) for name in keep for i in nodes[name].input if not i.startswith("^")}
     made: list[Any] = []
     for number, tensor in enumerate(tensors):
-        op, _, index = tensor["tensor"].rpartition(":")
-        dtype, shape = tf.as_dtype(tensor["dtype"]), tensor["shape"]
+        op, _, index = tensor.tensor.rpartition(":")
+        dtype, shape = tf.as_dtype(tensor.dtype), tensor.shape
         with tf.Graph().as_default() as graph:
             name = f"cut_exit_{number}"
             stand_in = v1.placeholder(dtype, shape, name="stand_in")
-            result = bool(tensor.get("result"))
-            if items := tensor.get("items"):
+            result = tensor.result
+            if items := tensor.items:
                 kept = {
-                    "element_dtype": items["dtype"],
-                    "element_shape": items["shape"],
-                    "num_elements": items["count"],
+                    "element_dtype": items.dtype,
+                    "element_shape": list(items.shape),
+                    "num_elements": items.count,
                 }
                 tf.raw_ops.TensorListStack(input_handle=stand_in, **kept, name=name)
             elif dtype.is_complex and not result:
                 tf.math.real(stand_in, name=name)
             elif not result and shape is not None and len(shape) > 5 and None not in shape:
                 tf.reshape(stand_in, [-1], name=name)
-            elif tensor.get("guarded") and not result:
+            elif tensor.guarded and not result:
                 tf.math.atan(stand_in, name=name)
-            elif tensor.get("worked"):
+            elif tensor.worked:
                 same(stand_in, name)
-            elif op in read or tensor.get("carried"):
+            elif op in read or tensor.carried:
                 tf.identity(stand_in, name=name)
             else:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -43,6 +44,17 @@ class Bodies:
         self.functions = functions
         self._made: dict[tuple[Any, str, str], Any] = {}
         self._shapes: dict[tuple[str, str], list[Any]] = {}
+
+    def reached(self, nodes: Iterable[Any]) -> list[Any]:
+        """Return the functions that the nodes call, and those that these call: no more is to be imported with them."""
+        found: dict[str, Any] = {}
+        todo = [name for node in nodes for _, name in called_by_role(node)]
+        while todo:
+            name = todo.pop()
+            if name in self.functions and name not in found:
+                found[name] = self.functions[name]
+                todo += [inner for node in found[name].node_def for _, inner in called_by_role(node)]
+        return [found[name] for name in sorted(found)]
 
     def of(self, op: Any, role: str, callee: str) -> Any | None:
         """Return the function as a graph, shapes inferred from those of the call; None where TensorFlow cannot build it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -11,7 +12,7 @@ from bisect_convert.arguments.input_corrections import fits
 __all__ = ["declared", "shape_of", "with_shapes"]
 
 
-def with_shapes(graph_def: Any, inputs: list[dict[str, Any]]) -> tuple[Any, list[dict[str, Any]], bool]:
+def with_shapes(graph_def: Any, inputs: Iterable[Mapping[str, Any]]) -> tuple[Any, list[dict[str, Any]], bool]:
     """Import the graph with the shapes that the caller gave to its inputs, as far as they do not contradict its own.
 
     Returns it, what its inputs are, and whether TensorFlow refuses those shapes: then the graph has the model's own.

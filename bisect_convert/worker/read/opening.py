@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,66 +20,69 @@ from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
 from bisect_convert.worker.read import source_lines
+from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.unfreezable import without_keepers
 from bisect_convert.worker.read.unreadable import saved_graph, write_unread
 from bisect_convert.worker.read.writing import write_facts
+from bisect_convert.worker.request import Load
 
 __all__ = ["concrete_function", "freeze_and_write", "read_model"]
 
 _DEFAULT_SIGNATURE = "serving_default"
 
 
-def read_model(path: str, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Freeze the model at `path` and write its facts into `folder`; returns what is known in a few words.
+def read_model(request: Load) -> dict[str, Any]:
+    """Freeze the model at the path and write its facts into the folder; returns what is known in a few words.
 
-    request: "signature", "inputs" (as `options` writes them), "outputs", "allow_code". Raises ModelError, UsageError.
+    Raises ModelError, UsageError.
     """
-    request = {**request, "path": path}
+    path, folder = request.path, Path(request.folder)
+    reading = Reading(path, request.signature, inputs=request.inputs, outputs=request.outputs)
     if path.endswith(".pb") and os.path.isfile(path):
         graph_def = _parsed(path)
         try:
-            return write_facts(_graph_def(path, graph_def), folder, {**request, "define": True})
+            return write_facts(_graph_def(path, graph_def), folder, replace(reading, define=True))
         except ModelError as error:
-            return _unread(error, graph_def, [n.name for n in graph_def.node], folder, request)
+            return _unread(error, graph_def, [n.name for n in graph_def.node], folder, reading)
     try:
-        function, names, signature = _function(path, request.get("signature"), bool(request.get("allow_code")))
+        function, names, signature = _function(path, request.signature, request.allow_code)
     except _NoSignature as error:
         failure = _failure(NotImplementedError("Only a single concrete function is supported."))
         nothing = tf.compat.v1.GraphDef()
-        return write_facts(nothing, folder, {**request, "signatures": error.functions, "failure": failure})
+        return write_facts(nothing, folder, replace(reading, signatures=tuple(error.functions), failure=failure))
     except ModelError as error:
         if not os.path.isdir(path) or error.__cause__ is None or os.path.islink(path):
             raise
-        wanted = request.get("signature") or _DEFAULT_SIGNATURE
-        return _unread(error, *_saved(error, path, wanted), folder, request)
+        wanted = request.signature or _DEFAULT_SIGNATURE
+        return _unread(error, *_saved(error, path, wanted), folder, reading)
     found = source_lines.of_saved_model(path) if os.path.isdir(path) else {}
-    request = {**request, "signature": signature, "signatures": names, "sources": found}
-    return freeze_and_write(function, folder, request)
+    reading = replace(reading, signature=signature, signatures=tuple(names), sources=found)
+    return freeze_and_write(function, folder, reading)
 
 
-def freeze_and_write(function: Any, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
+def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str, Any]:
     """Freeze the concrete function and write its facts; where freezing fails, those of the graph as it was loaded."""
-    request = {**request, "sources": request.get("sources") or source_lines.of_function(function)}
+    reading = replace(reading, sources=reading.sources or source_lines.of_function(function))
     try:
         graph_def = private_api.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"
-        return _unfrozen(function, error, folder, request)
-    return write_facts(graph_def, folder, {**request, "keys": _keys(function)})
+        return _unfrozen(function, error, folder, reading)
+    return write_facts(graph_def, folder, replace(reading, keys=_keys(function)))
 
 
-def _unfrozen(function: Any, error: BaseException, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
+def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Reading) -> dict[str, Any]:
     """The facts of the graph as it was loaded, and beside them those of what freezes without the ops at fault."""
     blamed, rest = without_keepers(function, error)
     if rest is not None:
         (folder / REST).mkdir(exist_ok=True)
-        write_facts(rest, folder / REST, {**request, "keys": _keys(function)})
+        write_facts(rest, folder / REST, replace(reading, keys=_keys(function)))
     failure = _failure(error, [op.name for op in function.graph.get_operations()])
     graph_def = function.graph.as_graph_def(add_shapes=True)
-    request = {**request, "failure": failure, "blamed": blamed}
+    reading = replace(reading, failure=failure, blamed=tuple(blamed))
     try:
-        return write_facts(graph_def, folder, request)
+        return write_facts(graph_def, folder, reading)
     except ValueError:  # away from its variables TensorFlow may find no shapes for it
-        written = write_unread(graph_def, [n.name for n in graph_def.node], folder, request)
+        written = write_unread(graph_def, [n.name for n in graph_def.node], folder, reading)
         assert written is not None
         return written
 
@@ -91,8 +95,8 @@ class _NoSignature(ModelError):
         self.functions = functions
 
 
-def _failure(error: BaseException, names: Iterable[str] = ()) -> dict[str, Any]:
-    return Outcome(tracebacks.classify(error, names)).to_json()
+def _failure(error: BaseException, names: Iterable[str] = ()) -> Outcome:
+    return Outcome(tracebacks.classify(error, names))
 
 
 def _saved(error: ModelError, path: str, signature: str) -> tuple[Any, list[str]]:
@@ -102,12 +106,10 @@ def _saved(error: ModelError, path: str, signature: str) -> tuple[Any, list[str]
         raise error from error.__cause__
 
 
-def _unread(
-    error: ModelError, graph_def: Any, roots: list[str], folder: Path, request: dict[str, Any]
-) -> dict[str, Any]:
+def _unread(error: ModelError, graph_def: Any, roots: list[str], folder: Path, reading: Reading) -> dict[str, Any]:
     """The facts of a model that TensorFlow cannot read because of ops in it; raises the error where it is none of them."""
     cause = error.__cause__ or error
-    written = write_unread(graph_def, roots, folder, {**request, "failure": _failure(cause)})
+    written = write_unread(graph_def, roots, folder, replace(reading, failure=_failure(cause)))
     if written is None:
         raise error
     return written

@@ -7,7 +7,7 @@ in memory has the traceback of each op (both are TensorFlow's own records; nothi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def of_saved_model(folder: str) -> dict[str, str]:
     path = Path(folder) / "debug" / "saved_model_debug_info.pb"
     if not path.is_file():
         return {}
-    from tensorflow.core.framework import graph_debug_info_pb2
+    from bisect_convert.worker.private_api import graph_debug_info_pb2
 
     info = graph_debug_info_pb2.GraphDebugInfo()
     try:
@@ -76,7 +76,7 @@ def _innermost(lines: Iterable[tuple[str, int]]) -> str | None:
     return None
 
 
-def finder(sources: dict[str, str]) -> Callable[[str], str | None]:
+def finder(sources: Mapping[str, str]) -> Callable[[str], str | None]:
     """Return a look-up that also finds an op by the name it had before its function was inlined."""
 
     def find(name: str) -> str | None:

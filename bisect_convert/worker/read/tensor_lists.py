@@ -7,12 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from bisect_convert.model.graph import Items
 from bisect_convert.model.names import LOOPS
 
-__all__ = ["Items", "list_items"]
+__all__ = ["list_items"]
 
-#: dtype, shape and number of a list's elements.
-Items = tuple[str, list[int], int]
 #: Which input of an op is the list that it hands on as its first result.
 _HANDED_ON = ("TensorListSetItem", "Identity")
 
@@ -75,4 +74,4 @@ def _written(handle: Any, body: Callable[[Any], Any | None]) -> Any:
 def _items(dtype: Any, shape: Any, count: Any) -> Items | None:
     if not shape.is_fully_defined() or not count.is_fully_defined():
         return None
-    return dtype.name, shape.as_list(), int(count[0]) or 1  # a list that is to grow starts with none
+    return Items(dtype.name, tuple(shape.as_list()), int(count[0]) or 1)  # a list that is to grow starts with none

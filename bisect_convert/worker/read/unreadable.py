@@ -6,18 +6,19 @@ Nothing is imported into TensorFlow: an op whose type it has never heard of has 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 from google.protobuf import text_format
-from tensorflow.core.protobuf import saved_model_pb2
 
+from bisect_convert.model import facts
+from bisect_convert.model.graph import Graph, Op, Tensor
 from bisect_convert.model.names import op_of
 from bisect_convert.worker import private_api
 from bisect_convert.worker.read.functions import called_by_role
+from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.writing import functions_of, layer_of
 
 __all__ = ["saved_graph", "write_unread"]
@@ -25,7 +26,7 @@ __all__ = ["saved_graph", "write_unread"]
 
 def saved_graph(folder: str, signature: str) -> tuple[Any, list[str]]:
     """Return the GraphDef of a SavedModel and the nodes that the signature's results come from (all, if it is not there)."""
-    saved = saved_model_pb2.SavedModel()
+    saved = private_api.saved_model_pb2.SavedModel()
     path = Path(folder) / "saved_model.pb"
     if path.is_file():
         saved.ParseFromString(path.read_bytes())
@@ -36,14 +37,14 @@ def saved_graph(folder: str, signature: str) -> tuple[Any, list[str]]:
     return meta.graph_def, [op_of(r.name) for r in results] or [n.name for n in meta.graph_def.node]
 
 
-def write_unread(graph_def: Any, roots: Iterable[str], folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
+def write_unread(graph_def: Any, roots: Iterable[str], folder: Path, reading: Reading) -> dict[str, Any] | None:
     """Write facts on the part of the graph that the roots need, to blame the ops that TensorFlow has no type or body for.
 
-    Returns None, and writes nothing, where there is no such op. request: as for `write_facts`, with "failure"; where it
-    has "blamed", those ops are to blame, if any.
+    Returns None, and writes nothing, where there is no such op. reading: with a failure; where it has ops to blame, these
+    are, if any.
     """
     main = _needed(graph_def.node, roots)
-    graphs: dict[str, Any] = {"": {"ops": _rows(main), "results": [], "caller": None}}
+    graphs = {"": Graph("", _ops(main))}
     library = {f.signature.name: f for f in graph_def.library.function}
     unknown: list[tuple[str, str]] = []
     todo = [("", main)]
@@ -57,28 +58,26 @@ def write_unread(graph_def: Any, roots: Iterable[str], folder: Path, request: di
                 if function in library and function not in graphs:
                     graphs[function] = _body(library[function], name, node)
                     todo.append((function, list(library[function].node_def)))
-    blamed = request.get("blamed", unknown)
-    if not blamed and "blamed" not in request:
+    if not unknown and reading.blamed is None:
         return None
-    facts = {
-        "path": request.get("path", ""), "signature": request.get("signature"),
-        "signatures": request.get("signatures") or [],
-        "digest": hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest(), "graphs": graphs,
-        "inputs": [], "failure": request["failure"], "convertible": [], "slim": 0, "keys": {}, "refused": False,
-        "blamed": blamed,
-    }  # fmt: skip
-    (folder / "model.json").write_text(json.dumps(facts))
+    digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
+    facts.write(
+        facts.Facts(
+            reading.path, reading.signature, reading.signatures, digest, graphs, dict.fromkeys(graphs, "graph.pb"),
+            failure=reading.failure, blamed=tuple(unknown) if reading.blamed is None else reading.blamed,
+        ),
+        folder,
+    )  # fmt: skip
     for file in ("graph.pb", "weights.pb"):
         (folder / file).write_bytes(tf.compat.v1.GraphDef().SerializeToString())
     return {"ops": len(main), "slim": 0}
 
 
-def _body(function: Any, graph: str, node: Any) -> dict[str, Any]:
+def _body(function: Any, graph: str, node: Any) -> Graph:
     roles = {name: role for role, name in called_by_role(node)}
     name = function.signature.name
-    parameters = [_parameter(a) for a in function.signature.input_arg]
-    caller = [graph, node.name, roles.get(name, "call")]
-    return {"ops": parameters + _rows(function.node_def), "results": [], "caller": caller}
+    parameters = {a.name: _parameter(a) for a in function.signature.input_arg}
+    return Graph(name, {**parameters, **_ops(function.node_def)}, (), (graph, node.name, roles.get(name, "call")))
 
 
 def _needed(nodes: Iterable[Any], roots: Iterable[str]) -> list[Any]:
@@ -93,28 +92,24 @@ def _needed(nodes: Iterable[Any], roots: Iterable[str]) -> list[Any]:
     return [n for n in by_name.values() if n.name in found]
 
 
-def _rows(nodes: Iterable[Any]) -> list[dict[str, Any]]:
+def _ops(nodes: Iterable[Any]) -> dict[str, Op]:
     nodes = list(nodes)
     read: dict[str, set[str]] = {}
     for tensor in (_tensor(i) for n in nodes for i in n.input if not i.startswith("^")):
         read.setdefault(op_of(tensor), set()).add(tensor)
-    return [
-        {
-            "name": n.name, "type": n.op, "inputs": [_tensor(i) for i in n.input if not i.startswith("^")],
-            "outputs": list(_outputs(n, sorted(read.get(n.name, {f"{n.name}:0"})))),
-            "functions": called_by_role(n), "constant": n.op == "Const", "layer": layer_of(n.name), "attributes": "",
-            "source": None,
-        }
-        for n in nodes
-    ]  # fmt: skip
-
-
-def _parameter(argument: Any) -> dict[str, Any]:
-    dtype = tf.as_dtype(argument.type).name if argument.type else "unknown"
     return {
-        "name": argument.name, "type": "Placeholder", "inputs": [], "outputs": [[f"{argument.name}:0", dtype, None, []]],
-        "functions": [], "constant": False, "layer": None, "attributes": "", "source": None,
+        n.name: Op(
+            n.name, n.op, tuple(_tensor(i) for i in n.input if not i.startswith("^")),
+            tuple(_outputs(n, sorted(read.get(n.name, {f"{n.name}:0"})))), tuple(called_by_role(n)), n.op == "Const",
+            layer_of(n.name),
+        )
+        for n in nodes
     }  # fmt: skip
+
+
+def _parameter(argument: Any) -> Op:
+    dtype = tf.as_dtype(argument.type).name if argument.type else "unknown"
+    return Op(argument.name, "Placeholder", (), (Tensor(f"{argument.name}:0", dtype, None),))
 
 
 def _tensor(tensor: str) -> str:
@@ -123,7 +118,7 @@ def _tensor(tensor: str) -> str:
     return f"{op}:{rest.rpartition(':')[2] or 0}"
 
 
-def _outputs(node: Any, names: list[str]) -> Iterator[list[Any]]:
+def _outputs(node: Any, names: list[str]) -> Iterator[Tensor]:
     """The outputs that anything reads; where the node does not say their dtype, it is called unknown."""
     dtypes = {a.type for k, a in node.attr.items() if k in ("T", "dtype", "Tout", "out_type") and a.type}
     dtype = tf.as_dtype(dtypes.pop()).name if len(dtypes) == 1 else "unknown"
@@ -131,4 +126,5 @@ def _outputs(node: Any, names: list[str]) -> Iterator[list[Any]]:
     for name in names:
         index = int(name.rpartition(":")[2])
         known = index < len(shapes) and not shapes[index].unknown_rank
-        yield [name, dtype, [d.size if d.size >= 0 else None for d in shapes[index].dim] if known else None, []]
+        sizes = tuple(d.size if d.size >= 0 else None for d in shapes[index].dim) if known else None
+        yield Tensor(name, dtype, sizes)

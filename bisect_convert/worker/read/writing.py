@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from bisect_convert.model import facts
+from bisect_convert.model.graph import Graph, Items, Op, Tensor
 from bisect_convert.model.names import op_of
 from bisect_convert.worker import private_api
 from bisect_convert.worker.read import source_lines
 from bisect_convert.worker.read.functions import ROLES, Bodies, called_by_role
 from bisect_convert.worker.read.input_shapes import shape_of, with_shapes
+from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.shared_sizes import equal_sizes
-from bisect_convert.worker.read.tensor_lists import Items, list_items
+from bisect_convert.worker.read.tensor_lists import list_items
 
 __all__ = ["functions_of", "layer_of", "shaped", "write_facts"]
 
@@ -32,44 +35,34 @@ def shaped(graph_def: Any) -> Any:
     return graph.as_graph_def(add_shapes=True)
 
 
-def write_facts(graph_def: Any, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Write graph.pb (slim), weights.pb, bodies and model.json into `folder`; returns a summary.
-
-    request: beside the keys of `read_model`, "keys" (see `model.Loaded`) and "define" (let the library's own functions
-    count as known to TensorFlow, for a GraphDef that comes from a file).
-    """
-    if request.get("define"):
+def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any]:
+    """Write graph.pb (slim), weights.pb, bodies and model.json into `folder`; returns a summary."""
+    if reading.define:
         private_api.define_functions(graph_def.library.function)
     functions = _functions(graph_def)
     del graph_def.library.function[:]
     graph_def.library.function.extend(functions.values())
     digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
     weights = _slim(graph_def)
-    graph, placeholders, refused = with_shapes(graph_def, request.get("inputs") or [])
-    symbols = equal_sizes(graph_def, graph) if not request.get("failure") else {}
-    results = _outputs(graph, request.get("outputs") or []) or _sinks(graph)
-    source = source_lines.finder(request.get("sources") or {})
+    graph, placeholders, refused = with_shapes(graph_def, reading.inputs)
+    symbols = equal_sizes(graph_def, graph) if reading.failure is None else {}
+    results = _outputs(graph, reading.outputs) or _sinks(graph)
+    source = source_lines.finder(reading.sources)
     bodies = Bodies(functions)
     items = list_items(graph, {}, bodies.of_loop)
-    graphs: dict[str, Any] = {"": {"ops": _ops(graph, symbols, source, items), "results": results, "caller": None}}
-    _write_bodies(graph, "", bodies, graphs, folder, source, items)
+    graphs = {"": Graph("", _ops(graph, symbols, source, items), tuple(results))}
+    files = {"": "graph.pb"}
+    _Written(graphs, files, folder, bodies, source).below(graph, "", items)
     (folder / "graph.pb").write_bytes(graph_def.SerializeToString())
     (folder / "weights.pb").write_bytes(weights.SerializeToString())
-    facts = {
-        "path": request.get("path", ""),
-        "signature": request.get("signature"),
-        "signatures": request.get("signatures") or [],
-        "digest": digest,
-        "graphs": graphs,
-        "inputs": placeholders,
-        "failure": request.get("failure"),
-        "convertible": sorted(private_api.convertible_types()),
-        "slim": len(weights.node),
-        "keys": request.get("keys") or {},
-        "refused": refused,
-        "blamed": request.get("blamed") or [],
-    }
-    (folder / "model.json").write_text(json.dumps(facts))
+    facts.write(
+        facts.Facts(
+            reading.path, reading.signature, reading.signatures, digest, graphs, files, tuple(placeholders),
+            reading.failure, reading.blamed or (), private_api.convertible_types(), len(weights.node), reading.keys,
+            refused,
+        ),
+        folder,
+    )  # fmt: skip
     return {"ops": len(graph_def.node), "slim": len(weights.node)}
 
 
@@ -124,19 +117,18 @@ def _sinks(graph: Any) -> list[str]:
 
 
 def _ops(
-    graph: Any, symbols: dict[str, list[str]], source: Callable[[str], str | None], items: dict[str, Items]
-) -> list[dict[str, Any]]:
+    graph: Any, symbols: Mapping[str, list[str]], source: Callable[[str], str | None], items: Mapping[str, Items]
+) -> dict[str, Op]:
     constant: dict[str, bool] = {}
-    rows = []
+    made = {}
     for op in _in_order(graph):
         constant[op.name] = _follows_from_constants(op, constant)
-        rows.append({
-            "name": op.name, "type": op.type, "inputs": [t.name for t in op.inputs],
-            "outputs": [_output(t, symbols.get(t.name, []), items.get(t.name)) for t in op.outputs],
-            "functions": called_by_role(op.node_def), "constant": constant[op.name], "layer": layer_of(op.name),
-            "attributes": _attributes(op), "source": source(op.name),
-        })  # fmt: skip
-    return rows
+        made[op.name] = Op(
+            op.name, op.type, tuple(t.name for t in op.inputs),
+            tuple(_output(t, symbols.get(t.name, []), items.get(t.name)) for t in op.outputs),
+            tuple(called_by_role(op.node_def)), constant[op.name], layer_of(op.name), source(op.name), _attributes(op),
+        )  # fmt: skip
+    return made
 
 
 def _in_order(graph: Any) -> list[Any]:
@@ -182,11 +174,12 @@ def _attributes(op: Any) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _output(tensor: Any, symbols: list[str], items: Items | None) -> list[Any]:
+def _output(tensor: Any, symbols: list[str], items: Items | None) -> Tensor:
     shape = shape_of(tensor)
     if shape is None and symbols:
         shape = [None] * len(symbols)
-    return [tensor.name, tensor.dtype.base_dtype.name, shape, symbols, items]
+    dtype = tensor.dtype.base_dtype.name
+    return Tensor(tensor.name, dtype, None if shape is None else tuple(shape), tuple(symbols), items)
 
 
 def layer_of(name: str) -> str | None:
@@ -197,36 +190,39 @@ def layer_of(name: str) -> str | None:
     return "/".join(scopes) or None
 
 
-def _write_bodies(
-    graph: Any,
-    name: str,
-    bodies: Bodies,
-    graphs: dict[str, Any],
-    folder: Path,
-    source: Callable[[str], str | None],
-    items: dict[str, Items],
-) -> None:
-    """Add the bodies below the graph's ops to `graphs`, each written as a GraphDef of its own."""
-    for op in graph.get_operations():
-        for role, callee in called_by_role(op.node_def):
-            if callee in graphs or (body := bodies.of(op, role, callee)) is None:
-                continue
-            tensors = list(op.inputs)[-len(body.inputs) :] if body.inputs else []
-            graph_def = body.as_graph_def(add_shapes=True)
-            if role in {"then", "else", "branch", "call"}:
-                _give_constants(graph_def, body, tensors)
-            file = f"body{len(graphs)}.pb"
-            (folder / file).write_bytes(graph_def.SerializeToString())
-            with tf.Graph().as_default() as shown:
-                graph_def.library.function.extend(bodies.functions[n] for n in sorted(bodies.functions))
-                tf.import_graph_def(graph_def, name="")
-            given = {p.name: items[t.name] for p, t in zip(body.inputs, tensors, strict=False) if t.name in items}
-            inside = list_items(body, given, bodies.of_loop)
-            graphs[callee] = {
-                "ops": _ops(shown, {}, source, inside), "results": [t.name for t in body.outputs],
-                "caller": [name, op.name, role], "file": file, "inputs": [t.name for t in body.inputs],
-            }  # fmt: skip
-            _write_bodies(body, callee, bodies, graphs, folder, source, inside)
+@dataclass(frozen=True)
+class _Written:
+    """The graphs written down so far; adds the bodies below one of them, each as a GraphDef of its own."""
+
+    graphs: dict[str, Graph]
+    files: dict[str, str]
+    folder: Path
+    bodies: Bodies
+    source: Callable[[str], str | None]
+
+    def below(self, graph: Any, name: str, items: Mapping[str, Items]) -> None:
+        for op in graph.get_operations():
+            for role, callee in called_by_role(op.node_def):
+                if callee not in self.graphs and (body := self.bodies.of(op, role, callee)) is not None:
+                    self._add(body, (name, op.name, role), callee, op, items)
+
+    def _add(self, body: Any, caller: tuple[str, str, str], name: str, op: Any, items: Mapping[str, Items]) -> None:
+        tensors = list(op.inputs)[-len(body.inputs) :] if body.inputs else []
+        graph_def = body.as_graph_def(add_shapes=True)
+        del graph_def.library.function[:]
+        if caller[2] in {"then", "else", "branch", "call"}:
+            _give_constants(graph_def, body, tensors)
+        self.files[name] = f"body{len(self.graphs)}.pb"
+        (self.folder / self.files[name]).write_bytes(graph_def.SerializeToString())
+        with tf.Graph().as_default() as shown:
+            graph_def.library.function.extend(self.bodies.reached(graph_def.node))
+            tf.import_graph_def(graph_def, name="")
+        given = {p.name: items[t.name] for p, t in zip(body.inputs, tensors, strict=False) if t.name in items}
+        inside = list_items(body, given, self.bodies.of_loop)
+        self.graphs[name] = Graph(
+            name, _ops(shown, {}, self.source, inside), tuple(t.name for t in body.outputs), caller
+        )  # fmt: skip
+        self.below(body, name, inside)
 
 
 def _give_constants(graph_def: Any, body: Any, tensors: list[Any]) -> None:
@@ -239,3 +235,4 @@ def _give_constants(graph_def: Any, body: Any, tensors: list[Any]) -> None:
             name = node.name
             node.CopyFrom(values[name])
             node.name = name
+            del node.input[:]  # what controls it outside is not here

@@ -1,8 +1,4 @@
-"""The private parts of coremltools and TensorFlow that probes lean on: all of them are in this module.
-
-Imported in workers only: it imports tensorflow and coremltools. `check` tells in one line what to install where a part
-is missing. File names below are relative to coremltools/converters/mil/.
-"""
+"""What probes change in coremltools and ask of TensorFlow: file names are relative to coremltools/converters/mil/."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import coremltools as ct
 import tensorflow as tf
 from coremltools.converters.mil import converter as mil_converter
 from coremltools.converters.mil.frontend.tensorflow import convert_utils
@@ -26,10 +21,10 @@ from tensorflow.python.eager import wrap_function
 from tensorflow.python.framework import function_def_to_graph as function_graphs
 from tensorflow.python.framework import op_def_registry
 
-from bisect_convert.errors import EnvironmentError_
 from bisect_convert.model.outcome import Stage
 
 __all__ = [
+    "NEEDED",
     "PASS_REGISTRY",
     "AbstractGraphPass",
     "FrozenGraph",
@@ -37,7 +32,6 @@ __all__ = [
     "StopAfterFrontend",
     "TFConverter",
     "body_graph",
-    "check",
     "convert_utils",
     "convertible_types",
     "define_functions",
@@ -52,8 +46,6 @@ __all__ = [
     "watched",
 ]
 
-_INSTALL = "install tensorflow>=2.16 and coremltools>=8.3 (known to work: tensorflow 2.21, coremltools 9.0)"
-
 
 class FrozenGraph:
     """A GraphDef in a wrapping that costs nothing to print: coremltools formats whatever it is given into a log line."""
@@ -62,32 +54,24 @@ class FrozenGraph:
         self.graph_def = graph_def
 
 
-def check() -> None:
-    """Raise EnvironmentError_ unless every private part used here is where it was."""
-    parts: list[tuple[Any, str]] = [
-        (TF2Loader, "_get_concrete_functions_and_graph_def"),
-        (TF2Loader, "_graph_def_from_concrete_fn"),
-        (TF2Loader, "_run_tf_ssa_passes"),
-        (TFConverter, "_get_placeholder_shape_from_tf_graph"),
-        (PassPipelineManager, "apply_pipeline"),
-        (PassPipeline, "DEFAULT"),
-        (PassPipeline, "get_options"),
-        (AbstractGraphPass, "set_options"),
-        (convert_utils, "convert_graph"),
-        (mil_converter, "_reset_conversion_state"),
-        (wrap_function, "function_from_graph_def"),
-        (eager, "get_function_def"),
-        (eager, "_reset_context"),
-        (function_graphs, "function_def_to_graph"),
-        (op_def_registry, "get"),
-    ]
-    for owner, name in parts:
-        if not hasattr(owner, name):
-            raise EnvironmentError_(
-                f"coremltools {ct.__version__} with tensorflow {tf.__version__} has no "
-                f"{getattr(owner, '__name__', owner)}.{name}: {_INSTALL}"
-            )
-
+#: The private attributes that this module uses.
+NEEDED: tuple[tuple[Any, str], ...] = (
+    (TF2Loader, "_get_concrete_functions_and_graph_def"),
+    (TF2Loader, "_graph_def_from_concrete_fn"),
+    (TF2Loader, "_run_tf_ssa_passes"),
+    (TFConverter, "_get_placeholder_shape_from_tf_graph"),
+    (PassPipelineManager, "apply_pipeline"),
+    (PassPipeline, "DEFAULT"),
+    (PassPipeline, "get_options"),
+    (AbstractGraphPass, "set_options"),
+    (convert_utils, "convert_graph"),
+    (mil_converter, "_reset_conversion_state"),
+    (wrap_function, "function_from_graph_def"),
+    (eager, "get_function_def"),
+    (eager, "_reset_context"),
+    (function_graphs, "function_def_to_graph"),
+    (op_def_registry, "get"),
+)
 
 _original_loading = TF2Loader._get_concrete_functions_and_graph_def
 

@@ -1,0 +1,113 @@
+"""What is known of a model once it is read: written by a worker as model.json, read by everyone else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bisect_convert.model.graph import Graph, Items, Op, Tensor
+from bisect_convert.model.outcome import Outcome
+
+__all__ = ["FILE", "Facts", "read", "write"]
+
+FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A model as plain facts.
+
+    graphs: the main graph under "" and each body by its function's name; files: the GraphDef that each is in. inputs: what
+    the main graph declares, as "name", "dtype", "declared". failure: how reading or freezing it failed, and which (graph,
+    op) are `blamed` for it. convertible: the op types that the converter has a conversion for. slim: how many weights stand
+    as one repeated value. keys: what the signature calls the results -> the ops that make them. refused: TensorFlow itself
+    finds that it cannot work on the shapes that were given.
+    """
+
+    path: str = ""
+    signature: str | None = None
+    signatures: tuple[str, ...] = ()
+    digest: str = ""
+    graphs: Mapping[str, Graph] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Mapping[str, Any], ...] = ()
+    failure: Outcome | None = None
+    blamed: tuple[tuple[str, str], ...] = ()
+    convertible: frozenset[str] = frozenset()
+    slim: int = 0
+    keys: Mapping[str, str] = field(default_factory=dict)
+    refused: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data from which `from_json` restores equal facts."""
+        plain = {name: getattr(self, name) for name in ("path", "signature", "digest", "slim", "refused")}
+        return {
+            **plain,
+            "signatures": list(self.signatures),
+            "graphs": {name: _graph_to_json(graph) for name, graph in self.graphs.items()},
+            "files": dict(self.files),
+            "inputs": [dict(i) for i in self.inputs],
+            "failure": None if self.failure is None else self.failure.to_json(),
+            "blamed": [list(place) for place in self.blamed],
+            "convertible": sorted(self.convertible),
+            "keys": dict(self.keys),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Facts:
+        """Restore facts from `to_json`."""
+        return cls(
+            path=data["path"], signature=data["signature"], signatures=tuple(data["signatures"]), digest=data["digest"],
+            graphs={name: _graph_from_json(name, graph) for name, graph in data["graphs"].items()}, files=data["files"],
+            inputs=tuple(data["inputs"]), failure=Outcome.from_json(data["failure"]) if data["failure"] else None,
+            blamed=tuple((graph, op) for graph, op in data["blamed"]), convertible=frozenset(data["convertible"]),
+            slim=data["slim"], keys=data["keys"], refused=data["refused"],
+        )  # fmt: skip
+
+
+def write(facts: Facts, folder: Path) -> None:
+    """Write the facts into the folder."""
+    (folder / FILE).write_text(json.dumps(facts.to_json()))
+
+
+def read(folder: Path) -> Facts:
+    """Return the facts that were written into the folder."""
+    return Facts.from_json(json.loads((folder / FILE).read_text()))
+
+
+def _graph_to_json(graph: Graph) -> dict[str, Any]:
+    return {
+        "ops": [_op_to_json(op) for op in graph.ops.values()],
+        "results": list(graph.results),
+        "caller": None if graph.caller is None else list(graph.caller),
+    }
+
+
+def _graph_from_json(name: str, data: Mapping[str, Any]) -> Graph:
+    ops = {op.name: op for op in map(_op_from_json, data["ops"])}
+    return Graph(name, ops, tuple(data["results"]), tuple(data["caller"]) if data["caller"] else None)
+
+
+def _op_to_json(op: Op) -> list[Any]:
+    outputs = [
+        [t.name, t.dtype, t.shape, list(t.symbols), None if t.items is None else asdict(t.items)] for t in op.outputs
+    ]
+    return [op.name, op.type, op.inputs, outputs, op.functions, op.constant, op.layer, op.source, op.attributes]
+
+
+def _op_from_json(row: list[Any]) -> Op:
+    name, kind, inputs, outputs, functions, constant, layer, source, attributes = row
+    return Op(
+        name, kind, tuple(inputs), tuple(_tensor(*o) for o in outputs), tuple((role, f) for role, f in functions),
+        constant, layer, source, attributes,
+    )  # fmt: skip
+
+
+def _tensor(
+    name: str, dtype: str, shape: list[Any] | None, symbols: list[str], items: Mapping[str, Any] | None
+) -> Tensor:
+    held = None if items is None else Items(items["dtype"], tuple(items["shape"]), items["count"])
+    return Tensor(name, dtype, None if shape is None else tuple(shape), tuple(symbols), held)

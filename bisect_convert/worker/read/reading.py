@@ -1,0 +1,31 @@
+"""What a model is read for: whose it is, what its caller said, and what has been found out on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bisect_convert.model.outcome import Outcome
+
+__all__ = ["Reading"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What goes into a model's facts beside its graph, and how that is to be taken.
+
+    inputs: packed input types of the caller; outputs: the names that it wants; sources: op name -> "file:line"; define:
+    let the GraphDef's own functions count as known to TensorFlow, as they are to be where it comes from a file.
+    """
+
+    path: str = ""
+    signature: str | None = None
+    signatures: tuple[str, ...] = ()
+    inputs: tuple[Mapping[str, Any], ...] = ()
+    outputs: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    define: bool = False
+    failure: Outcome | None = None
+    blamed: tuple[tuple[str, str], ...] | None = None

@@ -1,0 +1,72 @@
+"""One request done in a worker process: what each kind of request comes to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bisect_convert.errors import BisectConvertError
+from bisect_convert.worker import request as requests
+
+__all__ = ["work"]
+
+
+def work(data: Mapping[str, Any], mark: str | None = None) -> dict[str, Any]:
+    """Do a request, as JSON data, and return the answer; a fault of the request is an answer with "error".
+
+    mark: a file for this process's id, beside which a probe says how far it has come; the process is one of ours then.
+    """
+    if mark is not None:
+        Path(mark).write_text(str(os.getpid()))
+    try:
+        return _done(requests.from_json(data), mark)
+    except SystemExit as left:
+        return {"death": f"exit {left.code or 0}"}
+    except BisectConvertError as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    except MemoryError:
+        return {"memory": True}
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        return {"error": "EnvironmentError_", "message": f"the model cannot be worked on: {error.strerror}{place}"}
+
+
+def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
+    """The answer; what needs tensorflow is imported here, where it is needed."""
+    from bisect_convert.worker import preload
+
+    known = preload.versions()
+    if isinstance(request, requests.Ready):
+        return known
+    from bisect_convert.worker import conversion, execution, unpacking
+    from bisect_convert.worker.read import opening
+
+    match request:
+        case requests.Check():
+            unpacking.unpack(request.options)
+            return {}
+        case requests.Passes():
+            return {"pipeline": unpacking.default_pipeline()}
+        case requests.Load():
+            return opening.read_model(request)
+        case requests.Run():
+            return execution.run(request)
+        case requests.Save():
+            return execution.save(request)
+    try:
+        match request:
+            case requests.Carve():
+                return {"carved": conversion.write_section(request)}
+            case requests.Compare():
+                return conversion.compare_section(request)
+            case requests.Probe():
+                return {"outcome": conversion.probe(request, mark)}
+        raise TypeError(type(request).__name__)
+    finally:
+        if mark is not None:  # our folder for temporary files; coremltools keeps its own until its process ends
+            for left in Path(tempfile.gettempdir()).glob("*.mlpackage"):
+                shutil.rmtree(left, ignore_errors=True)
