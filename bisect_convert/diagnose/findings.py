@@ -23,6 +23,7 @@ def compose(found: Found, prober: Prober) -> Finding:
         stage=case.stage, pass_name=case.pass_name, error_type=case.error_type, error_message=case.message,
         culprits=case.culprits, context=case.context, witness=case.witness, explanation=why.text,
         remedies=remedies(case, why, prober), interaction=case.interaction, passes=case.passes,
+        places=tuple(tuple(op for _, op in place) for place in found.places),
     )  # fmt: skip
 
 

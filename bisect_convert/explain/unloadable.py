@@ -78,7 +78,8 @@ def _finding(failure: Failure, loaded: Loaded, kind: _Kind) -> Finding:
     return Finding(
         failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, culprits,
         context_of(loaded.model, graph.name, first.name),
-        Witness(tuple(c.name for c in culprits), types=tuple(c.op for c in culprits)), _explanation(kind), _remedies(kind),
+        Witness(tuple(c.name for c in culprits), types=tuple(c.op for c in culprits)), _explanation(kind),
+        _remedies(kind), places=tuple((c.name,) for c in culprits),
     )  # fmt: skip
 
 

@@ -88,10 +88,10 @@ class Bodies:
 
 
 def without_scaffold(
-    graph: Graph, culprits: list[tuple[str, str]]
+    model: Model, culprits: list[tuple[str, str]]
 ) -> tuple[list[tuple[str, str]], frozenset[tuple[str, str]]]:
     """Return the culprits but for the scaffold of lowered conditionals, and all of them if there was any, to be cut out."""
-    named = [c for c in culprits if not _switches_itself(graph.ops[c[1]])]
+    named = [c for c in culprits if not _switches_itself(model.graphs[c[0]].ops[c[1]])]
     return (named, frozenset(culprits)) if named and named != culprits else (culprits, frozenset())
 
 

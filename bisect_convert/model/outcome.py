@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -75,6 +75,22 @@ class Failure:
     hint: tuple[Frame, ...] = ()
     traceback: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data from which `from_json` restores an equal failure."""
+        sign = self.signature
+        return {
+            "stage": int(sign.stage), "pass": sign.pass_name, "kind": sign.kind, "scrubbed": sign.message,
+            "raising": list(sign.raising), "type": self.type, "message": self.message,
+            "hint": [[frame.op, frame.name] for frame in self.hint], "traceback": self.traceback,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Failure:
+        """Restore a failure from `to_json`."""
+        signature = Signature(Stage(raw["stage"]), raw["pass"], raw["kind"], raw["scrubbed"], tuple(raw["raising"]))
+        hint = tuple(Frame(op, name) for op, name in raw["hint"])
+        return cls(signature, raw["type"], raw["message"], hint, raw["traceback"])
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -88,7 +104,8 @@ class Outcome:
     unresolved: str | None = None
     seconds: float = 0.0
     reached: Stage = Stage.BACKEND
-    notes: tuple[str, ...] = field(default=())
+    further: tuple[Failure, ...] = ()
+    """What fails behind the first failure of lowering, as far as one pass could tell: hints, in the converter's order."""
 
     @property
     def converted(self) -> bool:
@@ -121,37 +138,22 @@ class Outcome:
         data: dict[str, Any] = {"seconds": self.seconds, "reached": int(self.reached)}
         if self.unresolved is not None:
             data["unresolved"] = self.unresolved
-        if self.notes:
-            data["notes"] = list(self.notes)
         if self.failure is not None:
-            sign = self.failure.signature
-            data["failure"] = {
-                "stage": int(sign.stage),
-                "pass": sign.pass_name,
-                "kind": sign.kind,
-                "scrubbed": sign.message,
-                "raising": list(sign.raising),
-                "type": self.failure.type,
-                "message": self.failure.message,
-                "hint": [[frame.op, frame.name] for frame in self.failure.hint],
-                "traceback": self.failure.traceback,
-            }
+            data["failure"] = self.failure.to_json()
+        if self.further:
+            data["further"] = [failure.to_json() for failure in self.further]
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
         """Restore an outcome from `to_json`; raises KeyError, TypeError or ValueError for anything else."""
-        failure = None
-        if (raw := data.get("failure")) is not None:
-            signature = Signature(Stage(raw["stage"]), raw["pass"], raw["kind"], raw["scrubbed"], tuple(raw["raising"]))
-            hint = tuple(Frame(op, name) for op, name in raw["hint"])
-            failure = Failure(signature, raw["type"], raw["message"], hint, raw["traceback"])
+        raw = data.get("failure")
         return cls(
-            failure,
+            None if raw is None else Failure.from_json(raw),
             data.get("unresolved"),
             float(data["seconds"]),
             Stage(data["reached"]),
-            tuple(data.get("notes", ())),
+            tuple(Failure.from_json(f) for f in data.get("further", ())),
         )
 
 

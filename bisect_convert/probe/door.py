@@ -49,10 +49,12 @@ class Door:
         """From here on the time that the whole took is a measure for the limits of its parts."""
         self.limits = replace(self.limits, whole=seconds)
 
-    def request(self, section: Section, *, frontend: bool, weights: bool, options: Mapping[str, Any]) -> Probe:
+    def request(
+        self, section: Section, *, frontend: bool, weights: bool, options: Mapping[str, Any], survey: bool = False
+    ) -> Probe:
         """Return the request to convert the section; raises Unsliceable."""
         about = self.about(Probe, section, frontend=frontend, fresh=weights)
-        return replace(about, options=dict(options), frontend=frontend, weights=weights)
+        return replace(about, options=dict(options), frontend=frontend, weights=weights, survey=survey)
 
     def about(self, kind: type[R], section: Section, **how: bool) -> R:
         """Return a request of this kind about the section, within its limits; raises Unsliceable."""

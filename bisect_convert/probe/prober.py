@@ -84,22 +84,32 @@ class Prober:
         return self._steadiness.tally
 
     def outcome(
-        self, section: Section, question: Question, *, frontend: bool = False, fresh: bool = False, options: Any = None
+        self,
+        section: Section,
+        question: Question,
+        *,
+        frontend: bool = False,
+        fresh: bool = False,
+        options: Any = None,
+        survey: bool = False,
     ) -> Outcome:
-        """Return what came of converting the section; `fresh`: asked again, with the true weights."""
+        """Return what came of converting the section; `fresh`: asked again, with the true weights.
+
+        survey: where it fails in lowering, what fails behind that is told too.
+        """
         manner = repr(sorted({"frontend": frontend, "fresh": fresh, "options": options}.items()))
         query = Query(question, section, None, manner if frontend or fresh or options else "")
-        return self._put(query, lambda: self._outcome(section, question, frontend, fresh, options))
+        return self._put(query, lambda: self._outcome(section, question, frontend, fresh, options, survey))
 
     def control(self, section: Section, question: Question) -> Outcome:
         """Return what came of converting the section, which is done twice: the prober is unsteady where that differs."""
 
         def ask() -> Outcome:
-            first = self._outcome(section, question, False, False, None)
+            first = self._outcome(section, question, survey=True)
             kind = "" if first.failure is None else first.failure.type
             if first.unresolved is None and kind != "timeout" and not died(first) and self.unsteady is None:
                 with self._door.uncounted():
-                    second, _ = self._probe(section, frontend=False, fresh=False, options=self.options, attempt=1)
+                    second, _ = self._probe(section, options=self.options, attempt=1, survey=True)
                 if face(second) != face(first):
                     self._waver(first, second)
             return first
@@ -112,7 +122,7 @@ class Prober:
         def ask() -> Verdict:
             if self.unsteady is None:
                 frontend = target.stage <= Stage.LOWERING
-                verdict = judge(self._outcome(section, question, frontend, fresh, None), target)
+                verdict = judge(self._outcome(section, question, frontend, fresh), target)
             else:
                 verdict = self._settled_verdict(section, target, question, fresh)
             self.journal[-1] = replace(self.journal[-1], verdict=verdict.value)
@@ -162,7 +172,7 @@ class Prober:
         for section in itertools.islice(sections, self._jobs):
             if self._memory.get(Conversion(section, frontend)) is None and self._like(section, frontend) is None:
                 try:
-                    request = self._request(section, frontend=frontend, fresh=False, options=self.options)
+                    request = self._request(section, frontend=frontend, survey=target is None)
                 except Unsliceable:
                     continue
                 self._door.begin([request], int(again))
@@ -198,7 +208,7 @@ class Prober:
 
         Not counted in `asked`: it is no question of the search.
         """
-        request = self._request(section, frontend=target.stage <= Stage.LOWERING, fresh=False, options=self.options)
+        request = self._request(section, frontend=target.stage <= Stage.LOWERING)
         with self._door.uncounted():
             for attempt in range(1, times + 1):
                 outcome = self._door.kept(request, attempt)
@@ -212,7 +222,7 @@ class Prober:
 
     def sample(self, section: Section, times: int) -> Tally:
         """Convert the section so many times and keep the count; from it comes how often a failure shows."""
-        request = self._request(section, frontend=False, fresh=False, options=self.options)
+        request = self._request(section)
         tally = self._steadiness.sampled(lambda: self._door.probe(request), times)
         self._memory.clear()
         return tally
@@ -229,7 +239,7 @@ class Prober:
             return judge(known, target)
         frontend = target.stage <= Stage.LOWERING
         try:
-            request = self._request(section, frontend=frontend, fresh=fresh, options=self.options)
+            request = self._request(section, frontend=frontend, fresh=fresh)
             verdict, told, words = self._steadiness.verdict(lambda: self._door.probe(request), target)
         except Unsliceable as reason:
             verdict, told, words = Verdict.UNRESOLVED, Outcome(unresolved=str(reason)), "not asked"
@@ -238,14 +248,20 @@ class Prober:
         return verdict
 
     def _outcome(
-        self, section: Section, question: Question, frontend: bool, fresh: bool, options: Mapping[str, Any] | None
+        self,
+        section: Section,
+        question: Question,
+        frontend: bool = False,
+        fresh: bool = False,
+        options: Mapping[str, Any] | None = None,
+        survey: bool = False,
     ) -> Outcome:
         key = Conversion(section, frontend, fresh, None if options is None else repr(options))
         found = self._memory.conversion(key) or (None if fresh or options else self._like(section, frontend))
         cached = found is not None
         if found is None:
             chosen = self.options if options is None else options
-            found, cached = self._probe(section, frontend=frontend, fresh=fresh, options=chosen)
+            found, cached = self._probe(section, frontend=frontend, fresh=fresh, options=chosen, survey=survey)
         self._memory.put(key, found)
         if not fresh and options is None and (form := self._form(section)) is not None:
             self._memory.first(Form(form, frontend), found)
@@ -256,15 +272,16 @@ class Prober:
         self,
         section: Section,
         *,
-        frontend: bool,
-        fresh: bool,
         options: Mapping[str, Any],
+        frontend: bool = False,
+        fresh: bool = False,
+        survey: bool = False,
         trying: tuple[str | None, str | None] | None = None,
         attempt: int = 0,
     ) -> tuple[Outcome, bool]:
         """Return the outcome, and whether it is one of an earlier run; trying: a remedy, by an op and its recipe if any."""
         try:
-            request = self._request(section, frontend=frontend, fresh=fresh, options=options)
+            request = self._request(section, frontend=frontend, fresh=fresh, options=options, survey=survey)
         except Unsliceable as reason:
             return Outcome(unresolved=str(reason)), False
         if trying is not None:
@@ -287,8 +304,18 @@ class Prober:
         if not died(outcome):
             self._door.keep(request, outcome, attempt)
 
-    def _request(self, section: Section, *, frontend: bool, fresh: bool, options: Mapping[str, Any]) -> requests.Probe:
-        return self._door.request(section, frontend=frontend, weights=fresh or self._weights, options=options)
+    def _request(
+        self,
+        section: Section,
+        *,
+        frontend: bool = False,
+        fresh: bool = False,
+        options: Mapping[str, Any] | None = None,
+        survey: bool = False,
+    ) -> requests.Probe:
+        chosen = self.options if options is None else options
+        weights = fresh or self._weights
+        return self._door.request(section, frontend=frontend, weights=weights, options=chosen, survey=survey)
 
     def _form(self, section: Section) -> str | None:
         """The form of a section of one op, where its weights are no part of it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -80,8 +79,9 @@ def failed_call(error: BaseException) -> Call | None:
     """Return the call of `coremltools.convert` on a TensorFlow model that the exception, or its cause, came out of."""
     if (coremltools := sys.modules.get("coremltools")) is None:
         return None
-    entry = getattr(inspect.unwrap(coremltools.convert), "__code__", None)
-    return next((_call(frame) for frame in _frames(error) if frame.f_code is entry), None)
+    entry = coremltools.convert.__module__, coremltools.convert.__name__
+    calls = (f for f in _frames(error) if (f.f_globals.get("__name__"), f.f_code.co_name) == entry)
+    return next((_call(frame) for frame in calls), None)
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:

@@ -113,6 +113,9 @@ class Finding:
     passes: Passes | None = None
     """For a failure in a pass of the pipeline or behind it, where that was asked."""
 
+    places: tuple[tuple[str, ...], ...] = ()
+    """For each place of the cause, the names of its culprits that belong together."""
+
     @property
     def slow(self) -> bool:
         """True where it is no failure, but where the time of a conversion goes.

@@ -57,6 +57,7 @@ def finding_to_dict(finding: Finding) -> dict[str, Any]:
         "pass": finding.pass_name,
         "error": {"type": finding.error_type, "message": finding.error_message},
         "culprits": [asdict(c) for c in finding.culprits],
+        "places": [list(place) for place in finding.places],
         "interaction": finding.interaction,
         "context": asdict(finding.context),
         "witness": asdict(finding.witness),
@@ -74,6 +75,7 @@ def _finding(data: Mapping[str, Any]) -> Finding:
         tuple(restored(Culprit, c) for c in data["culprits"]), restored(Context, data["context"]),
         restored(Witness, data["witness"]), data["explanation"], tuple(restored(Remedy, r) for r in data["remedies"]),
         data["repro"], bool(data.get("interaction", False)), None if passes is None else restored(Passes, passes),
+        tuple(tuple(place) for place in data.get("places", ())),
     )  # fmt: skip
 
 

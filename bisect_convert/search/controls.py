@@ -28,7 +28,7 @@ class Control:
     def outcome(self, section: Section) -> Outcome:
         """Return what comes of the section; the time that the whole takes becomes a measure for the limits of others."""
         if section != self._whole:
-            return self.prober.outcome(section, Kind.REST.asks())
+            return self.prober.outcome(section, Kind.REST.asks(), survey=True)
         if self.prober.unsteady is not None:
             return self.prober.unsteady.suspected()
         outcome = self.prober.control(section, Kind.WHOLE.asks())

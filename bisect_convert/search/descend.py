@@ -64,7 +64,7 @@ class Descent:
         return replace(cause, witness=self._in_place(witness, frozenset(smallest.items)))
 
     def _search(self, section: Section, failure: Failure) -> Cause | None:
-        deep = self._deepest(section, failure)
+        deep = self.deepest(section, failure)
         if deep is not None:
             return deep
         target = failure.signature
@@ -78,8 +78,8 @@ class Descent:
         cause = self.locator.shrink(witness, failure, section)
         return self._descend(cause)
 
-    def _deepest(self, section: Section, failure: Failure) -> Cause | None:
-        """Where the traceback leads into a body: the op there, alone, or else with its construct around it."""
+    def deepest(self, section: Section, failure: Failure) -> Cause | None:
+        """Return the cause where the traceback leads into a body: the op there, alone, or else its construct around it."""
         if failure.signature.stage is not Stage.LOWERING or len(failure.hint) < 2:
             return None
         if failure.hint[0].name not in section.ops:

@@ -6,7 +6,7 @@ orders the questions and never convicts: whatever is blamed has been seen to fai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from bisect_convert.search.controls import FICKLE, Control
 from bisect_convert.search.descend import Descent
 from bisect_convert.search.faulty_arguments import fault
 from bisect_convert.search.locate import Cause
+from bisect_convert.search.places import Places
 
 __all__ = ["Found", "Hunt"]
 
@@ -43,6 +44,8 @@ class Found:
     argument: str | None = None
     changes: Mapping[str, Any] | None = None
     """What to change in the call to get past the failure, where an argument is at fault."""
+    places: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """The culprits by place: those that belong together, where the same cause is in several; else all of them at one."""
 
     @property
     def gone(self) -> frozenset[tuple[str, str]]:
@@ -60,6 +63,7 @@ class Hunt:
         self.notes: list[str] = []
         self.control = Control(prober)
         self.descent = Descent(prober)
+        self.places = Places(prober, self.descent)
         self._unprobed: list[Found] = []
         self._blamed: set[tuple[str, str]] = set()
         self._bodies: set[Section] = set()
@@ -75,7 +79,7 @@ class Hunt:
             outcome = self.control.outcome(section)
             found = None
             if outcome.failure is not None and steady is (self.prober.unsteady is None):
-                found = self._cause(section, outcome.failure)
+                found = self._cause(section, outcome.failure, outcome.further)
             if steady and self.prober.unsteady is not None:
                 self.notes.append(self.control.sample())
                 todo.insert(0, section)
@@ -86,13 +90,32 @@ class Hunt:
             elif found is not None:
                 yield from self._fresh(found)
                 if found.argument is None:
-                    todo = self._rest(section, found) + todo
+                    gone = found.gone
+                    for other in self._behind(section, outcome.further):
+                        gone |= other.gone
+                        yield from self._fresh(other)
+                    todo = self._rest(section, gone) + todo
                     for unprobed in self._unprobed:
                         yield from self._fresh(unprobed)
                     self._unprobed.clear()
                 else:
                     self.prober.instead(found.changes or {found.argument: None})
                     todo.insert(0, section)
+
+    def _behind(self, section: Section, further: Sequence[Failure]) -> Iterator[Found]:
+        """The causes of what fails behind the first, where hints lead straight to them: cut out with it, in one go."""
+        for index, failure in enumerate(further):
+            if self.prober.unsteady is not None:
+                return
+            place = self.descent.bodies.follow(section.graph, failure.hint) if failure.hint else None
+            if place is None or place in self._blamed or place in section.removed:
+                continue
+            cause = self.places.hinted(section, failure)
+            if cause is None or any((cause.graph, op) in self._blamed for op in cause.ops):
+                continue
+            found = self._judged(section, cause, failure, further[index + 1 :])
+            if found is not None:
+                yield found
 
     def _fresh(self, found: Found) -> Iterator[Found]:
         """The cause, without culprits that are blamed already: one op may both lack a conversion and read a table."""
@@ -101,7 +124,8 @@ class Hunt:
         if found.interaction or len(fresh) == len(found.culprits):
             yield found
         elif fresh:
-            yield replace(found, culprits=fresh, cut=found.gone)
+            places = tuple(p for p in found.places if set(p) & set(fresh))
+            yield replace(found, culprits=fresh, cut=found.gone, places=places)
 
     def _foresee(self) -> None:
         """Begin on what is likely to be asked next: the rest of a large model without the ops of types that have no
@@ -132,11 +156,11 @@ class Hunt:
         self.complete = False
         self.notes.append(reason)
 
-    def _rest(self, section: Section, found: Found) -> list[Section]:
-        """What is still to be converted once the cause is cut out: the section without it, the bodies cut with it."""
+    def _rest(self, section: Section, cut: frozenset[tuple[str, str]]) -> list[Section]:
+        """What is still to be converted once the causes are cut out: the section without it, the bodies cut with it."""
         graph = self.model.graphs[section.graph]
-        here = frozenset(op for name, op in found.gone if name == section.graph)
-        below = frozenset((name, op) for name, op in found.gone if name != section.graph)
+        here = frozenset(op for name, op in cut if name == section.graph)
+        below = frozenset((name, op) for name, op in cut if name != section.graph)
         rest, lost = self._without(section, here, below)
         if below and not self._sliceable(rest):
             here |= {call for call in section.ops if below & set(self.descent.bodies.atoms(section.graph, call))}
@@ -188,13 +212,17 @@ class Hunt:
 
     # --- one cause ---------------------------------------------------------------------------------------------------
 
-    def _cause(self, section: Section, failure: Failure) -> Found | None:
+    def _cause(self, section: Section, failure: Failure, further: Sequence[Failure] = ()) -> Found | None:
         if (call := fault(self.prober, section, failure)) is not None:
             return Found(failure, (), section, False, True, argument=call.argument, changes=call.changes)
         cause = self.descent.search(section, failure)
         if cause is None:
             self.control.holds(section, failure)
             return None
+        return self._judged(section, cause, failure, further)
+
+    def _judged(self, section: Section, cause: Cause, failure: Failure, further: Sequence[Failure]) -> Found | None:
+        """What was found, once it is confirmed, with all its places; None where it does not hold."""
         target = cause.failure.signature
         doubtful = len(cause.ops) > 1 or died(Outcome(cause.failure))
         if doubtful and not self.control.holds(cause.witness, cause.failure):
@@ -219,11 +247,21 @@ class Hunt:
             cut = frozenset([*culprits, *readers])
             return Found(failure, readers, cause.witness, cause.minimal, confirmed, cut=cut)
         cut = cause.cut or frozenset((cause.graph, n) for op in cause.ops for n in graph.ties.get(op, ()))
+        places = [tuple(culprits)]
         if len(culprits) == 1 and not cut:
-            culprits += [(cause.graph, op) for op in self._instances(cause, section)]
-            culprits, cut = without_scaffold(graph, culprits)
+            places += [((cause.graph, op),) for op in self._instances(cause, section)]
+        taken = self._blamed | {place for group in places for place in group}
+        others = self.places.of(cause, section, further, taken)
+        places += [tuple((other.graph, op) for op in other.ops) for other in others]
+        cut = cut.union(*(other.cut for other in others))
+        culprits = [place for group in places for place in group]
+        if len(cause.ops) == 1 and not cut:
+            culprits, cut = without_scaffold(self.model, culprits)
+        elif cut:
+            cut |= frozenset(culprits)
         return Found(
             failure, tuple(culprits), cause.witness, cause.minimal, confirmed, interaction=len(cause.ops) > 1, cut=cut,
+            places=tuple(places),
         )  # fmt: skip
 
     def _table_readers(self, cause: Cause) -> tuple[tuple[str, str], ...]:

@@ -113,17 +113,14 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._close()
 
     def __repr__(self) -> str:
         name = self.model.path or "a model in memory"
         return f"<Session: {name}, {self.model.ops} ops, {self._workspace.walk.prober.asked} probes>"
 
     def close(self) -> None:
-        """End the session's processes and remove its files; closing twice does nothing.
-
-        >>> s.close()
-        """
+        """End the session's processes and remove its files; closing twice does nothing."""
         self._close()
 
     @property
@@ -174,8 +171,9 @@ class Session:
         ['x', 'dense/MatMul', 'dense/Relu']
         """
         home, name = self._workspace.find(op, graph)
-        last = home.order[name]
-        return Section(self._workspace, frozenset(n for n in home.atoms if home.order[n] <= last), home.name)
+        return Section(
+            self._workspace, frozenset(n for n in home.atoms if home.order[n] <= home.order[name]), home.name
+        )
 
     def section(self, first: str, last: str, *, graph: str | None = None) -> Section:
         """Return the section of all ops on a path from `first` to `last`; raises UsageError where there is none.

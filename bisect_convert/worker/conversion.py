@@ -9,6 +9,7 @@ import os
 import resource
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from bisect_convert.worker.cut.sections import Carved, carve
 from bisect_convert.worker.read.input_shapes import declared
 from bisect_convert.worker.request import About, Carve, Compare, Probe
 from bisect_convert.worker.rewrite import recipes_applied
+from bisect_convert.worker.survey import Survey, surveying
 
 __all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "probe", "write_section"]
 
@@ -53,7 +55,7 @@ def probe(request: Probe, mark: str | None = None) -> dict[str, Any]:
             return Outcome(unresolved=f"{UNFIT}: {type(error).__name__}: {error}").to_json()
     outcome = _convert(carved, request, mark)
     seconds = round(time.monotonic() - started, 3)
-    return Outcome(outcome.failure, None, seconds, outcome.reached).to_json()
+    return replace(outcome, seconds=seconds).to_json()
 
 
 def compare_section(request: Compare) -> dict[str, Any]:
@@ -127,25 +129,35 @@ def limit_memory(gib: float | None) -> None:
 def _convert(carved: Carved, request: Probe, mark: str | None) -> Outcome:
     import coremltools as ct
 
-    plan, names = request.plan, _names(Path(request.folder))
+    plan, known = request.plan, _facts(Path(request.folder))
+    survey = Survey(known.outputs, known.names) if request.survey else None
     private_api.reset()
     try:
         arguments = unpacking.unpack(concerning(carved, plan, request.options))
-        known = _known_symbols(arguments.get("inputs") or [], plan.symbols)
+        symbols = _known_symbols(arguments.get("inputs") or [], plan.symbols)
         own = unpacking.in_force(request.options.get("conversions", {}))
-        shared = private_api.shared_symbols(carved.symbols, carved.shapes, known)
-        with own, shared, private_api.watched(_teller(mark), request.frontend):
+        shared = private_api.shared_symbols(carved.symbols, carved.shapes, symbols)
+        surveyed = contextlib.nullcontext() if survey is None else surveying(survey)
+        ends = private_api.watched(_teller(mark), lambda: request.frontend or bool(survey and survey.failures))
+        with own, shared, surveyed, ends:
             model = ct.convert(
                 private_api.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments
             )
     except private_api.StopAfterFrontend:
-        return Outcome(reached=Stage.LOWERING)
+        return _of_survey(survey) or Outcome(reached=Stage.LOWERING)
     except (KeyboardInterrupt, SystemExit, UsageError):
         raise
     except BaseException as error:
         _not_of_the_machine(error)
-        return Outcome(tracebacks.classify(error, names))
-    return _optimize(model, request.options.get("optimize"), names)
+        return _of_survey(survey) or Outcome(tracebacks.classify(error, known.names))
+    return _optimize(model, request.options.get("optimize"), known.names)
+
+
+def _of_survey(survey: Survey | None) -> Outcome | None:
+    """The first failure that was noted, which is what the converter stops at by itself, and those behind it."""
+    if survey is None or not survey.failures:
+        return None
+    return Outcome(survey.failures[0], further=tuple(survey.failures[1:]))
 
 
 def _not_of_the_machine(error: BaseException) -> None:
@@ -240,6 +252,17 @@ def _graph(folder: Path, file: str) -> Any:
     return graph_def
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What a probe needs to know of the model: its ops' names, and what each makes."""
+
+    names: tuple[str, ...]
+    outputs: Mapping[str, tuple[tuple[str, tuple[int | None, ...] | None], ...]]
+
+
 @lru_cache(maxsize=2)
-def _names(folder: Path) -> tuple[str, ...]:
-    return tuple({op for graph in facts.read(folder).graphs.values() for op in graph.ops})
+def _facts(folder: Path) -> _Known:
+    ops = [op for graph in facts.read(folder).graphs.values() for op in graph.ops.values()]
+    return _Known(
+        tuple({op.name for op in ops}), {op.name: tuple((t.dtype, t.shape) for t in op.outputs) for op in ops}
+    )

@@ -79,7 +79,7 @@ class Probe(About):
     """Convert the section.
 
     options: packed arguments; frontend: stop after lowering; weights: with the true ones; op and recipe: with the op
-    rewritten by a recipe; trial: as a remedy is tried; mark: the file beside which it says how far it has come.
+    rewritten by a recipe; trial: as a remedy is tried; survey: go on behind an op that fails in lowering.
     """
 
     do: ClassVar[str] = "probe"
@@ -89,6 +89,7 @@ class Probe(About):
     trial: bool = False
     op: str | None = None
     recipe: str | None = None
+    survey: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models import load, spec
 
-from bisect_convert.model.cuts import Section, Unsliceable, canonical, plan, whole
+from bisect_convert.model.cuts import Plan, Section, Unsliceable, canonical, plan, whole
 from bisect_convert.model.graph import Graph, Model, Op, Shape, Tensor
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
+from bisect_convert.report.plain import restored
 from bisect_convert.report.questions import Kind
 
 FILES = {"": "graph.pb", "body": "body1.pb"}
@@ -32,7 +34,7 @@ def model_of(*ops: Op, results: tuple[str, ...] = (), body: Graph | None = None)
     return Model("m", None, graphs | ({body.name: body} if body else {}), "")
 
 
-def planned(model: Model, *ops: str, **more: Any) -> dict[str, Any]:
+def planned(model: Model, *ops: str, **more: Any) -> Plan:
     return plan(model, Section("", frozenset(ops), **more), FILES)
 
 
@@ -52,22 +54,22 @@ PLAIN = model_of(
 
 def test_the_whole_model_is_taken_as_it_is() -> None:
     made = plan(PLAIN, whole(PLAIN), FILES)
-    assert made["whole"] and "entries" not in made
-    assert made["inputs"] == ["x"] and made["ops"] == ["x", "a", "b", "c", "d"]
+    assert made.whole and not made.entries
+    assert made.inputs == ("x",) and made.ops == ("x", "a", "b", "c", "d")
 
 
 def test_a_plan_names_what_enters_and_what_leaves() -> None:
     made = planned(PLAIN, "b", "c")
-    assert made["ops"] == ["b", "c"]
-    assert [e["tensor"] for e in made["entries"]] == ["a:0"]
-    assert [(e["tensor"], e["result"]) for e in made["exits"]] == [("c:0", False)]
-    assert [(e["tensor"], e["result"]) for e in planned(PLAIN, "d")["exits"]] == [("d:0", True)]
+    assert made.ops == ("b", "c")
+    assert [e.tensor for e in made.entries] == ["a:0"]
+    assert [(e.tensor, e.result) for e in made.exits] == [("c:0", False)]
+    assert [(e.tensor, e.result) for e in planned(PLAIN, "d").exits] == [("d:0", True)]
 
 
 @given(st.frozensets(st.sampled_from("xabcd"), min_size=1))
 def test_a_plan_is_plain_data(ops: frozenset[str]) -> None:
     made = planned(PLAIN, *ops)
-    assert json.loads(json.dumps(made)) == made
+    assert restored(Plan, json.loads(json.dumps(asdict(made)))) == made
 
 
 def test_nothing_is_no_section() -> None:
@@ -92,14 +94,14 @@ def test_where_a_cut_cannot_be_made_the_reason_is_given(dtype: str, shape: Shape
 
 def test_an_input_that_an_identity_reads_is_worked_on_first() -> None:
     model = model_of(op("x", "Placeholder"), op("a", "Relu", "x"), op("i", "Identity", "a"), op("t", "Tanh", "a"))
-    assert planned(model, "i", "t")["entries"][0]["worked"]
-    assert not planned(model, "t")["entries"][0]["worked"]
+    assert planned(model, "i", "t").entries[0]["worked"]
+    assert not planned(model, "t").entries[0]["worked"]
 
 
 def test_an_op_of_several_results_is_no_output_by_itself() -> None:
     two = Op("two", "Split", ("x:0",), (Tensor("two:0", "float32", (1, 2)), Tensor("two:1", "float32", (1, 2))))
     made = planned(model_of(op("x", "Placeholder"), two, op("y", "Relu", "two:1")), "two")
-    assert [(e["tensor"], e["carried"]) for e in made["exits"]] == [("two:1", True)]
+    assert [(e.tensor, e.carried) for e in made.exits] == [("two:1", True)]
 
 
 @pytest.mark.parametrize(("dtype", "guarded"), [("float32", True), ("int32", False)])
@@ -110,7 +112,7 @@ def test_the_difference_from_a_mean_is_never_the_last_op(dtype: str, guarded: bo
         op("s", "Sub", "x", "m", dtype=dtype),
         op("y", "Square", "s", dtype=dtype),
     )
-    assert [e["guarded"] for e in planned(model, "m", "s")["exits"]] == [guarded]
+    assert [e.guarded for e in planned(model, "m", "s").exits] == [guarded]
 
 
 def test_what_is_taken_out_of_a_body_comes_in_as_a_thread() -> None:
@@ -118,8 +120,8 @@ def test_what_is_taken_out_of_a_body_comes_in_as_a_thread() -> None:
     body = Graph("body", {o.name: o for o in ops}, ("c:0",), ("", "while", "body"))
     model = model_of(op("x", "Placeholder"), op("while", "While", "x", functions=(("body", "body"),)), body=body)
     made = planned(model, "while", removed=frozenset({("body", "a"), ("body", "c")}))
-    assert made["removed"] == {"body": ["a", "c"]}
-    assert list(made["threads"]["body"]) == ["a:0", "c:0"]
+    assert made.removed == {"body": ("a", "c")}
+    assert list(made.threads["body"]) == ["a:0", "c:0"]
 
 
 def test_what_only_removed_ops_read_is_tied_to_what_it_leads_to() -> None:
@@ -135,7 +137,7 @@ def test_what_only_removed_ops_read_is_tied_to_what_it_leads_to() -> None:
 
     def ends(*gone: str) -> list[tuple[str, str]]:
         made = planned(model, "while", removed=frozenset(("body", name) for name in gone))
-        return [(e["tensor"], e["into"]) for e in made["ends"]["body"]]
+        return [(e.tensor, e.into) for e in made.ends["body"]]
 
     assert ends("b") == [("a:0", "b:0")]
     assert ends("b", "c") == [("a:0", "c:0")]
@@ -144,8 +146,8 @@ def test_what_only_removed_ops_read_is_tied_to_what_it_leads_to() -> None:
 
 
 def test_renamed_ops_enter_under_a_neutral_name() -> None:
-    assert [e["name"] for e in planned(PLAIN, "b", renamed=frozenset({"a"}))["entries"]] == ["cut_entry_0"]
-    assert [e["name"] for e in planned(PLAIN, "b")["entries"]] == [None]
+    assert [e.name for e in planned(PLAIN, "b", renamed=frozenset({"a"})).entries] == ["cut_entry_0"]
+    assert [e.name for e in planned(PLAIN, "b").entries] == [None]
 
 
 # --- canonical forms -------------------------------------------------------------------------------------------------
@@ -220,5 +222,5 @@ def test_unknown_sizes_that_are_equal_stay_equal(workers: Workers, tmp_path: Pat
     graph = loaded.model.main
     ops = frozenset(n for n in graph.atoms if graph.ops[n].type not in ("Placeholder", "Tanh", "Relu"))
     made = plan(loaded.model, Section("", ops), loaded.files)
-    assert len({tuple(e["symbols"]) for e in made["entries"]}) == 1
+    assert len({e.symbols for e in made.entries}) == 1
     assert Prober(loaded, workers, {}).outcome(Section("", ops), Kind.BY_HAND.asks("joined")).converted

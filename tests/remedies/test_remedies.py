@@ -277,9 +277,9 @@ def test_a_fixture_has_a_verified_remedy_and_it_costs_no_probe_that_counts(
 def test_a_trial_is_asked_once_and_not_counted() -> None:
     class Answering:
         def __init__(self) -> None:
-            self.requests: list[dict[str, Any]] = []
+            self.requests: list[Any] = []
 
-        def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        def ask(self, request: Any) -> dict[str, Any]:
             self.requests.append(request)
             return {"outcome": Outcome(seconds=0.1).to_json()}
 
@@ -295,4 +295,4 @@ def test_a_trial_is_asked_once_and_not_counted() -> None:
     assert (prober.asked, prober.cached, len(workers.requests)) == (0, 0, 1)
     assert [p.cached for p in prober.journal] == [False, True]
     assert prober.trial(section, Kind.REMEDY.asks("o"), options={"convert_to": "mlprogram"}).converted
-    assert workers.requests[1]["options"] == {"convert_to": "mlprogram"}
+    assert workers.requests[1].options == {"convert_to": "mlprogram"}

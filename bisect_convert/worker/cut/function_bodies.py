@@ -15,20 +15,12 @@ import tensorflow as tf
 from bisect_convert.model.cuts import CutTensor, End, Plan
 from bisect_convert.model.names import LOOPS, op_of
 from bisect_convert.worker import private_api
+from bisect_convert.worker.nodes import callees, data, put_nodes, read_instead, rewire, set_data
 
-__all__ = ["EditedBodies", "append_input", "callees", "same"]
+__all__ = ["EditedBodies", "append_input", "same"]
 
 v1 = tf.compat.v1
 _CASTABLE = (tf.float16, tf.float32, tf.float64, tf.int32, tf.int64)
-_FUNCTIONS = ("cond", "body", "then_branch", "else_branch", "f")
-
-
-def callees(node: Any) -> list[str]:
-    """Return the names of the functions that the node calls."""
-    names = [node.attr[key].func.name for key in _FUNCTIONS if key in node.attr and node.attr[key].HasField("func")]
-    if "branches" in node.attr:
-        names += [f.name for f in node.attr["branches"].list.func]
-    return names
 
 
 def same(x: Any, name: str) -> Any:
@@ -115,10 +107,7 @@ def _take_out(
 
     kept = [n for n in function.node_def if n.name not in ops]
     for node in kept:
-        inputs = [moved(i) for i in node.input if not i.startswith("^")]
-        control = [i for i in node.input if i.startswith("^") and i[1:] not in ops]
-        del node.input[:]
-        node.input.extend(inputs + control)
+        rewire(node, moved, waits=lambda op: op not in ops)
     for key in list(function.ret):
         if (parameter := moved(function.ret[key])) != function.ret[key]:
             if facts[flat[function.ret[key]]].items:
@@ -153,17 +142,14 @@ def _list_of(parameter: str, fact: CutTensor) -> list[Any]:
         shape = tf.constant(list(items.shape), tf.int32, name=f"{parameter}__shape")
         tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=shape, name=f"{parameter}__list")
     nodes = [n for n in graph.as_graph_def().node if n.name != "held"]
-    _read_instead(nodes[-1], {"held": parameter, f"{parameter}__shape": f"{parameter}__shape:output:0"})
+    read_instead(nodes[-1:], {"held": parameter, f"{parameter}__shape": f"{parameter}__shape:output:0"})
     return nodes
 
 
 def _keep_only(function: Any, kept: list[Any], ops: set[str]) -> None:
     """Make these nodes the function's own, and forget its control outputs that were among the removed ops."""
     _drop_control_results(function, ops)
-    copies = [n.SerializeToString() for n in kept]
-    del function.node_def[:]
-    for copy in copies:
-        function.node_def.add().ParseFromString(copy)
+    put_nodes(function.node_def, kept)
 
 
 def _drop_control_results(function: Any, ops: set[str]) -> None:
@@ -180,8 +166,7 @@ def _handed_on(name: str, tensor: str, thread: CutTensor) -> Any:
     with tf.Graph().as_default() as graph:
         made = same(v1.placeholder(tf.as_dtype(thread.dtype), thread.shape, name="stand_in"), name)
     node = graph.as_graph_def().node[-1]
-    del node.input[:]
-    node.input.extend([tensor] * len(made.op.inputs))
+    set_data(node, [tensor] * len(made.op.inputs))
     return node
 
 
@@ -202,11 +187,9 @@ def _tie(kept: list[Any], end: End, thread: CutTensor, name: str) -> str:
     written = {
         flat.removesuffix(":0"): full for full, flat in private_api.flat_names(SimpleNamespace(node_def=made)).items()
     }
-    for node in kept:
-        if not node.name.startswith("cut_end_"):
-            _read_instead(node, {thread.tensor: written[tied.op.name]})
-    for node in made:
-        _read_instead(node, {**written, "loose": end.tensor, "value": thread.tensor})
+    own = [node for node in kept if not node.name.startswith("cut_end_")]
+    read_instead(own, {thread.tensor: written[tied.op.name]})
+    read_instead(made, {**written, "loose": end.tensor, "value": thread.tensor})
     kept += made
     return written[tied.op.name]
 
@@ -217,18 +200,9 @@ def _number(x: Any) -> Any:
     return tf.cast(x, tf.float32, name="loose_number") if x.dtype == tf.bool else x
 
 
-def _read_instead(node: Any, written: dict[str, str]) -> None:
-    inputs = [written.get(i, i) for i in node.input]
-    del node.input[:]
-    node.input.extend(inputs)
-
-
 def append_input(node: Any, tensor: str, thread: CutTensor) -> None:
     """Give the call one more input, declared in its attributes as the thread's facts say."""
-    data = [i for i in node.input if not i.startswith("^")]
-    control = [i for i in node.input if i.startswith("^")]
-    del node.input[:]
-    node.input.extend([*data, tensor, *control])
+    set_data(node, [*data(node), tensor])
     kind = tf.as_dtype(thread.dtype).as_datatype_enum
     node.attr["T" if node.op in LOOPS else "Tin"].list.type.append(kind)
     if node.op in LOOPS and len(node.attr["output_shapes"].list.shape):

@@ -15,7 +15,8 @@ import tensorflow as tf
 from bisect_convert.model.cuts import Entry, Exit, Plan
 from bisect_convert.model.graph import Items
 from bisect_convert.model.names import op_of
-from bisect_convert.worker.cut.function_bodies import EditedBodies, append_input, callees, same
+from bisect_convert.worker.cut.function_bodies import EditedBodies, append_input, same
+from bisect_convert.worker.nodes import callees, data, rewire, set_data
 
 __all__ = ["Carved", "carve"]
 
@@ -84,7 +85,7 @@ def _constants_of(keep: set[str], nodes: dict[str, Any], adapters: dict[str, Any
     found: set[str] = set()
     todo = list(keep)
     while todo:
-        for source in (op_of(i) for i in nodes[todo.pop()].input if not i.startswith("^")):
+        for source in (op_of(i) for i in data(nodes[todo.pop()])):
             if source not in keep and source not in found and source not in adapters and source in nodes:
                 found.add(source)
                 todo.append(source)
@@ -93,10 +94,9 @@ def _constants_of(keep: set[str], nodes: dict[str, Any], adapters: dict[str, Any
 
 def _rewire(node: Any, renamed: dict[str, str], keep: set[str]) -> None:
     """Point the node's inputs at the entries; drop control inputs and colocation with what is gone."""
-    inputs = [renamed.get(i if ":" in i else f"{i}:0", i) for i in node.input if not i.startswith("^")]
-    control = [i for i in node.input if i.startswith("^") and i[1:] in keep]
-    del node.input[:]
-    node.input.extend(inputs + control)
+    rewire(
+        node, lambda tensor: renamed.get(tensor if ":" in tensor else f"{tensor}:0", tensor), waits=keep.__contains__
+    )
     if "_class" in node.attr:
         del node.attr["_class"]
 
@@ -174,7 +174,7 @@ def _folded(shape: list[int]) -> list[int]:
 
 def _exits(tensors: Iterable[Exit], keep: set[str], nodes: dict[str, Any]) -> list[Any]:
     """Nodes that carry leaving tensors out where their op would not be an output by itself, or not a legal one."""
-    read = {op_of(i) for name in keep for i in nodes[name].input if not i.startswith("^")}
+    read = {op_of(i) for name in keep for i in data(nodes[name])}
     made: list[Any] = []
     for number, tensor in enumerate(tensors):
         op, _, index = tensor.tensor.rpartition(":")
@@ -209,8 +209,7 @@ def _exits(tensors: Iterable[Exit], keep: set[str], nodes: dict[str, Any]) -> li
                 node.name = f"{name}__shape"
             else:
                 inputs = [f"{op}:{index}" if i == "stand_in" else f"{name}__shape" for i in node.input]
-                del node.input[:]
-                node.input.extend(i.removesuffix(":0") for i in inputs)
+                set_data(node, (i.removesuffix(":0") for i in inputs))
             made.append(node)
     return made
 

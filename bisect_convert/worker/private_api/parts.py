@@ -40,6 +40,7 @@ __all__ = [
     "function_def",
     "function_of",
     "install",
+    "lowering_by",
     "registered",
     "reset",
     "shared_symbols",
@@ -65,6 +66,8 @@ NEEDED: tuple[tuple[Any, str], ...] = (
     (PassPipeline, "get_options"),
     (AbstractGraphPass, "set_options"),
     (convert_utils, "convert_graph"),
+    (convert_utils, "_TF_OPS_REGISTRY"),
+    (convert_utils, "check_output_shapes"),
     (mil_converter, "_reset_conversion_state"),
     (wrap_function, "function_from_graph_def"),
     (eager, "get_function_def"),
@@ -93,10 +96,10 @@ class StopAfterFrontend(BaseException):
 
 
 @contextlib.contextmanager
-def watched(told: Callable[[Stage, str | None], None], frontend: bool) -> Iterator[None]:
+def watched(told: Callable[[Stage, str | None], None], ends: Callable[[], bool]) -> Iterator[None]:
     """Within, `told` hears how far a conversion has come: the stage, and the MIL pass at work.
 
-    frontend: it ends with StopAfterFrontend once the MIL program of the frontend stands.
+    ends: says, once the MIL program of the frontend stands, whether it ends there, with StopAfterFrontend.
     """
     graph_passes, lower = TF2Loader._run_tf_ssa_passes, TFConverter.convert
     pipeline, options = PassPipelineManager.__dict__["apply_pipeline"], PassPipeline.get_options
@@ -110,7 +113,7 @@ def watched(told: Callable[[Stage, str | None], None], frontend: bool) -> Iterat
         return lower(self)
 
     def apply_pipeline(prog: Any, pass_pipeline: Any) -> None:
-        if frontend:
+        if ends():
             raise StopAfterFrontend
         told(Stage.MIL_PASS, None)
         pipeline.__func__(prog, pass_pipeline)
@@ -164,6 +167,17 @@ def reset() -> None:
 def registered(op: str) -> bool:
     """Return whether this TensorFlow knows the op type."""
     return op_def_registry.get(op) is not None
+
+
+@contextlib.contextmanager
+def lowering_by(wrapped: Callable[[Any], Any]) -> Iterator[None]:
+    """Within, the frontend looks up conversions in what `wrapped` makes of its registry."""
+    known = convert_utils._TF_OPS_REGISTRY
+    convert_utils._TF_OPS_REGISTRY = wrapped(known)
+    try:
+        yield
+    finally:
+        convert_utils._TF_OPS_REGISTRY = known
 
 
 def convertible_types() -> frozenset[str]:

@@ -9,29 +9,9 @@ import tensorflow as tf
 
 from bisect_convert.model.names import LOOPS
 from bisect_convert.worker import private_api
+from bisect_convert.worker.nodes import called_by_role
 
-__all__ = ["ROLES", "Bodies", "called_by_role"]
-
-ROLES = {
-    "While": ("cond", "body"), "StatelessWhile": ("cond", "body"),
-    "If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch"),
-    "PartitionedCall": ("f",), "StatefulPartitionedCall": ("f",),
-    "Case": ("branches",), "StatelessCase": ("branches",),
-}  # fmt: skip
-_ROLE_WORDS = {"then_branch": "then", "else_branch": "else", "f": "call", "branches": "branch"}
-
-
-def called_by_role(node: Any) -> list[tuple[str, str]]:
-    """Return (role, function) for each function that the node calls."""
-    found = []
-    for role in ROLES.get(node.op, ()):
-        if role not in node.attr:
-            continue
-        attr = node.attr[role]
-        names = [f.name for f in attr.list.func] if role == "branches" else [attr.func.name]
-        found += [(_ROLE_WORDS.get(role, role), name) for name in names]
-    return found
-
+__all__ = ["Bodies"]
 
 #: How often the shapes of a loop's variables are tried before nothing is said of them.
 _TRIES = 4

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from bisect_convert.worker import private_api
-from bisect_convert.worker.read.writing import functions_of
+from bisect_convert.worker.nodes import functions_of, rewire
 
 __all__ = ["without_keepers"]
 
@@ -96,9 +96,11 @@ def _remove(nodes: Any, gone: set[str], body: Any | None) -> None:
     for node in kept:
         copies.append(copy := tf.compat.v1.NodeDef())
         copy.CopyFrom(node)
-        inputs = [i for i in copy.input if not i.startswith("^") or i[1:] in left or i[1:] not in gone]
-        del copy.input[:]
-        copy.input.extend(_output(i, gone) if body is not None else i for i in inputs)
+        rewire(
+            copy,
+            lambda tensor: tensor if body is None else _output(tensor, gone),
+            waits=lambda op: op in left or op not in gone,
+        )
     del nodes[:]
     nodes.extend(copies)
     if body is not None:

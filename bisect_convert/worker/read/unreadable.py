@@ -17,9 +17,9 @@ from bisect_convert.model import facts
 from bisect_convert.model.graph import Graph, Op, Tensor
 from bisect_convert.model.names import op_of
 from bisect_convert.worker import private_api
-from bisect_convert.worker.read.functions import called_by_role
+from bisect_convert.worker.nodes import called_by_role, data, functions_of
 from bisect_convert.worker.read.reading import Reading
-from bisect_convert.worker.read.writing import functions_of, layer_of
+from bisect_convert.worker.read.writing import layer_of
 
 __all__ = ["saved_graph", "write_unread"]
 
@@ -95,11 +95,11 @@ def _needed(nodes: Iterable[Any], roots: Iterable[str]) -> list[Any]:
 def _ops(nodes: Iterable[Any]) -> dict[str, Op]:
     nodes = list(nodes)
     read: dict[str, set[str]] = {}
-    for tensor in (_tensor(i) for n in nodes for i in n.input if not i.startswith("^")):
+    for tensor in (_tensor(i) for n in nodes for i in data(n)):
         read.setdefault(op_of(tensor), set()).add(tensor)
     return {
         n.name: Op(
-            n.name, n.op, tuple(_tensor(i) for i in n.input if not i.startswith("^")),
+            n.name, n.op, tuple(_tensor(i) for i in data(n)),
             tuple(_outputs(n, sorted(read.get(n.name, {f"{n.name}:0"})))), tuple(called_by_role(n)), n.op == "Const",
             layer_of(n.name),
         )

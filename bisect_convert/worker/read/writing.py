@@ -15,14 +15,15 @@ from bisect_convert.model import facts
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
 from bisect_convert.model.names import op_of
 from bisect_convert.worker import private_api
+from bisect_convert.worker.nodes import ROLES, called_by_role, rewire
 from bisect_convert.worker.read import source_lines
-from bisect_convert.worker.read.functions import ROLES, Bodies, called_by_role
+from bisect_convert.worker.read.functions import Bodies
 from bisect_convert.worker.read.input_shapes import shape_of, with_shapes
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.shared_sizes import equal_sizes
 from bisect_convert.worker.read.tensor_lists import list_items
 
-__all__ = ["functions_of", "layer_of", "shaped", "write_facts"]
+__all__ = ["layer_of", "shaped", "write_facts"]
 
 #: Float constants with more elements than this are written as one repeated value in the slim graph.
 SLIM_ABOVE = 65_536
@@ -80,11 +81,6 @@ def _functions(graph_def: Any) -> dict[str, Any]:
             found[name] = function
             todo += [n for node in function.node_def for _, n in called_by_role(node)]
     return dict(sorted(found.items()))
-
-
-def functions_of(node: Any) -> list[str]:
-    """Return the names of all functions that the node's attributes hold, whether it calls them or not."""
-    return [f.name for a in node.attr.values() for f in [a.func, *a.list.func] if f.name]
 
 
 def _slim(graph_def: Any) -> Any:
@@ -235,4 +231,4 @@ def _give_constants(graph_def: Any, body: Any, tensors: list[Any]) -> None:
             name = node.name
             node.CopyFrom(values[name])
             node.name = name
-            del node.input[:]  # what controls it outside is not here
+            rewire(node, waits=lambda op: False)  # what it waits for outside is not here

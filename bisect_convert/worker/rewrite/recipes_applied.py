@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert.recipes import MODULES
+from bisect_convert.worker.nodes import read_instead
 
 __all__ = ["BRIDGE", "rewritten"]
 
@@ -48,10 +49,7 @@ def _bridged(graph_def: Any, call: str) -> Any:
             tf.squeeze(tf.expand_dims(tensor, 0, name=f"bridge_{number}_up"), [0], name=f"bridge_{number}")
         fresh = graph.as_graph_def().node[kept:]
     moved = {t.name.removesuffix(":0"): f"bridge_{n}" for n, t in enumerate(results)}
-    for node in made.node:
-        inputs = [moved.get(i, i) for i in node.input]
-        del node.input[:]
-        node.input.extend(inputs)
+    read_instead(made.node, moved)
     made.node.extend(fresh)
     return made
 

@@ -1,0 +1,134 @@
+"""Other places of a cause: sections of the same structure that fail in the same way, each seen to fail on its own.
+
+Two ways lead to candidates: what a survey of lowering met behind the first failure, and subgraphs that are the same up to
+names and sizes (VF2, by networkx). Neither convicts: each place is confirmed by a probe.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import networkx as nx
+from networkx.algorithms.isomorphism import DiGraphMatcher
+
+from bisect_convert.model.bodies import Bodies
+from bisect_convert.model.cuts import Section
+from bisect_convert.model.graph import Graph
+from bisect_convert.model.outcome import Failure, Signature, Verdict
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
+from bisect_convert.search.descend import Descent
+from bisect_convert.search.locate import Cause
+
+__all__ = ["Places", "alike"]
+
+#: Larger sections are not looked for elsewhere, nor are more than so many candidates.
+_LARGEST, _MOST = 16, 400
+
+
+def alike(one: Signature, other: Signature) -> bool:
+    """Return whether two failures of lowering are the same but for the depth at which they were met."""
+    same = (one.stage, one.pass_name, one.kind, one.message) == (
+        other.stage,
+        other.pass_name,
+        other.kind,
+        other.message,
+    )
+    return same and one.raising[-1:] == other.raising[-1:]
+
+
+class Places:
+    """Finds the places of causes through one prober."""
+
+    def __init__(self, prober: Prober, descent: Descent) -> None:
+        self.prober = prober
+        self.model = prober.model
+        self.descent = descent
+        self._bodies = Bodies(self.model)
+
+    def hinted(self, section: Section, failure: Failure) -> Cause | None:
+        """Return the cause of a failure where its hint leads straight to it; a few small questions, no search."""
+        if not failure.hint or self.prober.unsteady is not None:
+            return None
+        if (deep := self.descent.deepest(section, failure)) is not None:
+            return deep
+        (first, *deeper) = failure.hint
+        if deeper or first.name not in section.ops:
+            return None
+        part = self.descent.locator.part(section, self._closed(section, {first.name}))
+        if self.prober.verdict(part, failure.signature, Kind.ALONE.asks(first.name)) is not Verdict.FAIL:
+            return None
+        return Cause(section.graph, (first.name,), part, len(part.ops) == 1, failure)
+
+    def of(
+        self, cause: Cause, section: Section, further: Sequence[Failure], taken: set[tuple[str, str]]
+    ) -> list[Cause]:
+        """Return the other places of the cause in the section, each confirmed; `taken` are blamed already, and these then."""
+        found = []
+        for failure in further:
+            place = self._bodies.follow(section.graph, failure.hint) if failure.hint else None
+            if place is None or place in taken or place in section.removed:
+                continue
+            if (
+                alike(failure.signature, cause.failure.signature)
+                and (other := self.hinted(section, failure)) is not None
+            ):
+                found.append(other)
+                taken.update((other.graph, op) for op in other.ops)
+        if not further and cause.graph == cause.witness.graph and not cause.witness.removed:
+            found += self._isomorphic(cause, section, taken)
+        return found
+
+    def _isomorphic(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
+        """The places whose section is that of the cause but for names and sizes."""
+        graph = self.model.graphs[cause.graph]
+        if not 1 < len(cause.witness.ops) <= _LARGEST:
+            return
+        pool = self._pool(cause, section)
+        for match in itertools.islice(_matches(graph, cause.witness.ops, pool), _MOST):
+            ops = frozenset(match.values())
+            if ops & {op for name, op in taken if name == cause.graph}:
+                continue
+            part = Section(cause.graph, ops)
+            if self.prober.verdict(part, cause.failure.signature, Kind.INSTANCE.asks()) is Verdict.FAIL:
+                blamed = tuple(match[op] for op in cause.ops if op in match)
+                cut = frozenset((cause.graph, match[op]) for name, op in cause.cut if op in match)
+                taken.update((cause.graph, op) for op in ops)
+                yield replace(cause, ops=blamed, witness=part, cut=cut)
+
+    def _pool(self, cause: Cause, section: Section) -> frozenset[str]:
+        removed = {op for name, op in section.removed if name == cause.graph}
+        return section.ops if section.graph == cause.graph else self.model.graphs[cause.graph].atoms - removed
+
+    def _closed(self, section: Section, ops: set[str]) -> frozenset[str]:
+        graph = self.model.graphs[section.graph]
+        return graph.close(ops, graph.atoms - section.ops)
+
+
+def _matches(graph: Graph, ops: frozenset[str], pool: frozenset[str]) -> Iterator[dict[str, str]]:
+    """Yield op of the pattern -> op of the pool for each occurrence of the pattern beside itself; the first of each set."""
+    kinds = {graph.ops[n].type for n in ops}
+    pattern = _labelled(graph, ops)
+    host = _labelled(graph, frozenset(n for n in pool - ops if graph.ops[n].type in kinds))
+    seen: set[frozenset[str]] = set()
+    for component in sorted(nx.weakly_connected_components(host), key=lambda c: min(graph.order[n] for n in c)):
+        if len(component) < len(ops):
+            continue
+        matcher = DiGraphMatcher(host.subgraph(component), pattern, node_match=lambda a, b: a["label"] == b["label"])
+        for match in itertools.islice(matcher.subgraph_isomorphisms_iter(), _MOST):
+            found = frozenset(match)
+            if not any(found & other for other in seen):
+                seen.add(found)
+                yield {there: here for here, there in match.items()}
+
+
+def _labelled(graph: Graph, ops: frozenset[str]) -> nx.DiGraph[str]:
+    """The ops with what makes two the same: their types, and the dtypes and ranks of what they make."""
+    made: nx.DiGraph[str] = nx.DiGraph(graph.dag.subgraph(ops))
+    for name in made:
+        op = graph.ops[name]
+        outputs = tuple((t.dtype, None if t.shape is None else len(t.shape)) for t in op.outputs)
+        made.nodes[name]["label"] = (op.type, outputs)
+    return made
