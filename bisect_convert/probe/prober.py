@@ -7,28 +7,27 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from bisect_convert.model.cuts import Section, Unsliceable, form_of, whole
-from bisect_convert.model.graph import Model
+from bisect_convert.model.cuts import Section, Unsliceable, whole
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Outcome, Signature, Stage, Verdict, judge
 from bisect_convert.probe.answers import entry
 from bisect_convert.probe.cache import Cache
 from bisect_convert.probe.client import Workers
+from bisect_convert.probe.conversions import Conversions
 from bisect_convert.probe.door import Door
 from bisect_convert.probe.errands import Errands
-from bisect_convert.probe.flakiness import Steadiness, Tally, died, face
+from bisect_convert.probe.flakiness import died, face
 from bisect_convert.probe.limits import Limits, spare_memory
-from bisect_convert.probe.memory import Conversion, Form, Memory, Settled, Trial
+from bisect_convert.probe.memory import Conversion, Settled, Trial
 from bisect_convert.probe.queries import Observer, Query
 from bisect_convert.report.questions import Probe, Question
-from bisect_convert.worker import request as requests
 
 __all__ = ["Prober"]
 
 T = TypeVar("T")
 
 
-class Prober:
+class Prober(Conversions):
     """Asks workers about sections of one model under one set of options; what was asked once is not asked again.
 
     timeout (seconds) and memory (GiB) limit each probe; jobs: how many probes may run at once; cache: outcomes of earlier
@@ -50,38 +49,15 @@ class Prober:
         told: Callable[[Probe], None] = lambda probe: None,
         observer: Observer | None = None,
     ) -> None:
-        self.options = dict(options)
+        limits = Limits(loaded.size, loaded.mib, timeout, memory or spare_memory(jobs))
+        door = Door(loaded, workers, cache, limits, (lambda: None) if observer is None else observer.due)
+        super().__init__(door, options)
         self.journal: list[Probe] = []
         self.cached = 0
-        limits = Limits(loaded.size, loaded.mib, timeout, memory or spare_memory(jobs))
-        self._door = Door(loaded, workers, cache, limits, (lambda: None) if observer is None else observer.due)
-        self._memory = Memory()
-        self.errands = Errands(self._door)
-        self._steadiness = Steadiness()
+        self.errands = Errands(door)
         self._jobs = jobs
         self._told = told
         self._observer = observer
-        self._weights = False
-
-    @property
-    def loaded(self) -> Loaded:
-        """The model that is asked about."""
-        return self._door.loaded
-
-    @property
-    def model(self) -> Model:
-        """Its graphs."""
-        return self._door.loaded.model
-
-    @property
-    def asked(self) -> int:
-        """How many probes the search had workers make."""
-        return self._door.asked
-
-    @property
-    def unsteady(self) -> Tally | None:
-        """The answers that differed, once any did."""
-        return self._steadiness.tally
 
     def outcome(
         self,
@@ -203,35 +179,6 @@ class Prober:
         """From here on take it that the failure shows in this part of the conversions that have it."""
         self._steadiness.rate = rate
 
-    def steady(self, section: Section, target: Signature, times: int) -> bool:
-        """Return whether the section fails as the target does each of so many times; else the prober is unsteady.
-
-        Not counted in `asked`: it is no question of the search.
-        """
-        request = self._request(section, frontend=target.stage <= Stage.LOWERING)
-        with self._door.uncounted():
-            for attempt in range(1, times + 1):
-                outcome = self._door.kept(request, attempt)
-                if outcome is None:
-                    outcome = self._door.probe(request, attempt)
-                    self._keep(request, outcome, attempt)
-                if judge(outcome, target) is not Verdict.FAIL:
-                    self._waver(outcome)
-                    break
-        return self.unsteady is None
-
-    def sample(self, section: Section, times: int) -> Tally:
-        """Convert the section so many times and keep the count; from it comes how often a failure shows."""
-        request = self._request(section)
-        tally = self._steadiness.sampled(lambda: self._door.probe(request), times)
-        self._memory.clear()
-        return tally
-
-    def _waver(self, *outcomes: Outcome) -> None:
-        """From here on ask each question until it is settled, and forget what single answers said."""
-        if self._steadiness.wavers(outcomes):
-            self._memory.clear()
-
     def _settled_verdict(self, section: Section, target: Signature, question: Question, fresh: bool) -> Verdict:
         key = Settled(section, target, fresh)
         if (known := self._memory.get(key)) is not None:
@@ -257,74 +204,9 @@ class Prober:
         survey: bool = False,
     ) -> Outcome:
         key = Conversion(section, frontend, fresh, None if options is None else repr(options))
-        found = self._memory.conversion(key) or (None if fresh or options else self._like(section, frontend))
-        cached = found is not None
-        if found is None:
-            chosen = self.options if options is None else options
-            found, cached = self._probe(section, frontend=frontend, fresh=fresh, options=chosen, survey=survey)
-        self._memory.put(key, found)
-        if not fresh and options is None and (form := self._form(section)) is not None:
-            self._memory.first(Form(form, frontend), found)
+        found, cached = self._found(key, options, survey)
         self._note(section, question, found, cached)
         return found
-
-    def _probe(
-        self,
-        section: Section,
-        *,
-        options: Mapping[str, Any],
-        frontend: bool = False,
-        fresh: bool = False,
-        survey: bool = False,
-        trying: tuple[str | None, str | None] | None = None,
-        attempt: int = 0,
-    ) -> tuple[Outcome, bool]:
-        """Return the outcome, and whether it is one of an earlier run; trying: a remedy, by an op and its recipe if any."""
-        try:
-            request = self._request(section, frontend=frontend, fresh=fresh, options=options, survey=survey)
-        except Unsliceable as reason:
-            return Outcome(unresolved=str(reason)), False
-        if trying is not None:
-            request = replace(request, trial=True, op=trying[0], recipe=trying[1])
-        elif self.unsteady is not None:
-            return self._steadiness.settled(lambda: self._door.probe(request)), False
-        if (kept := self._door.kept(request, attempt)) is not None:
-            return kept, True
-        outcome = self._door.probe(request, attempt)
-        if died(outcome):
-            second = self._door.probe(request, attempt)
-            if face(second) != face(outcome):
-                self._waver(outcome, second)
-                return second, False
-        self._keep(request, outcome, attempt)
-        return outcome, False
-
-    def _keep(self, request: requests.Probe, outcome: Outcome, attempt: int) -> None:
-        """Keep the outcome for later runs, but for a death: a machine may bring it about, and is another one by then."""
-        if not died(outcome):
-            self._door.keep(request, outcome, attempt)
-
-    def _request(
-        self,
-        section: Section,
-        *,
-        frontend: bool = False,
-        fresh: bool = False,
-        options: Mapping[str, Any] | None = None,
-        survey: bool = False,
-    ) -> requests.Probe:
-        chosen = self.options if options is None else options
-        weights = fresh or self._weights
-        return self._door.request(section, frontend=frontend, weights=weights, options=chosen, survey=survey)
-
-    def _form(self, section: Section) -> str | None:
-        """The form of a section of one op, where its weights are no part of it."""
-        return None if self._weights else form_of(self.model, section)
-
-    def _like(self, section: Section, frontend: bool) -> Outcome | None:
-        """The outcome of a one-op section that is the same but for its names, if there was one."""
-        form = self._form(section)
-        return None if form is None else self._memory.get(Form(form, frontend))
 
     def _put(self, query: Query, ask: Callable[[], T]) -> T:
         """Get the query answered, by the observer if it knows better, and tell of it."""

@@ -52,8 +52,7 @@ class Session:
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `jobs`, `executor`, `cache`,
-    `optimize` and `out`, where each finding gets a folder with a script that reproduces it, are those of `find`;
-    sessions that share `workers` start them once. Raises UsageError or ModelError for what cannot be read,
+    `optimize` and `out`, a folder for repros, are those of `find`; who shares `workers` starts them once. Raises UsageError or ModelError for what cannot be read,
     EnvironmentError_ where tensorflow or coremltools cannot be used.
 
     >>> from bisect_convert import Session
@@ -120,7 +119,10 @@ class Session:
         return f"<Session: {name}, {self.model.ops} ops, {self._workspace.walk.prober.asked} probes>"
 
     def close(self) -> None:
-        """End the session's processes and remove its files; closing twice does nothing."""
+        """End the session's processes and remove its files; closing twice does nothing.
+
+        >>> s.close()
+        """
         self._close()
 
     @property
@@ -315,5 +317,4 @@ class Session:
         return shrink(section._workspace, section, fails, limit)
 
     def _named(self, pattern: str) -> Section:
-        found = self.ops(pattern)
-        return found if found.ops else Section(self._workspace, frozenset({self._workspace.find(pattern, "")[1]}))
+        return self.ops(pattern) or Section(self._workspace, frozenset({self._workspace.find(pattern, "")[1]}))

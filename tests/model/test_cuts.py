@@ -94,8 +94,8 @@ def test_where_a_cut_cannot_be_made_the_reason_is_given(dtype: str, shape: Shape
 
 def test_an_input_that_an_identity_reads_is_worked_on_first() -> None:
     model = model_of(op("x", "Placeholder"), op("a", "Relu", "x"), op("i", "Identity", "a"), op("t", "Tanh", "a"))
-    assert planned(model, "i", "t").entries[0]["worked"]
-    assert not planned(model, "t").entries[0]["worked"]
+    assert planned(model, "i", "t").entries[0].worked
+    assert not planned(model, "t").entries[0].worked
 
 
 def test_an_op_of_several_results_is_no_output_by_itself() -> None:

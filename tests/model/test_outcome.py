@@ -57,7 +57,7 @@ outcomes = st.builds(
     st.none() | texts,
     st.floats(0, 1e6),
     st.sampled_from(Stage),
-    st.lists(texts, max_size=2).map(tuple),
+    st.lists(failures, max_size=2).map(tuple),
 )
 
 
