@@ -9,8 +9,8 @@ from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding,
 from bisect_convert.report.report import Report
 
 __all__ = [
-    "evidence", "facts", "facts_shown", "first_lines", "headline", "known", "label", "name", "next_step", "options", "others",
-    "passes", "place", "proof", "role", "stage", "summary", "totals", "where_short",
+    "evidence", "facts", "facts_shown", "first_lines", "headline", "known", "label", "name", "next_step", "options",
+    "others", "passes", "place", "proof", "role", "stage", "summary", "totals", "where_short",
 ]  # fmt: skip
 
 _ROLES = {
