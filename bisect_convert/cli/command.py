@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bisect_convert.report.questions import Probe
     from bisect_convert.report.report import Report
 
-__all__ = ["main"]
+__all__ = ["hand_over", "main"]
 
 _BAD, _INCONCLUSIVE = 2, 3
 
@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 report, stopped = find_packed(arguments.model, packed_options(arguments), wishes, workers), False
             except Stopped as stop:
                 report, stopped = stop.report, True
-        status = _hand_over(report, arguments.format, out, staged)
+        status = hand_over(report, arguments.format, out, staged)
         return _INCONCLUSIVE if stopped and status != _BAD else status
 
 
@@ -93,7 +93,7 @@ def _by_hand(arguments: argparse.Namespace, out: Path | None) -> int:
     ours = {n: getattr(arguments, n) for n in ("signature", "timeout", "memory", "jobs", "allow_code", "verbose")}
     ours |= {"cache": arguments.cache or False, "out": out}
     report = interact(arguments.model, packed_options(arguments), ours, stepwise=arguments.step)
-    return 0 if report is None else _hand_over(report, arguments.format, out)
+    return 0 if report is None else hand_over(report, arguments.format, out)
 
 
 def _cache(arguments: argparse.Namespace) -> bool | Path:
@@ -103,8 +103,8 @@ def _cache(arguments: argparse.Namespace) -> bool | Path:
     return arguments.cache is None or Path(arguments.cache)
 
 
-def _hand_over(report: Report, format: str, out: Path | None, staged: Path | None = None) -> int:
-    """Write the files and print the report, which is printed even where the files cannot be written."""
+def hand_over(report: Report, format: str, out: Path | None, staged: Path | None = None) -> int:
+    """Write the files and print the report, even where the files cannot be written; return the exit status."""
     fault = None
     if out is not None:
         try:

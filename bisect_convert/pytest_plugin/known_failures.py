@@ -122,97 +122,30 @@ def rewritten(text: str, table: str | None, known: Sequence[str]) -> str:
         "Erfc act/Erfc",
     ]
     """
-    wanted = _loads(text)
-    (wanted if table is None else wanted.setdefault(table, {}))["known"] = list(known)
-    edited = _edited(text.splitlines(), table, known)
     try:
-        same = _loads(edited) == wanted
-    except ValueError:
-        same = False
-    return edited if same else _written(wanted)
-
-
-def _edited(lines: list[str], table: str | None, known: Sequence[str]) -> str:
-    start, stop = _region(lines, table)
-    new = _listed(known, [])
-    if start is None:
-        lines = [*lines, *([""] if lines else []), f"[{_key(table or '')}]", *new]
-        return "\n".join(lines) + "\n"
-    first = next((i for i in range(start, stop) if re.match(r"\s*known\s*=", lines[i])), None)
-    if first is None:
-        last = max((i for i in range(start, stop) if lines[i].strip()), default=start - 1) + 1
-        lines[last:last] = new
-    else:
-        end = next((i for i in range(first + 1, stop + 1) if _is_whole("\n".join(lines[first:i]))), stop)
-        lines[first:end] = _listed(known, lines[first:end])
-    return "\n".join(lines) + "\n"
-
-
-def _listed(known: Sequence[str], before: Sequence[str]) -> list[str]:
-    """The list, with the comments of the one before it: those on lines of their own, and those behind what stays."""
-    left, rows = dict.fromkeys(known), []
-    for line in before[1:-1]:
-        entry = re.fullmatch(r"\s*([\"'].*[\"'])\s*,?\s*(#.*)?", line)
-        value = (
-            _loads(f"known = {entry[1]}")["known"] if entry is not None and _is_whole(f"known = {entry[1]}") else None
-        )
-        if value in left:
-            del left[value]
-            rows.append(f"    {_quoted(value)},{f'  {entry[2]}' if entry is not None and entry[2] else ''}")
-        elif line.strip().startswith("#"):
-            rows.append(f"    {line.strip()}")
-    rows += [f"    {_quoted(culprit)}," for culprit in left]
-    after = re.search(r"\]\s*(#[^\"'\]]*)$", before[-1]) if before else None
-    close = f"]  {after[1]}" if after is not None else "]"
-    return ["known = [", *rows, close] if rows else [f"known = [{close}"]
-
-
-def _region(lines: Sequence[str], table: str | None) -> tuple[int | None, int]:
-    """The lines below the table's header, up to the next one; no table: those above the first."""
-    headers = [i for i, line in enumerate(lines) if re.match(r"\s*\[.*\]\s*(#.*)?$", line) and _is_whole(line)]
-    if table is None:
-        return 0, min(headers, default=len(lines))
-    for i in headers:
-        if list(_loads(lines[i])) == [table]:
-            return i + 1, min((h for h in headers if h > i), default=len(lines))
-    return None, len(lines)
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        _loads(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _written(data: Mapping[str, Any]) -> str:
-    """The data as TOML: plain values first, then one table for each model."""
-    flat = [f"{_key(k)} = {_value(v)}" for k, v in data.items() if not isinstance(v, dict)]
-    for name, table in data.items():
-        if isinstance(table, dict):
-            flat += [
-                *([""] if flat else []),
-                f"[{_key(name)}]",
-                *(f"{_key(k)} = {_value(v)}" for k, v in table.items()),
-            ]
-    return "\n".join(flat) + "\n"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(v) for v in value) + "]"
-    return _quoted(value) if isinstance(value, str) else str(value)
+        import tomlkit
+        from tomlkit.items import Table
+    except ImportError:
+        raise UsageError("tomlkit is missing; run: pip install 'bisect-convert[pytest]'") from None
+    document = tomlkit.parse(text if text.endswith("\n") or not text else f"{text}\n")
+    place: Any = document
+    if table is not None:
+        if table not in document:
+            last = document.last_item()
+            if isinstance(last, Table):
+                last.add(tomlkit.nl())
+            document[table] = tomlkit.table()
+        place = document[table]
+    listed = place.setdefault("known", tomlkit.array().multiline(True))
+    for gone in [entry for entry in listed if entry not in known]:
+        listed.remove(gone)
+    for fresh in [culprit for culprit in dict.fromkeys(known) if culprit not in listed]:
+        listed.append(fresh)
+    return tomlkit.dumps(document)
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -230,7 +163,7 @@ def _loads(text: str) -> dict[str, Any]:
 
         return tomllib.loads(text)
     try:
-        import tomli
+        import tomlkit
     except ImportError:
-        raise UsageError(f"{FILE} needs tomli on Python 3.10; run: pip install tomli") from None
-    return dict(tomli.loads(text))
+        raise UsageError(f"{FILE} needs tomlkit on Python 3.10; run: pip install 'bisect-convert[pytest]'") from None
+    return tomlkit.parse(text).unwrap()

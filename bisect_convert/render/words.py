@@ -9,8 +9,8 @@ from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding,
 from bisect_convert.report.report import Report
 
 __all__ = [
-    "evidence", "facts_shown", "first_lines", "headline", "known", "label", "name", "next_step", "options", "others",
-    "passes", "place", "role", "stage", "summary", "totals", "where_short",
+    "evidence", "facts", "facts_shown", "first_lines", "headline", "known", "label", "name", "next_step", "options",
+    "others", "passes", "place", "proof", "role", "stage", "summary", "totals", "where_short",
 ]  # fmt: skip
 
 _ROLES = {
@@ -56,6 +56,14 @@ def summary(report: Report) -> str:
 def options(report: Report) -> str:
     """Return the options of the conversion as `name=value, ...`, or an empty string."""
     return ", ".join(harmless(f"{name}={value}") for name, value in report.options.items() if value is not None)
+
+
+def facts(report: Report) -> tuple[str, ...]:
+    """Return how large the model is and what it was converted with, options among it."""
+    functions = f"{report.functions} function{'s' * (report.functions != 1)}" if report.functions else ""
+    signature = f"signature {report.signature}" if report.signature is not None else ""
+    versions = (f"coremltools {report.coremltools}", f"tensorflow {report.tensorflow}")
+    return tuple(filter(None, (f"{report.ops} ops", functions, signature, *versions, options(report))))
 
 
 def stage(finding: Finding) -> str:
@@ -173,6 +181,14 @@ def evidence(witness: Witness) -> str:
         minimal = "minimal"
     confirmed = "confirmed with the true weights" if witness.confirmed else "not confirmed"
     return f"{size}, {minimal}, {confirmed}"
+
+
+def proof(witness: Witness) -> str:
+    """Return the same in a few words, for a table."""
+    if not witness.ops:
+        return "-"
+    size = f"{len(witness.ops)} op{'s' * (len(witness.ops) != 1)}"
+    return ", ".join([size, *["minimal"] * witness.minimal, *["confirmed"] * witness.confirmed])
 
 
 def first_lines(message: str, count: int) -> tuple[tuple[str, ...], int]:

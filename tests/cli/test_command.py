@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from leftovers import assert_nothing_is_left
 
 from bisect_convert import __version__
 from bisect_convert.cli import command, options, output_folder
@@ -71,27 +72,6 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     assert done.stderr.startswith("bisect-convert: error: ")
     assert done.stderr.count("\n") == 1
     return done.stderr
-
-
-def processes_of(environment: dict[str, str]) -> list[str]:
-    """The processes that have this test's temporary folder in their environment."""
-    mark = f"TMPDIR={environment['TMPDIR']}".encode()
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text())
-        except OSError:
-            continue
-    return found
-
-
-def assert_nothing_is_left(environment: dict[str, str], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while processes_of(environment) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not processes_of(environment)
-    assert os.listdir(environment["TMPDIR"]) == []
 
 
 # --- before any work -------------------------------------------------------------------------------------------------
@@ -152,7 +132,7 @@ def test_what_needs_no_tensorflow_is_refused_at_once(
     started = time.monotonic()
     assert said in refused(run(*words.split(), cwd=models, env=environment))
     assert time.monotonic() - started < 2
-    assert_nothing_is_left(environment)
+    assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None and os.geteuid() == 0, reason="root may read and write anything")
@@ -225,7 +205,7 @@ def test_an_installation_that_does_not_work(
     message = refused(run("conv", cwd=models, env=environment))
     assert said in message
     assert "pip install" in message or "import tensorflow" in message
-    assert_nothing_is_left(environment)
+    assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
 # --- models that cannot be read --------------------------------------------------------------------------------------
@@ -242,7 +222,7 @@ def test_an_installation_that_does_not_work(
 def test_a_model_that_cannot_be_read(models: Path, environment: dict[str, str], words: str, said: str) -> None:
     assert said in refused(run(*words.split(), "--out", "made/for/it", cwd=models, env=environment))
     assert not (models / "made").exists()
-    assert_nothing_is_left(environment)
+    assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
 @pytest.mark.parametrize(
@@ -295,7 +275,7 @@ def test_a_model_that_converts(models: Path, environment: dict[str, str]) -> Non
     report = Report.from_json(json.loads(done.stdout))
     assert (report.verdict, report.complete, report.findings) == ("converts", True, ())
     assert report.options == {"inputs": ["image:1..4x8x8x3:float32"], "minimum_deployment_target": "ios16"}
-    assert_nothing_is_left(environment)
+    assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
 def test_a_culprit_in_text_and_in_files(models: Path, environment: dict[str, str], tmp_path: Path) -> None:
@@ -313,7 +293,7 @@ def test_a_culprit_in_text_and_in_files(models: Path, environment: dict[str, str
     data = json.loads((out / "report.json").read_text())
     assert [c["op"] for f in data["findings"] for c in f["culprits"]] == ["Roll"]
     assert data["findings"][0]["context"]["role"] == "main_arm"
-    assert_nothing_is_left(environment)
+    assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
 def test_on_a_terminal_there_is_progress_and_colour(models: Path, environment: dict[str, str]) -> None:
@@ -370,7 +350,7 @@ def test_ctrl_c_prints_what_is_known(models: Path, environment: dict[str, str]) 
     assert process.returncode == 3
     assert "stopped before the search was done" in out
     assert "Traceback" not in log
-    assert_nothing_is_left(environment)
+    assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -381,7 +361,7 @@ def test_a_signal_while_the_model_is_loaded(models: Path, environment: dict[str,
     out, log = process.communicate(timeout=5)
     assert (process.returncode, out) == (3, "")
     assert log == "bisect-convert: stopped while the model was being loaded: nothing is known yet\n"
-    assert_nothing_is_left(environment)
+    assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
 def test_killed_outright_it_leaves_nothing(models: Path, environment: dict[str, str]) -> None:
@@ -389,7 +369,7 @@ def test_killed_outright_it_leaves_nothing(models: Path, environment: dict[str, 
     time.sleep(2)
     process.kill()
     process.communicate(timeout=5)
-    assert_nothing_is_left(environment)
+    assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
 # --- output that cannot be written -----------------------------------------------------------------------------------
@@ -405,7 +385,7 @@ def test_a_full_disk_leaves_no_file_half_written(tmp_path: Path, monkeypatch: py
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    assert command._hand_over(_report(), "text", tmp_path) == 2
+    assert command.hand_over(_report(), "text", tmp_path) == 2
     assert os.listdir(tmp_path) == ["report.json"]
     assert (tmp_path / "report.json").read_text() == "from an earlier run"
 
@@ -414,7 +394,7 @@ def test_the_report_is_printed_though_its_files_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = tmp_path / "removed" / "out"
-    assert command._hand_over(_report(), "text", place) == 2
+    assert command.hand_over(_report(), "text", place) == 2
     out, log = capsys.readouterr()
     assert "converts" in out
     assert log == f"bisect-convert: error: --out {place} cannot be written: No such file or directory\n"

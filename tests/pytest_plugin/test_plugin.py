@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 import small
+import tomlkit
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bisect_convert.errors import Stopped, UsageError
 from bisect_convert.pytest_plugin.bisecting import Bisecting, culprits
@@ -241,10 +244,15 @@ def _config(folder: Path) -> Any:
 def test_what_is_printed_meanwhile_is_dropped_and_nothing_else(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
-    print("before")
-    with Bisecting(_config(tmp_path))._quiet():
+    report = Report("", None, 1, 0, "", "", "", {}, "converts", True)
+
+    def search(out: Path | None) -> Report:
         print("of tensorflow")
         os.write(2, b"of tensorflow")
+        return report
+
+    print("before")
+    assert Bisecting(_config(tmp_path)).bisected("a::b", search)[0].verdict == "converts"
     print("after")
     os.write(2, b"too")
     assert capfd.readouterr() == ("before\nafter\n", "too")
@@ -325,16 +333,38 @@ def test_models_are_tests_with_known_failures(
         (
             "[a]\nknown = [\n# why\n'x', # c\n 'y',\n]  # d\n",
             "a",
-            ["x"],
-            '[a]\nknown = [\n    # why\n    "x",  # c\n]  # d\n',
+            ["x", "z"],
+            "[a]\nknown = [\n# why\n'x', # c\n\"z\",\n]  # d\n",
         ),
         ("[a]\nknown = ['x']  # one\n", "a", [], "[a]\nknown = []  # one\n"),
         ("[a]\nknown = ['] # x']\n", "a", [], "[a]\nknown = []\n"),
-        ("a.k = 1\n", "a", ["x"], '\n[a]\nk = 1\nknown = ["x"]\n'),
+        ("a.k = 1\n", "a", ["x"], 'a.k = 1\na.known = [\n    "x",\n]\n'),
+        ("[b]\nk = 1", "a", ["x"], '[b]\nk = 1\n\n[a]\nknown = [\n    "x",\n]\n'),
     ],
 )
 def test_a_list_is_rewritten_and_nothing_else(text: str, table: str | None, known: list[str], expected: str) -> None:
     assert rewritten(text, table, known).strip() == expected.strip()
+
+
+CULPRITS = st.lists(st.text(st.characters(codec="utf-8"), max_size=6), max_size=4, unique=True)
+
+
+@given(st.lists(CULPRITS, min_size=3, max_size=3), CULPRITS, st.sampled_from(["m", "n.pb", "new"]), st.booleans())
+def test_whatever_is_listed_comes_back_and_comments_on_their_own_lines_stay(
+    before: list[list[str]], known: list[str], table: str, wide: bool
+) -> None:
+    text = "# of all\n"
+    for name, culprits_ in zip(("m", '"n.pb"', "last"), before, strict=True):
+        rows = [f"    {tomlkit.string(c).as_string()},{'  # why' * wide}" for c in culprits_]
+        text += "\n".join([f"[{name}]", "k = 1  # kept", "known = [", f"    # in {name}", *rows, "]", "", ""])
+    new = rewritten(text, table, known)
+    was, now = tomlkit.parse(text).unwrap(), tomlkit.parse(new).unwrap()
+    was.setdefault(table, {})["known"] = known
+    for tables in (was, now):
+        tables[table]["known"] = sorted(tables[table]["known"])
+    assert now == was
+    own = [row.strip() for row in text.splitlines() if row.strip().startswith("#")]
+    assert own == [row.strip() for row in new.splitlines() if row.strip().startswith("#")]
 
 
 def test_a_list_that_cannot_be_written_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import _thread
 import doctest
 import importlib
 import inspect
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import small
+from leftovers import assert_nothing_is_left
 
 from bisect_convert import Report, Section, Session, find
 from bisect_convert.errors import BisectConvertError, ModelError, UsageError
@@ -231,12 +233,18 @@ def test_a_hunt_goes_on_from_where_stepping_stopped(s: Session) -> None:
     assert s.hunt().complete
 
 
-def test_an_interrupted_hunt_goes_on(s: Session) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+def test_an_interrupted_hunt_goes_on(s: Session, workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = workers.ask
 
+    def interrupted(request: Any) -> Any:
+        monkeypatch.setattr(workers, "ask", ask)
+        _thread.interrupt_main()
+        time.sleep(0.5)
+        return ask(request)
+
+    monkeypatch.setattr(workers, "ask", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        s._workspace.walk.run_on(interrupt)
+        s.hunt()
     assert s.report.verdict in {"inconclusive", "fails"}
     assert s.hunt().complete
 
@@ -369,27 +377,28 @@ def test_what_cannot_be_opened_is_said_before_anything_starts() -> None:
 _ABANDONED = """
 import gc, sys
 from bisect_convert import Session
-from bisect_convert.probe.client import Workers
 s = Session(sys.argv[1])
 s.step()
-run = s._workspace.run
-print(run.workers._server.pid, run.workers.folder, flush=True)
 if sys.argv[2] == "collected":
     del s
     gc.collect()
-    assert run.workers._server.poll() is not None
+print("done", flush=True)
+sys.stdin.read()
 """
 
 
 @pytest.mark.parametrize("how", ["collected", "exit"])
-def test_an_abandoned_session_leaves_nothing(model: Path, how: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _ABANDONED, str(model), how], capture_output=True, text=True, timeout=120
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    pid, folder = done.stdout.split()
-    deadline = time.monotonic() + 10
-    while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not os.path.exists(f"/proc/{pid}")
-    assert not os.path.exists(folder)
+def test_an_abandoned_session_leaves_nothing(model: Path, how: str, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _ABANDONED, str(model), how], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:  # fmt: skip
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+        if how == "collected":
+            assert_nothing_is_left(tmp_path, but=[process.pid])
+        else:
+            assert os.listdir(tmp_path)
+        process.stdin.close()
+    assert process.returncode == 0
+    assert_nothing_is_left(tmp_path)
