@@ -18,6 +18,7 @@ class Rule(Enum):
     ARGUMENT = "argument"
     NO_CONVERSION = "no_conversion"
     CAST = "cast"
+    CHECK = "check"
     OLD_LOOP = "old_loop"
     COUNTED_LOOP = "counted_loop"
     SHARED_BODIES = "shared_bodies"

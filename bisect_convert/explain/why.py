@@ -105,6 +105,25 @@ def _no_conversion(case: Case) -> str | None:
     return f"coremltools has no conversion for the op type `{kind}`{origin}."
 
 
+def _check(case: Case) -> tuple[str, str] | None:
+    """A check that the model makes of its values: an assertion, in a conditional or bare."""
+    for graph, op in case.ops:
+        guarded = [
+            body
+            for _, body in case.model.bodies(graph.name, op.name)
+            if "Assert" in {o.type for o in body.ops.values()}
+        ]
+        if op.type not in ("Assert", "CheckNumerics", "CheckNumericsV2") and not guarded:
+            continue
+        layer = f" of the layer `{op.layer.split('/')[0]}`" if op.layer else ""
+        read = "" if list(graph.dag.successors(op.name)) else ", and nothing reads what it gives"
+        return (
+            f"`{op.name}` is a check{layer}, not a part of what it computes: it stops the model on bad values{read}.",
+            op.name,
+        )
+    return None
+
+
 def _cast(case: Case) -> str | None:
     match = re.search(r"Cast: Provided destination type (\w+) not supported", case.message)
     casts = [c for c in case.culprits if c.op == "Cast"]
@@ -198,6 +217,7 @@ def _neutral(case: Case) -> str:
 RULES: dict[Rule, Said] = {
     Rule.SLOW: _slow,
     Rule.ARGUMENT: _argument,
+    Rule.CHECK: _check,
     Rule.NO_CONVERSION: _no_conversion,
     Rule.CAST: _cast,
     **FLOW_RULES,

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import networkx as nx
 
-from bisect_convert.model.graph import Graph, Items, Model, Tensor
+from bisect_convert.model.graph import Graph, Items, Model, Op, Tensor
 from bisect_convert.model.names import op_of
 
 __all__ = [
     "CutTensor", "End", "Entry", "Exit", "Plan", "Section", "Unsliceable", "canonical", "feedable", "form_of", "plan", "whole",
 ]  # fmt: skip
+
+
+#: Ops that make lists, or put something into one.
+_FILLS = ("TensorList", "TensorArray", "EmptyTensorList", "Identity")
+#: What no parameter of a body can be: the converter has no variable of that type, or only inside of one block.
+_UNTHREADED = frozenset({"complex64", "complex128", "string", "resource", "bfloat16"})
 
 
 @dataclass(frozen=True)
@@ -145,13 +152,20 @@ def _must_be_read(graph: Graph, tensor: Tensor) -> bool:
 def _exit(graph: Graph, tensor: Tensor, section: Section) -> Exit:
     """The tensor as it leaves: by an op of its own where the converter cannot take its op as an output."""
     op = graph.ops[tensor.op]
-    is_input = op.type.startswith("Placeholder")
+    is_input = _handed_on(graph, op, section).type.startswith("Placeholder")
     result = section.graph == "" and tensor.name in graph.results
     return Exit(
         tensor.name, tensor.dtype, tensor.shape, tensor.items,
         carried=len(op.outputs) > 1 or bool(op.functions) or is_input, worked=is_input, result=result,
         guarded=_must_be_read(graph, tensor),
     )  # fmt: skip
+
+
+def _handed_on(graph: Graph, op: Op, section: Section) -> Op:
+    """The op whose result an Identity hands on, through as many of them as there are in the section."""
+    while op.type == "Identity" and op.inputs and op_of(op.inputs[0]) in section.ops:
+        op = graph.ops[op_of(op.inputs[0])]
+    return op
 
 
 def _entry(tensor: Tensor, name: str | None = None, worked: bool = False) -> Entry:
@@ -177,6 +191,8 @@ def _removals(
             kept = body.atoms - gone
             tensors = [t for t in body.entering(kept) if t.op in gone]
             tensors += [body.tensors[r] for r in body.results if op_of(r) in gone]
+            if odd := [t for t in tensors if t.dtype in _UNTHREADED]:
+                raise Unsliceable(f"{odd[0].name} ({odd[0].dtype}) cannot come into a body from outside")
             threads[body.name] = {t.name: _entry(t) for t in tensors}
             removed[body.name] = tuple(sorted(gone))
             ends[body.name] = tuple(_ends(body, gone, tensors))
@@ -202,20 +218,29 @@ def _ends(body: Graph, gone: set[str], threads: list[Tensor]) -> list[End]:
 
 
 def feedable(graph: Graph, ops: frozenset[str], before: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the ops split into those that can be converted without what was cut out, and those that cannot be fed."""
+    """Return the ops split into those that can be converted without what was cut out, and those that cannot be fed.
+
+    What only fills lists that nothing reads any more is in neither: it went with its readers.
+    """
     lost: set[str] = set()
-    changed = True
-    while changed:
-        changed = False
-        for name in graph.sorted(ops - lost):
-            reads = [t for t in graph.entering(frozenset({name})) if t.op in before and t.op not in ops - lost]
-            unfed = any(not t.replaceable for t in reads)
-            makes = any(t.dtype == "variant" and not t.replaceable for t in graph.ops[name].outputs)
-            sinks = set(graph.dag.successors(name)) & before
-            if unfed or (makes and sinks and not sinks & (ops - lost)):
-                lost.add(name)
-                changed = True
-    return ops - lost, frozenset(lost)
+    idle: set[str] = set()
+    left = set(ops)
+    todo = deque(graph.sorted(ops))
+    while todo:
+        name = todo.popleft()
+        if name not in left:
+            continue
+        reads = (graph.tensors[t] for t in graph.ops[name].inputs if t in graph.tensors)
+        unfed = any(not t.replaceable and t.op in before and t.op not in left for t in reads)
+        sinks = before.intersection(graph.dag.successors(name))
+        makes = any(t.dtype == "variant" for t in graph.ops[name].outputs)
+        unread = makes and bool(sinks) and not sinks & left
+        fills = graph.ops[name].type.startswith(_FILLS)
+        if unfed or (unread and (fills or any(not t.replaceable for t in graph.ops[name].outputs))):
+            left.discard(name)
+            (idle if unread and fills and not unfed else lost).add(name)
+            todo.extend(left.intersection([*graph.dag.successors(name), *graph.dag.predecessors(name)]))
+    return frozenset(left), frozenset(lost)
 
 
 def canonical(graph: Graph, op: str) -> str:

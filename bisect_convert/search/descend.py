@@ -23,6 +23,8 @@ _MOST_BLAMED = 4
 #: How many questions may go into the bodies of one construct: each converts all of it.
 _FEWER = 60
 Place = tuple[str, str]
+#: What the converter says where both branches of a conditional were lowered, and give unlike results.
+_BRANCHES_DIFFER = re.compile(r"true branch output .* mismatch false branch output|branch.* (number|types?) of outputs")
 #: How coremltools writes a size that it does not know.
 _OPEN_SIZE = re.compile(r"\bis\d+\b")
 
@@ -114,6 +116,8 @@ class Descent:
         if len(cause.ops) != 1 or graph.ops[cause.ops[0]].type not in self.prober.loaded.convertible:
             return cause
         (call,) = cause.ops
+        if _BRANCHES_DIFFER.search(cause.failure.message):  # each converts; it is the two together that do not fit
+            return cause
         inner = cause.failure.signature.inside()
         for role, body in self.model.bodies(cause.graph, call):
             gone = frozenset(op for name, op in cause.witness.removed if name == body.name)

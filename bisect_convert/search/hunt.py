@@ -18,6 +18,7 @@ from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
 from bisect_convert.search.controls import FICKLE, Control
+from bisect_convert.search.dependents import island, missing_value, only_inside
 from bisect_convert.search.descend import Descent
 from bisect_convert.search.faulty_arguments import fault
 from bisect_convert.search.locate import Cause
@@ -27,7 +28,6 @@ __all__ = ["Found", "Hunt"]
 
 #: From how many ops on it pays to begin on the rest before it is known.
 _LARGE = 60
-_HANDLES = frozenset({"string", "resource", "variant"})
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Hunt:
         self._unprobed: list[Found] = []
         self._blamed: set[tuple[str, str]] = set()
         self._bodies: set[Section] = set()
+        self._set_aside: set[tuple[str, str]] = set()
 
     def causes(self) -> Iterator[Found]:
         """Yield each cause until what is left of the model, and of each body that had to be cut out, converts."""
@@ -78,6 +79,9 @@ class Hunt:
             steady = self.prober.unsteady is None
             outcome = self.control.outcome(section)
             found = None
+            if outcome.failure is not None and (hidden := self._hidden(section, outcome.failure)) is not None:
+                todo = self._rest(section, frozenset({hidden})) + todo
+                continue
             if outcome.failure is not None and steady is (self.prober.unsteady is None):
                 found = self._cause(section, outcome.failure, outcome.further)
             if steady and self.prober.unsteady is not None:
@@ -94,6 +98,8 @@ class Hunt:
                     for other in self._behind(section, outcome.further):
                         gone |= other.gone
                         yield from self._fresh(other)
+                    gone |= self._set_aside
+                    self._set_aside.clear()
                     todo = self._rest(section, gone) + todo
                     for unprobed in self._unprobed:
                         yield from self._fresh(unprobed)
@@ -110,12 +116,24 @@ class Hunt:
             place = self.descent.bodies.follow(section.graph, failure.hint) if failure.hint else None
             if place is None or place in self._blamed or place in section.removed:
                 continue
+            if (hidden := self._hidden(section, failure)) is not None:
+                self._set_aside.add(hidden)
+                continue
             cause = self.places.hinted(section, failure)
             if cause is None or any((cause.graph, op) in self._blamed for op in cause.ops):
                 continue
             found = self._judged(section, cause, failure, further[index + 1 :])
             if found is not None:
                 yield found
+
+    def _hidden(self, section: Section, failure: Failure) -> tuple[str, str] | None:
+        """The op that fails for want of a value that a culprit was to make, which a note then says."""
+        place = self.descent.bodies.follow(section.graph, failure.hint) if failure.hint else None
+        if place is None or place in self._blamed:
+            return None
+        missing = missing_value(self.model.graphs[place[0]], place[1], self._blamed)
+        self.notes += [] if missing is None else [missing]
+        return None if missing is None else place
 
     def _fresh(self, found: Found) -> Iterator[Found]:
         """The cause, without culprits that are blamed already: one op may both lack a conversion and read a table."""
@@ -247,8 +265,11 @@ class Hunt:
             cut = frozenset([*culprits, *readers])
             return Found(failure, readers, cause.witness, cause.minimal, confirmed, cut=cut)
         cut = cause.cut or frozenset((cause.graph, n) for op in cause.ops for n in graph.ties.get(op, ()))
+        cut |= {(cause.graph, n) for n in island(graph, cause.ops)}
+        if (call := only_inside(self.prober, cause)) is not None:
+            culprits.append(call)
         places = [tuple(culprits)]
-        if len(culprits) == 1 and not cut:
+        if len(culprits) == 1 and not cause.cut:
             places += [((cause.graph, op),) for op in self._instances(cause, section)]
         taken = self._blamed | {place for group in places for place in group}
         others = self.places.of(cause, section, further, taken)
@@ -260,7 +281,7 @@ class Hunt:
         elif cut:
             cut |= frozenset(culprits)
         return Found(
-            failure, tuple(culprits), cause.witness, cause.minimal, confirmed, interaction=len(cause.ops) > 1, cut=cut,
+            failure, tuple(culprits), cause.witness, cause.minimal, confirmed, interaction=len(places[0]) > 1, cut=cut,
             places=tuple(places),
         )  # fmt: skip
 

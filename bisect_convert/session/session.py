@@ -51,8 +51,8 @@ class Session:
         shrink    s.minimise(section)  s.minimise(section, fails=lambda part: ...)
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
-    tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `jobs`, `executor`, `cache`,
-    `optimize` and `out`, a folder for repros, are those of `find`; who shares `workers` starts them once. Raises UsageError or ModelError for what cannot be read,
+    tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; the rest is as for `find`; who
+    shares `workers` starts them once. Raises UsageError or ModelError for what cannot be read,
     EnvironmentError_ where tensorflow or coremltools cannot be used.
 
     >>> from bisect_convert import Session

@@ -1,0 +1,68 @@
+"""What hangs on a culprit: ops that can only go with it, that fail for want of it, and the block that it fails in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bisect_convert.model.cuts import Section
+from bisect_convert.model.graph import Graph
+from bisect_convert.model.origins import computed_inputs
+from bisect_convert.model.outcome import Stage, Verdict
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.questions import Kind
+from bisect_convert.search.locate import Cause
+
+__all__ = ["island", "missing_value", "only_inside"]
+
+#: Dtypes that the converter has no type for.
+_NO_TYPE = frozenset(
+    {"bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "int4", "uint4", "qint8", "quint8"}
+)
+_HANDLES = frozenset({"string", "resource", "variant"})
+
+
+def island(graph: Graph, ops: Iterable[str]) -> frozenset[str]:
+    """Return all ops joined to these by tensors of a dtype that the converter has no type for: they only go together."""
+    found: set[str] = set()
+    todo = [op for op in ops if any(graph.tensors[t].dtype in _NO_TYPE for t in _tensors(graph, op))]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            near = [*graph.dag.successors(name), *graph.dag.predecessors(name)]
+            todo += [n for n in near if _joined(graph, name, n)]
+    return frozenset(found)
+
+
+def _tensors(graph: Graph, op: str) -> set[str]:
+    return {t for t in (*graph.ops[op].inputs, *(o.name for o in graph.ops[op].outputs)) if t in graph.tensors}
+
+
+def _joined(graph: Graph, one: str, other: str) -> bool:
+    return any(graph.tensors[t].dtype in _NO_TYPE for t in _tensors(graph, one) & _tensors(graph, other))
+
+
+def missing_value(graph: Graph, op: str, blamed: set[tuple[str, str]]) -> str | None:
+    """Return what is to be said of an op that needs, at conversion time, a value that one of these was to make; or None."""
+    if op not in graph.order:
+        return None
+    for computed in computed_inputs(graph, graph.ops[op]):
+        made = next((name for name in computed.path if (graph.name, name) in blamed), None)
+        if made is not None:
+            return (
+                f"{op} needs the value of its input {computed.name} at conversion time, which the culprit {made} makes: "
+                "what becomes of it shows once that converts"
+            )
+    return None
+
+
+def only_inside(prober: Prober, cause: Cause) -> tuple[str, str] | None:
+    """Return the call without which the op converts, where a finished program is refused for the block that the op is in."""
+    body = prober.model.graphs[cause.graph]
+    inside = cause.graph != cause.witness.graph and body.caller is not None and len(cause.ops) == 1
+    if not inside or body.caller is None or cause.failure.signature.stage <= Stage.LOWERING:
+        return None
+    alone = Section(body.name, body.close(frozenset(cause.ops)))
+    if prober.verdict(alone, cause.failure.signature, Kind.ALONE.asks(cause.ops[0])) is not Verdict.PASS:
+        return None
+    return body.caller[:2]
