@@ -28,6 +28,7 @@ __all__ = ["Found", "Hunt"]
 
 #: From how many ops on it pays to begin on the rest before it is known.
 _LARGE = 60
+_HANDLES = frozenset({"string", "resource", "variant"})
 
 
 @dataclass(frozen=True)
