@@ -12,13 +12,14 @@ from typing import Any
 
 from bisect_convert.probe.client import Workers
 from bisect_convert.worker.request import Ready, Request
-from bisect_convert.worker.tasks import work
+from bisect_convert.worker.tasks import lent
 
 __all__ = ["Lent"]
 
 
 class Lent(Workers):
-    """Workers that are any `concurrent.futures.Executor`, which stays the caller's: closing this leaves it running.
+    """Workers that are any `concurrent.futures.Executor`, which stays the caller's: closing this leaves it running, and
+    after each request its process is as it was but for what is imported.
 
     Each probe is one call submitted to it. It must run them in processes, one at a time in each: a conversion changes
     coremltools while it runs, and may end its process. A probe over its time limit is given up, but not ended.
@@ -33,7 +34,7 @@ class Lent(Workers):
         """Hand the request over; the future's result is the answer as it came."""
         future: Future[dict[str, Any]] = Future()
         try:
-            task = self._executor.submit(work, request.to_json())
+            task = self._executor.submit(lent, request.to_json())
         except RuntimeError:  # it is broken, or was shut down
             future.set_result({"death": "server"})
             return future

@@ -1,19 +1,14 @@
-"""Imported once by the fork server, so that each worker starts with tensorflow and coremltools ready.
+"""Imports tensorflow and coremltools, and says which they are.
 
-It only imports: a child forked from a process that has run TensorFlow hangs. The heap is frozen because coremltools
-calls `gc.collect` in every conversion, which on TensorFlow's heap takes more time than all the rest; Python's own
-collections stay off, since those of coremltools come often enough. What goes wrong is
-kept for `versions` to raise in a worker: raised here it would end the fork server, and say nothing to anyone.
+It only imports: a child forked from a process that has run TensorFlow hangs. What goes wrong is kept for `versions` to
+raise in a worker: raised here it would end the fork server, and say nothing to anyone.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import importlib
-import logging
-import os
 import re
 from importlib import metadata
 from pathlib import Path
@@ -38,7 +33,6 @@ def versions() -> dict[str, str]:
 
 
 def _prepare() -> None:
-    gc.disable()
     for name, least in _LEAST.items():
         _found[name] = _version(name, least)
     try:
@@ -51,11 +45,6 @@ def _prepare() -> None:
         with contextlib.suppress(metadata.PackageNotFoundError):
             _found[name] = metadata.version(name)
     private_api.check()
-    private_api.install()
-    if os.environ.get("BISECT_CONVERT_VERBOSE") != "1":
-        logging.getLogger("coremltools").setLevel(logging.CRITICAL)
-    gc.collect()
-    gc.freeze()
 
 
 def _version(name: str, least: tuple[int, ...]) -> str:

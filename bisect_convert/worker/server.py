@@ -120,7 +120,7 @@ def main() -> None:
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     CONSTS.term_timeout = 0.5  # a worker inside TensorFlow does not hear SIGTERM: it is killed half a second later
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bisect_convert.worker.preload"])
+    context.set_forkserver_preload(["bisect_convert.worker.forkserver"])
     (folder / "tmp").mkdir()
     pool = ProcessPool(max_workers=workers, initializer=_quiet, initargs=(str(folder / "tmp"),), context=context)
     running: dict[Path, Any] = {}

@@ -12,7 +12,7 @@ from typing import Any
 from bisect_convert.errors import BisectConvertError
 from bisect_convert.worker import request as requests
 
-__all__ = ["work"]
+__all__ = ["lent", "work"]
 
 
 def work(data: Mapping[str, Any], mark: str | None = None) -> dict[str, Any]:
@@ -33,6 +33,17 @@ def work(data: Mapping[str, Any], mark: str | None = None) -> dict[str, Any]:
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         return {"error": "EnvironmentError_", "message": f"the model cannot be worked on: {error.strerror}{place}"}
+
+
+def lent(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Do a request as `work` does, in a process of somebody else's, which is afterwards as it was."""
+    from bisect_convert.worker import process
+
+    try:
+        with process.as_it_was():
+            return work(data)
+    except BisectConvertError as error:  # packages that cannot be used
+        return {"error": type(error).__name__, "message": str(error)}
 
 
 def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:

@@ -40,6 +40,8 @@ __all__ = [
     "function_def",
     "function_of",
     "install",
+    "installed",
+    "own_context",
     "lowering_by",
     "registered",
     "reset",
@@ -72,6 +74,8 @@ NEEDED: tuple[tuple[Any, str], ...] = (
     (wrap_function, "function_from_graph_def"),
     (eager, "get_function_def"),
     (eager, "_reset_context"),
+    (eager, "_set_context"),
+    (eager, "context_safe"),
     (function_graphs, "function_def_to_graph"),
     (op_def_registry, "get"),
 )
@@ -89,6 +93,28 @@ def _get_graph_def(self: Any) -> Any:
 def install() -> None:
     """Let `ct.convert` take a `FrozenGraph` in this process; for workers only."""
     TF2Loader._get_concrete_functions_and_graph_def = _get_graph_def
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[None]:
+    """Within, `ct.convert` takes a `FrozenGraph`."""
+    before = TF2Loader._get_concrete_functions_and_graph_def
+    install()
+    try:
+        yield
+    finally:
+        TF2Loader._get_concrete_functions_and_graph_def = before
+
+
+@contextlib.contextmanager
+def own_context() -> Iterator[None]:
+    """Within, TensorFlow's eager context is a new one: the functions of the one before stay in that, and come back with it."""
+    before = eager.context_safe()
+    eager._set_context(eager.Context())
+    try:
+        yield
+    finally:
+        eager._set_context(before if before is not None else eager.Context())
 
 
 class StopAfterFrontend(BaseException):

@@ -20,6 +20,7 @@ from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
 from bisect_convert.worker.read import source_lines
+from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.unfreezable import without_keepers
 from bisect_convert.worker.read.unreadable import saved_graph, write_unread
@@ -162,17 +163,23 @@ def _keras_model(path: str, allow_code: bool) -> Any:
     try:
         if path.endswith(".keras") and not zipfile.is_zipfile(path):
             raise ModelError(f"{path} is no Keras file: it is damaged or was cut short; save the model again")
+        if not allow_code and holds_code(path):
+            raise _code_in(path)
         return tf.keras.models.load_model(path, compile=False, safe_mode=not allow_code)
     except ModelError:
         raise
     except Exception as error:  # a damaged or foreign file may raise nearly anything
         text = str(error)
         if "Lambda" in text or "safe_mode" in text or "unsafe" in text:
-            raise ModelError(
-                f"{path} holds Python code (a Lambda layer) that would run on loading; "
-                "if you trust its source, pass --allow-code"
-            ) from error
+            raise _code_in(path) from error
         raise ModelError(f"{path} cannot be read: {_one_line(error)}; save the model again") from error
+
+
+def _code_in(path: str) -> ModelError:
+    return ModelError(
+        f"{path} holds Python code (a Lambda layer) that would run on loading; "
+        "if you trust its source, pass --allow-code"
+    )
 
 
 def concrete_function(model: Any) -> Any:

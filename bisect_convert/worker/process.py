@@ -1,0 +1,63 @@
+"""What conversions need of the process that they run in: for good in one of ours, for the time of a request in another's."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import resource
+from collections.abc import Iterator
+
+__all__ = ["as_it_was", "prepare"]
+
+
+def prepare() -> None:
+    """Make this process one for conversions; it need not be fit for anything else afterwards.
+
+    The heap is frozen because coremltools calls `gc.collect` in every conversion, which on TensorFlow's heap takes more
+    time than all the rest; Python's own collections stay off, since those of coremltools come often enough.
+    """
+    gc.disable()
+    from bisect_convert.worker import preload
+
+    with contextlib.suppress(Exception):  # `versions` says in a worker what is wrong
+        preload.versions()
+        from bisect_convert.worker import private_api
+
+        private_api.install()
+    if os.environ.get("BISECT_CONVERT_VERBOSE") != "1":
+        logging.getLogger("coremltools").setLevel(logging.CRITICAL)
+    gc.collect()
+    gc.freeze()
+
+
+@contextlib.contextmanager
+def as_it_was() -> Iterator[None]:
+    """Within, this process is one for conversions; afterwards it is what its owner made of it.
+
+    That is: garbage collection, what coremltools logs and takes for a model, TensorFlow's eager context with the
+    functions in it, and the limit of memory. That tensorflow and coremltools are imported stays.
+    """
+    logger = logging.getLogger("coremltools")
+    level, limits = logger.level, resource.getrlimit(resource.RLIMIT_AS)
+    collects, frozen = gc.isenabled(), gc.get_freeze_count()
+    try:
+        gc.disable()
+        from bisect_convert.worker import preload
+
+        preload.versions()
+        from bisect_convert.worker import private_api
+
+        logger.setLevel(logging.CRITICAL)
+        if not frozen:
+            gc.freeze()
+        with private_api.installed(), private_api.own_context():
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+        logger.setLevel(level)
+        if not frozen:
+            gc.unfreeze()
+        if collects:
+            gc.enable()
