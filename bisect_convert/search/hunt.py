@@ -6,6 +6,7 @@ orders the questions and never convicts: whatever is blamed has been seen to fai
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -79,35 +80,33 @@ class Hunt:
             section = todo.pop(0)
             steady = self.prober.unsteady is None
             outcome = self.control.outcome(section)
-            found = None
-            if outcome.failure is not None and (hidden := self._hidden(section, outcome.failure)) is not None:
-                todo = self._rest(section, frozenset({hidden})) + todo
-                continue
-            if outcome.failure is not None and steady is (self.prober.unsteady is None):
-                found = self._cause(section, outcome.failure, outcome.further)
+            failure, found, hidden = outcome.failure, None, None
+            if failure is not None and steady is (self.prober.unsteady is None):
+                hidden = self._hidden(section, failure)
+                found = self._cause(section, failure, outcome.further) if hidden is None else None
             if steady and self.prober.unsteady is not None:
                 self.notes.append(self.control.sample())
                 todo.insert(0, section)
             elif outcome.unresolved is not None:
                 self._give_up(f"what is left could not be probed: {outcome.unresolved}")
-            elif outcome.failure is not None and found is None:
-                self._give_up(f"no section fails as the whole does ({outcome.failure.type})")
-            elif found is not None:
+            elif hidden is not None:
+                todo = self._rest(section, frozenset({hidden})) + todo
+            elif failure is not None and found is None:
+                self._give_up(f"no section fails as the whole does ({failure.type})")
+            elif found is not None and found.argument is not None:
                 yield from self._fresh(found)
-                if found.argument is None:
-                    gone = found.gone
-                    for other in self._behind(section, outcome.further):
-                        gone |= other.gone
-                        yield from self._fresh(other)
-                    gone |= self._set_aside
-                    self._set_aside.clear()
-                    todo = self._rest(section, gone) + todo
-                    for unprobed in self._unprobed:
-                        yield from self._fresh(unprobed)
-                    self._unprobed.clear()
-                else:
-                    self.prober.instead(found.changes or {found.argument: None})
-                    todo.insert(0, section)
+                self.prober.instead(found.changes or {found.argument: None})
+                todo.insert(0, section)
+            elif found is not None:
+                gone = set(found.gone)
+                for each in itertools.chain([found], self._behind(section, outcome.further)):
+                    gone |= each.gone
+                    yield from self._fresh(each)
+                todo = self._rest(section, frozenset(gone | self._set_aside)) + todo
+                self._set_aside.clear()
+                for unprobed in self._unprobed:
+                    yield from self._fresh(unprobed)
+                self._unprobed.clear()
 
     def _behind(self, section: Section, further: Sequence[Failure]) -> Iterator[Found]:
         """The causes of what fails behind the first, where hints lead straight to them: cut out with it, in one go."""
