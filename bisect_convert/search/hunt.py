@@ -69,7 +69,7 @@ class Hunt:
         self._unprobed: list[Found] = []
         self._blamed: set[tuple[str, str]] = set()
         self._bodies: set[Section] = set()
-        self._set_aside: set[tuple[str, str]] = set()
+        self._gone: set[tuple[str, str]] = set()
 
     def causes(self) -> Iterator[Found]:
         """Yield each cause until what is left of the model, and of each body that had to be cut out, converts."""
@@ -98,15 +98,18 @@ class Hunt:
                 self.prober.instead(found.changes or {found.argument: None})
                 todo.insert(0, section)
             elif found is not None:
-                gone = set(found.gone)
                 for each in itertools.chain([found], self._behind(section, outcome.further)):
-                    gone |= each.gone
+                    self._gone |= each.gone
                     yield from self._fresh(each)
-                todo = self._rest(section, frozenset(gone | self._set_aside)) + todo
-                self._set_aside.clear()
-                for unprobed in self._unprobed:
-                    yield from self._fresh(unprobed)
-                self._unprobed.clear()
+                todo = self._rest(section, frozenset(self._gone)) + todo
+                self._gone.clear()
+                yield from self._unseen()
+
+    def _unseen(self) -> Iterator[Found]:
+        """The causes that could not be probed: ops without any conversion that hang on what was cut out."""
+        for unprobed in self._unprobed:
+            yield from self._fresh(unprobed)
+        self._unprobed.clear()
 
     def _behind(self, section: Section, further: Sequence[Failure]) -> Iterator[Found]:
         """The causes of what fails behind the first, where hints lead straight to them: cut out with it, in one go."""
@@ -117,7 +120,7 @@ class Hunt:
             if place is None or place in self._blamed or place in section.removed:
                 continue
             if (hidden := self._hidden(section, failure)) is not None:
-                self._set_aside.add(hidden)
+                self._gone.add(hidden)
                 continue
             cause = self.places.hinted(section, failure)
             if cause is None or any((cause.graph, op) in self._blamed for op in cause.ops):
