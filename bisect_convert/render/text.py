@@ -28,7 +28,7 @@ def text(report: Report, width: int = 100, color: bool = False, *, outlook: bool
     No character of it but line breaks, and colours where asked for, is a control character.
     """
     pen = _Pen(max(width, 40), color)
-    blocks = [_head(report, pen), *(_finding(f, pen) for f in report.findings)]
+    blocks = [_head(report, pen), _table(report, pen), *(_finding(f, pen) for f in report.findings)]
     if report.verdict not in ("converts", "fails"):
         blocks.append([r for i, row in enumerate(words.known(report)) for r in pen.entry("" if i else "known", row)])
     blocks.append(_tail(report, pen, outlook))
@@ -71,6 +71,18 @@ def _head(report: Report, pen: _Pen) -> list[str]:
     if chosen := words.options(report):
         rows.append(pen.paint(shorten(f"options: {chosen}", pen.width), _DIM))
     return rows + [line for note in report.notes for line in pen.entry("note:", plain(parse(note)), _YELLOW, indent=0)]
+
+
+def _table(report: Report, pen: _Pen) -> list[str]:
+    """What was found, at a glance, where there is more than one finding."""
+    if len(report.findings) < 2:
+        return []
+    rows = [("#", "ops", "places", "layer", "remedy"), *words.table(report)]
+    limits = (4, 34, 6, max(pen.width - 64, 16), 9)
+    cells = [[shorten(cell, limit) for cell, limit in zip(row, limits, strict=True)] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(limits))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return [f"  {pen.paint(line, _DIM) if not i else line}" for i, line in enumerate(lines)]
 
 
 def _finding(finding: Finding, pen: _Pen) -> list[str]:
@@ -145,6 +157,8 @@ def _others(finding: Finding, pen: _Pen) -> list[str]:
         return []
     count = len(further) if len(further) == _LISTED + 1 else _LISTED
     rows = ["", f"  {pen.paint('the same at:', _CYAN)}"]
+    if len(further) > count:
+        rows += pen.entry("layers", ", ".join(words.layers(finding)[:_LISTED]), indent=4)
     for culprit in further[:count]:
         rows.append(f"    {harmless(culprit.name)}")
         if culprit.function is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bisect_convert.render.grouping import grouped
 from bisect_convert.render.names import Code, Sentence, dtypes, harmless
 from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, Witness
 from bisect_convert.report.report import Report
 
 __all__ = [
     "evidence", "facts", "facts_shown", "first_lines", "headline", "known", "label", "name", "next_step", "options",
-    "others", "passes", "place", "proof", "role", "stage", "summary", "totals", "where_short",
-]  # fmt: skip
+    "others", "passes", "place", "proof", "role", "stage", "summary", "totals", "where_short", "layers", "table"]  # fmt: skip
 
 _ROLES = {
     "trunk": "trunk",
@@ -97,9 +97,10 @@ def headline(finding: Finding) -> str:
     if finding.slow:
         return finding.error_message
     if finding.interaction:
-        kinds = Counter(c.op for c in culprits)
+        kinds = Counter(c.op for c in facts_shown(finding))
         names = [op if n == 1 else f"{n} {op} ops" for op, n in kinds.items()]
-        return harmless(f"{_listed(names)} fail{'s' * (len(culprits) == 1)} only together")
+        times = f", at {len(finding.places)} places" if len(finding.places) > 1 else ""
+        return harmless(f"{_listed(names)} fail{'s' * (len(culprits) == 1)} only together{times}")
     names = list(dict.fromkeys(c.op for c in culprits))
     kind = dtypes(culprits[0].inputs, culprits[0].outputs) if len(names) == 1 else ""
     verb = "does not convert" if len(names) == 1 else "do not convert"
@@ -111,12 +112,32 @@ def headline(finding: Finding) -> str:
 
 def facts_shown(finding: Finding) -> tuple[Culprit, ...]:
     """Return the culprits worth describing in full: all that fail together, else the first of several alike."""
-    return finding.culprits if finding.interaction else finding.culprits[:1]
+    count = len(finding.places[0]) if len(finding.places) > 1 else len(finding.culprits)
+    return finding.culprits[:count] if finding.interaction else finding.culprits[:1]
 
 
 def others(finding: Finding) -> tuple[Culprit, ...]:
     """Return the further instances of the same cause."""
-    return () if finding.interaction else finding.culprits[1:]
+    return finding.culprits[len(facts_shown(finding)) :]
+
+
+def layers(finding: Finding) -> list[str]:
+    """Return the layers of the culprits, or their names where there are none; those alike as one."""
+    return [harmless(name) for name in grouped(c.layer or c.name for c in finding.culprits)]
+
+
+def table(report: Report) -> list[tuple[str, ...]]:
+    """Return a row for each finding: its number, the ops, how many places, the layers, whether a remedy is verified."""
+    rows: list[tuple[str, ...]] = []
+    for number, finding in enumerate(report.findings, 1):
+        ops = ", ".join(dict.fromkeys(c.op for c in finding.culprits)) or "the call or the model"
+        helped = (
+            "verified" if any(r.verified for r in finding.remedies) else "not tried" if finding.remedies else "none"
+        )
+        shown = layers(finding)
+        where = ", ".join(shown[:2]) + (f" and {len(shown) - 2} more" if len(shown) > 2 else "")
+        rows.append((str(number), harmless(ops), str(max(1, len(finding.places))), where or "-", helped))
+    return rows
 
 
 def role(context: Context) -> str:

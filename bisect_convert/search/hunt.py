@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bisect_convert.model.bodies import without_scaffold
-from bisect_convert.model.cuts import Section, Unsliceable, canonical, feedable, plan, whole
+from bisect_convert.model.cuts import Section, Unsliceable, feedable, plan, whole
 from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage, Verdict
 from bisect_convert.probe.flakiness import died
@@ -244,24 +244,14 @@ class Hunt:
 
     def _judged(self, section: Section, cause: Cause, failure: Failure, further: Sequence[Failure]) -> Found | None:
         """What was found, once it is confirmed, with all its places; None where it does not hold."""
-        target = cause.failure.signature
         doubtful = len(cause.ops) > 1 or died(Outcome(cause.failure))
         if doubtful and not self.control.holds(cause.witness, cause.failure):
             return None
         if self.prober.unsteady is not None and not self.control.singled_out(section, cause):
             self._give_up(f"{cause.ops[0]} was suspected, but what is left without it fails so too now and then")
             return None
-        confirmed = self.prober.verdict(cause.witness, target, Kind.CONFIRM.asks(), fresh=True) is Verdict.FAIL
-        if not confirmed and not self.control.holds(cause.witness, cause.failure):
+        if (confirmed := self._confirmed(cause)) is None:
             return None
-        if not confirmed and target.kind in FICKLE:
-            self._give_up(
-                f"{cause.ops[0]} was suspected, but it did not fail so again when asked afresh ({target.kind})"
-            )
-            return None
-        if len(cause.witness.ops) > 1 and (difference := self.prober.errands.differs(cause.witness)):
-            self.notes.append(f"the section of {cause.ops[0]} gives other values than the model does ({difference})")
-            confirmed = False
         graph = self.model.graphs[cause.graph]
         culprits = [(cause.graph, op) for op in cause.ops]
         if readers := self._table_readers(cause):
@@ -273,7 +263,7 @@ class Hunt:
             culprits.append(call)
         places = [tuple(culprits)]
         if len(culprits) == 1 and not cause.cut:
-            places += [((cause.graph, op),) for op in self._instances(cause, section)]
+            places += [((cause.graph, op),) for op in self.places.instances(cause, section)]
         taken = self._blamed | {place for group in places for place in group}
         others = self.places.of(cause, section, further, taken)
         places += [tuple((other.graph, op) for op in other.ops) for other in others]
@@ -288,6 +278,22 @@ class Hunt:
             places=tuple(places),
         )  # fmt: skip
 
+    def _confirmed(self, cause: Cause) -> bool | None:
+        """Whether the witness fails so with the true weights too; None where it does not hold at all."""
+        target = cause.failure.signature
+        confirmed = self.prober.verdict(cause.witness, target, Kind.CONFIRM.asks(), fresh=True) is Verdict.FAIL
+        if not confirmed and not self.control.holds(cause.witness, cause.failure):
+            return None
+        if not confirmed and target.kind in FICKLE:
+            self._give_up(
+                f"{cause.ops[0]} was suspected, but it did not fail so again when asked afresh ({target.kind})"
+            )
+            return None
+        if len(cause.witness.ops) > 1 and (difference := self.prober.errands.differs(cause.witness)):
+            self.notes.append(f"the section of {cause.ops[0]} gives other values than the model does ({difference})")
+            confirmed = False
+        return confirmed
+
     def _table_readers(self, cause: Cause) -> tuple[tuple[str, str], ...]:
         """What reads a captured table or variable, where that is what fails: its input is no op of the user's."""
         graph = self.model.graphs[cause.graph]
@@ -296,22 +302,3 @@ class Hunt:
             not others and graph.ops[first].type == "Placeholder" and graph.ops[first].outputs[0].dtype == "resource"
         )
         return tuple((cause.graph, n) for n in graph.sorted(graph.dag.successors(first))) if captured else ()
-
-    def _instances(self, cause: Cause, section: Section) -> list[str]:
-        """Other ops of the same type that fail alone in the same way; of one form only the first is asked about."""
-        graph = self.model.graphs[cause.graph]
-        (first,) = cause.ops
-        kind, target = graph.ops[first].type, cause.failure.signature
-        removed = {op for name, op in section.removed if name == cause.graph}
-        pool = section.ops if section.graph == cause.graph else graph.atoms - removed
-        unknown = kind not in self.prober.loaded.convertible
-        form = canonical(graph, first)
-        alike = [n for n in graph.sorted(pool - {first}) if graph.ops[n].type == kind]
-        alike = [n for n in alike if unknown or canonical(graph, n) == form]
-        sections = [Section(cause.graph, graph.close({n})) for n in alike]
-        found = []
-        for index, name in enumerate(alike):
-            self.prober.ahead(sections[index:], target=target)
-            if self.prober.verdict(sections[index], target, Kind.INSTANCE.asks()) is Verdict.FAIL:
-                found.append(name)
-        return found

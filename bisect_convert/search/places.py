@@ -14,7 +14,7 @@ import networkx as nx
 from networkx.algorithms.isomorphism import DiGraphMatcher
 
 from bisect_convert.model.bodies import Bodies
-from bisect_convert.model.cuts import Section
+from bisect_convert.model.cuts import Section, canonical
 from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Failure, Signature, Verdict
 from bisect_convert.probe.prober import Prober
@@ -79,6 +79,25 @@ class Places:
                 taken.update((other.graph, op) for op in other.ops)
         if not further and cause.graph == cause.witness.graph and not cause.witness.removed:
             found += self._isomorphic(cause, section, taken)
+        return found
+
+    def instances(self, cause: Cause, section: Section) -> list[str]:
+        """Return other ops of the same type that fail alone in the same way; of one form only the first is asked about."""
+        graph = self.model.graphs[cause.graph]
+        (first,) = cause.ops
+        kind, target = graph.ops[first].type, cause.failure.signature
+        removed = {op for name, op in section.removed if name == cause.graph}
+        pool = section.ops if section.graph == cause.graph else graph.atoms - removed
+        unknown = kind not in self.prober.loaded.convertible
+        form = canonical(graph, first)
+        alike = [n for n in graph.sorted(pool - {first}) if graph.ops[n].type == kind]
+        alike = [n for n in alike if unknown or canonical(graph, n) == form]
+        sections = [Section(cause.graph, graph.close({n})) for n in alike]
+        found = []
+        for index, name in enumerate(alike):
+            self.prober.ahead(sections[index:], target=target)
+            if self.prober.verdict(sections[index], target, Kind.INSTANCE.asks()) is Verdict.FAIL:
+                found.append(name)
         return found
 
     def _isomorphic(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
