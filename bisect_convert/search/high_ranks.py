@@ -19,6 +19,8 @@ from bisect_convert.report.questions import Kind, Question
 __all__ = ["Region", "rank_regions"]
 
 _HIGHEST = 5
+#: How many ops of one region are asked about one by one.
+_MOST = 40
 Ask = Callable[[frozenset[str], Question], tuple[Section, Verdict]]
 
 
@@ -43,7 +45,7 @@ def rank_regions(graph: Graph, section: Section, ask: Ask) -> Region | None:
         if verdict is not Verdict.FAIL:
             continue
         makers = [n for n in graph.sorted(region) if _high(graph, n, "outputs") and not _high(graph, n, "inputs")]
-        single = {n: ask(frozenset({n}), Kind.MEMBER.asks(n)) for n in graph.sorted(region)}
+        single = {n: ask(frozenset({n}), Kind.MEMBER.asks(n)) for n in graph.sorted(region)[:_MOST]}
         failing = [n for n, (_, v) in single.items() if v is Verdict.FAIL]
         culprits, shown = _blame(makers, failing)
         if shown is not None and len(single[shown][0].ops) < len(witness.ops):
