@@ -52,8 +52,8 @@ class Session:
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `jobs`, `executor`, `cache`,
-    `optimize` and `out`, a folder for repros, are those of `find`; who shares `workers` starts them once. Raises UsageError or ModelError for what cannot be read,
-    EnvironmentError_ where tensorflow or coremltools cannot be used.
+    `optimize`, `no_run` and `out`, a folder for repros, are those of `find`; who shares `workers` starts them once.
+    Raises UsageError or ModelError for what cannot be read, EnvironmentError_ where tensorflow or coremltools cannot be used.
 
     >>> from bisect_convert import Session
     >>> with Session(model, convert_to="mlprogram") as session:
@@ -72,6 +72,7 @@ class Session:
         memory: float | None = None,
         jobs: int = 1,
         allow_code: bool = False,
+        no_run: bool = False,
         verbose: bool = False,
         workers: Workers | None = None,
         executor: Executor | None = None,
@@ -81,7 +82,7 @@ class Session:
     ) -> None:
         wishes = Wishes(
             signature=signature, timeout=timeout, memory=memory, jobs=jobs, allow_code=allow_code, verbose=verbose,
-            cache=cache, out=out,
+            cache=cache, out=out, no_run=no_run,
         )  # fmt: skip
         packed, notes = pack(convert_kwargs), list[str]()
         if isinstance(model, (str, os.PathLike)):
