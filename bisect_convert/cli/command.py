@@ -76,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
         with _progress(arguments) as told:
             wishes = Wishes(
                 signature=arguments.signature, first=arguments.first, slow=arguments.slow, timeout=arguments.timeout,
-                memory=arguments.memory, allow_code=arguments.allow_code, told=told, strict=True, jobs=arguments.jobs,
+                memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, told=told, strict=True, jobs=arguments.jobs,
                 cache=_cache(arguments), out=staged,
             )  # fmt: skip
             try:
@@ -90,7 +90,9 @@ def _run(arguments: argparse.Namespace) -> int:
 def _by_hand(arguments: argparse.Namespace, out: Path | None) -> int:
     from bisect_convert.cli.prompt import interact
 
-    ours = {n: getattr(arguments, n) for n in ("signature", "timeout", "memory", "jobs", "allow_code", "verbose")}
+    ours = {
+        n: getattr(arguments, n) for n in ("signature", "timeout", "memory", "jobs", "allow_code", "no_run", "verbose")
+    }
     ours |= {"cache": arguments.cache or False, "out": out}
     report = interact(arguments.model, packed_options(arguments), ours, stepwise=arguments.step)
     return 0 if report is None else hand_over(report, arguments.format, out)

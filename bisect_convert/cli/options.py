@@ -94,6 +94,7 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     search.add_argument(
         "--allow-code", action="store_true", help="load Keras files that hold Python code, which runs (Lambda layers)"
     )
+    search.add_argument("--no-run", action="store_true", help="execute nothing of the model's graphs in TensorFlow")
     search.add_argument("--step", action="store_true", help="walk through the search, one probe a key press")
     search.add_argument("--shell", action="store_true", help="open a prompt with the model as `s`; see help(s) there")
     report = parser.add_argument_group("report")

@@ -63,7 +63,7 @@ class Diagnosis:
         request = Load(
             os.path.abspath(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else "", str(self.folder),
             wishes.signature, wishes.allow_code, tuple(inputs), tuple(o["name"] for o in outputs if o.get("name")),
-            timeout=_LOAD_LIMIT,
+            timeout=_LOAD_LIMIT, no_run=wishes.no_run,
         )  # fmt: skip
         try:
             if request.path:
@@ -170,7 +170,9 @@ def _load(model: Any, workers: Workers, request: Load) -> Loaded:
     from bisect_convert.worker.read.reading import Reading
 
     private_api.check()
-    reading = Reading(signature=request.signature, inputs=request.inputs, outputs=request.outputs)
+    reading = Reading(
+        signature=request.signature, inputs=request.inputs, outputs=request.outputs, no_run=request.no_run
+    )
     if type(model).__name__ == "GraphDef":
         writing.write_facts(writing.shaped(model), folder, reading)
     else:

@@ -38,6 +38,7 @@ def find(
     memory: float | None = None,
     jobs: int = 1,
     allow_code: bool = False,
+    no_run: bool = False,
     verbose: bool = False,
     told: Callable[[Probe], None] = lambda probe: None,
     workers: Workers | None = None,
@@ -52,7 +53,7 @@ def find(
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at one finding.
     `slow`: of a model that converts, find the section that takes 1/`slow` of the time. `jobs` probes may run at once: the
     report is the same for any number. `optimize`: "linear8", "palettize4" or "prune", the step of coremltools.optimize that
-    is to follow. `cache`: a folder where outcomes are kept for later runs, or True for the user's own. Calls that share
+    is to follow. `cache`: a folder where outcomes are kept for later runs, or True for the user's own. `no_run`: execute nothing of the model. Calls that share
     `workers` start them once; an `executor` of the caller's, which must run processes, takes their place. In `out` each
     finding gets a folder with a script that reproduces it.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
@@ -67,7 +68,7 @@ def find(
     """
     wishes = Wishes(
         signature=signature, first=first, slow=slow, timeout=timeout, memory=memory, allow_code=allow_code, told=told,
-        jobs=jobs, cache=cache, out=out, verbose=verbose,
+        no_run=no_run, jobs=jobs, cache=cache, out=out, verbose=verbose,
     )  # fmt: skip
     packed = packing.pack(convert_kwargs)
     if isinstance(model, (str, os.PathLike)):

@@ -32,6 +32,8 @@ class Wishes:
     memory: float | None = None
     jobs: int = 1
     allow_code: bool = False
+    no_run: bool = False
+    """Execute no graph of the model in TensorFlow, as is done to tell which sizes are equal and whether a cut is faithful."""
     verbose: bool = False
     told: Callable[[Probe], None] = lambda probe: None
     cache: bool | str | os.PathLike[str] = False
@@ -66,5 +68,5 @@ class Wishes:
         """Return a prober of the model under these arguments of `ct.convert`, within the wished limits."""
         return Prober(
             loaded, workers, options, timeout=self.timeout, memory=self.memory, jobs=self.jobs, cache=cache,
-            told=self.told, observer=observer,
+            told=self.told, observer=observer, no_run=self.no_run,
         )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
+from bisect_convert.arguments.custom_ops import digests
 from bisect_convert.errors import Stopped
 from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage
 from bisect_convert.probe.cache import Cache
@@ -83,6 +84,8 @@ class Answers:
 
     def _key(self, request: Probe, attempt: int) -> str:
         asked = {name: value for name, value in request.to_json().items() if name not in _MANNER}
+        if own := request.options.get("conversions"):
+            asked["options"] = {**request.options, "conversions": digests(own)}
         text = {"about": self._about, "asked": asked, "attempt": attempt}
         return Cache.key(text) if self._cache is not None else json.dumps(text)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bisect_convert.errors import EnvironmentError_
+from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.model.cuts import Section, Unsliceable
 from bisect_convert.model.outcome import Failure
 from bisect_convert.probe.door import Door
@@ -23,10 +23,14 @@ _LONGEST = 120.0
 
 
 class Errands:
-    """Errands about sections of the door's model; `notes` says which of them were skipped, and why."""
+    """Errands about sections of the door's model; `notes` says which of them were skipped, and why.
 
-    def __init__(self, door: Door) -> None:
+    no_run: no graph is executed in TensorFlow.
+    """
+
+    def __init__(self, door: Door, *, no_run: bool = False) -> None:
         self.notes: list[str] = []
+        self._no_run = no_run
         self._door = door
 
     def carve(
@@ -48,6 +52,8 @@ class Errands:
 
     def differs(self, section: Section) -> str | None:
         """Return in what the section's values in TensorFlow differ from the model's: "" in nothing, None if unknown."""
+        if self._no_run:
+            return None
         try:
             answer = self._door.errand(self._door.about(Compare, section, fresh=True))
         except Unsliceable:
@@ -72,8 +78,10 @@ class Errands:
     ) -> dict[str, Any]:
         """Run the section in TensorFlow on the .npz `feeds`, its values into `values`; returns the worker's answer.
 
-        Raises Unsliceable, and UsageError where TensorFlow cannot run it.
+        Raises Unsliceable, and UsageError where TensorFlow cannot run it, or is not to.
         """
+        if self._no_run:
+            raise UsageError("no graph is to be run: the session was opened with no_run")
         about = self._door.about(Run, section)
         return self._door.now(replace(about, feeds=str(feeds), values=str(values), fetch=fetch, timeout=timeout))
 

@@ -48,13 +48,14 @@ class Prober(Conversions):
         cache: Cache | None = None,
         told: Callable[[Probe], None] = lambda probe: None,
         observer: Observer | None = None,
+        no_run: bool = False,
     ) -> None:
         limits = Limits(loaded.size, loaded.mib, timeout, memory or spare_memory(jobs))
         door = Door(loaded, workers, cache, limits, (lambda: None) if observer is None else observer.due)
         super().__init__(door, options)
         self.journal: list[Probe] = []
         self.cached = 0
-        self.errands = Errands(door)
+        self.errands = Errands(door, no_run=no_run)
         self._jobs = jobs
         self._told = told
         self._observer = observer

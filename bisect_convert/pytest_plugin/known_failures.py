@@ -29,7 +29,7 @@ __all__ = ["FILE", "Expected", "read", "rewrite", "rewritten"]
 FILE = "bisect-convert.toml"
 _OPTIONS = {
     "signature", "input", "output", "convert-to", "minimum-deployment-target", "compute-precision", "timeout", "memory",
-    "allow-code", "optimize",
+    "allow-code", "no-run", "optimize",
 }  # fmt: skip
 _WORDS = {"inputs": "input", "outputs": "output"}
 

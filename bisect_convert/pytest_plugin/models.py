@@ -134,7 +134,7 @@ class ModelItem(pytest.Item):
         given, bisect = expected.arguments, bisecting(self.config)
         wishes = Wishes(
             signature=given.signature, timeout=given.timeout, memory=given.memory, allow_code=given.allow_code,
-            cache=bisect.cache or False,
+            no_run=given.no_run, cache=bisect.cache or False,
         )  # fmt: skip
         return bisect.bisected(
             self.nodeid,

@@ -72,6 +72,7 @@ class Session:
         memory: float | None = None,
         jobs: int = 1,
         allow_code: bool = False,
+        no_run: bool = False,
         verbose: bool = False,
         workers: Workers | None = None,
         executor: Executor | None = None,
@@ -81,7 +82,7 @@ class Session:
     ) -> None:
         wishes = Wishes(
             signature=signature, timeout=timeout, memory=memory, jobs=jobs, allow_code=allow_code, verbose=verbose,
-            cache=cache, out=out,
+            cache=cache, out=out, no_run=no_run,
         )  # fmt: skip
         packed, notes = pack(convert_kwargs), list[str]()
         if isinstance(model, (str, os.PathLike)):

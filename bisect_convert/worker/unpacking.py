@@ -118,7 +118,7 @@ def _make_dimension(ct: Any, d: Any, ranges: dict[str, Any]) -> Any:
 
 
 @contextlib.contextmanager
-def in_force(packed: Mapping[str, str]) -> Iterator[None]:
+def in_force(packed: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
     """Convert these op types so, as their caller does; as before afterwards."""
     if not packed:
         yield
@@ -129,7 +129,7 @@ def in_force(packed: Mapping[str, str]) -> Iterator[None]:
     before = dict(known)
     for op, made in packed.items():
         known.pop(op, None)
-        loaded = cloudpickle.loads(base64.b64decode(made))
+        loaded = cloudpickle.loads(base64.b64decode(made["pickled"]))
         known[op] = loaded
     try:
         yield

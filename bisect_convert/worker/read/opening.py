@@ -38,7 +38,7 @@ def read_model(request: Load) -> dict[str, Any]:
     Raises ModelError, UsageError.
     """
     path, folder = request.path, Path(request.folder)
-    reading = Reading(path, request.signature, inputs=request.inputs, outputs=request.outputs)
+    reading = Reading(path, request.signature, inputs=request.inputs, outputs=request.outputs, no_run=request.no_run)
     if path.endswith(".pb") and os.path.isfile(path):
         graph_def = _parsed(path)
         try:

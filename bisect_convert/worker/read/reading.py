@@ -16,7 +16,8 @@ class Reading:
     """What goes into a model's facts beside its graph, and how that is to be taken.
 
     inputs: packed input types of the caller; outputs: the names that it wants; sources: op name -> "file:line"; define:
-    let the GraphDef's own functions count as known to TensorFlow, as they are to be where it comes from a file.
+    let the GraphDef's own functions count as known to TensorFlow, as they are to be where it comes from a file;
+    no_run: execute nothing of the graph.
     """
 
     path: str = ""
@@ -27,5 +28,6 @@ class Reading:
     sources: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     define: bool = False
+    no_run: bool = False
     failure: Outcome | None = None
     blamed: tuple[tuple[str, str], ...] | None = None

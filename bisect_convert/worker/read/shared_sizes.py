@@ -15,11 +15,11 @@ RUN_MILLISECONDS = 5_000
 _RUNS = ((32, 48, 40, 56), (48, 40, 64, 32), (64, 80, 48, 96))
 
 
-def equal_sizes(graph_def: Any, graph: Any) -> dict[str, list[str]]:
+def equal_sizes(graph_def: Any, graph: Any, *, run: bool = True) -> dict[str, list[str]]:
     """Return a symbol's name per dimension for tensors with unknown ones: equal names where all runs agree in size.
 
     A dimension that stays the same size in every run is known after all: it gets "=SIZE". Where the graph cannot be
-    run (an op without a kernel, sizes that do not fit) every unknown dimension gets a name of its own.
+    run (an op without a kernel, sizes that do not fit), or is not to be, every unknown dimension gets a name of its own.
     """
     looping = _between(graph, {"Enter"}, {"Exit"}) | _between(graph, {"Switch"}, {"Merge", "Exit"})
     open_tensors = [
@@ -28,7 +28,11 @@ def equal_sizes(graph_def: Any, graph: Any) -> dict[str, list[str]]:
     ]  # fmt: skip
     if not open_tensors:
         return {}
-    runs = [r for n, sizes in enumerate(_RUNS) if (r := _run(graph_def, graph, open_tensors, sizes, n)) is not None]
+    runs = (
+        []
+        if not run
+        else [r for n, sizes in enumerate(_RUNS) if (r := _run(graph_def, graph, open_tensors, sizes, n)) is not None]
+    )
     if len(runs) < 2:
         return _by_input(open_tensors)
     names: dict[tuple[int, ...], str] = {}

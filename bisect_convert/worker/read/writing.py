@@ -46,7 +46,7 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
     weights = _slim(graph_def)
     graph, placeholders, refused = with_shapes(graph_def, reading.inputs)
-    symbols = equal_sizes(graph_def, graph) if reading.failure is None else {}
+    symbols = equal_sizes(graph_def, graph, run=not reading.no_run) if reading.failure is None else {}
     results = _outputs(graph, reading.outputs) or _sinks(graph)
     source = source_lines.finder(reading.sources)
     bodies = Bodies(functions)
