@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import QUICK
 
 PACKAGE = Path(__file__).parents[1] / "bisect_convert"
 MODULES = {
@@ -76,3 +80,47 @@ def test_what_is_public_says_what_it_does(module: str) -> None:
     assert ast.get_docstring(tree(module))
     public = [n for n in tree(module).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name[0] != "_"]
     assert not [n.name for n in public if not ast.get_docstring(n)]
+
+
+def rules() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(PACKAGE.parent / "setup.cfg")
+    return parser
+
+
+def test_every_folder_has_its_layer() -> None:
+    layers = rules()["importlinter:contract:house"]["layers"].replace("|", " ").split()
+    assert sorted(layers) == sorted({module.partition(".")[0] for module in MODULES} - {"", "__init__", "__main__"})
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "broken"),
+    [
+        (None, "", None),
+        ("search/bisection.py", "from bisect_convert.session import session", "a folder imports only from folders"),
+        ("explain/why.py", "import tensorflow", "worker processes only"),
+        ("cli/command.py", "from bisect_convert.worker import server", "through the door"),
+    ],
+)
+def test_an_import_against_the_rules_is_seen_inside_of_a_function_too(
+    module: str | None, line: str, broken: str | None, tmp_path: Path
+) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "bisect_convert", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PACKAGE.parent / "setup.cfg", tmp_path)
+    if module is not None:
+        with (tmp_path / "bisect_convert" / module).open("a") as file:
+            file.write(f"\n\ndef _late() -> None:\n    {line}\n")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"], cwd=tmp_path, capture_output=True,
+        text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode == 0) == (broken is None), done.stdout
+    assert broken is None or [broken in row for row in done.stdout.splitlines() if "BROKEN" in row].count(True) == 1
+
+
+def test_what_is_quick_is_there() -> None:
+    tests = PACKAGE.parent / "tests"
+    for entry in QUICK:
+        place, _, test = entry.partition("::")
+        assert (tests / place).exists(), entry
+        assert not test or f"def {test.partition('[')[0]}" in (tests / place).read_text(), entry
