@@ -21,7 +21,10 @@ REGISTRY = "coremltools.converters.mil.frontend.tensorflow.tf_op_registry"
 
 
 def registered() -> dict[str, dict[str, str]]:
-    """Return the conversions that this process has registered, packed by op type, with their digests; raises UsageError for one that cannot be."""
+    """Return the conversions that this process has registered, packed by op type, with their digests.
+
+    Raises UsageError for one that cannot be packed.
+    """
     known = getattr(sys.modules.get(REGISTRY), "_TF_OPS_REGISTRY", {})
     return {
         op: {"pickled": _packed(op, made), "digest": _digest(made)}

@@ -76,8 +76,8 @@ def _run(arguments: argparse.Namespace) -> int:
         with _progress(arguments) as told:
             wishes = Wishes(
                 signature=arguments.signature, first=arguments.first, slow=arguments.slow, timeout=arguments.timeout,
-                memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, told=told, strict=True, jobs=arguments.jobs,
-                cache=_cache(arguments), out=staged,
+                memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, told=told,
+                strict=True, jobs=arguments.jobs, cache=_cache(arguments), out=staged,
             )  # fmt: skip
             try:
                 report, stopped = find_packed(arguments.model, packed_options(arguments), wishes, workers), False

@@ -53,8 +53,8 @@ def find(
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at one finding.
     `slow`: of a model that converts, find the section that takes 1/`slow` of the time. `jobs` probes may run at once: the
     report is the same for any number. `optimize`: "linear8", "palettize4" or "prune", the step of coremltools.optimize that
-    is to follow. `cache`: a folder where outcomes are kept for later runs, or True for the user's own. `no_run`: execute nothing of the model. Calls that share
-    `workers` start them once; an `executor` of the caller's, which must run processes, takes their place. In `out` each
+    is to follow. `cache`: a folder where outcomes are kept for later runs, or True for the user's own. `no_run`: execute
+    nothing of the model. Calls that share `workers` start them once; an `executor` of the caller's, which must run processes, takes their place. In `out` each
     finding gets a folder with a script that reproduces it.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
@@ -71,8 +71,7 @@ def find(
         no_run=no_run, jobs=jobs, cache=cache, out=out, verbose=verbose,
     )  # fmt: skip
     packed = packing.pack(convert_kwargs)
-    if isinstance(model, (str, os.PathLike)):
-        check_path(model, signature)
+    check_path(model, signature)
     with contextlib.ExitStack() as ended:
         if workers is None:
             workers = ended.enter_context(wishes.workers(executor)())

@@ -17,9 +17,14 @@ _FILES = (".pb", ".keras", ".h5", ".hdf5")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def check_path(path: str | os.PathLike[str], signature: str | None = None) -> None:
-    """Raise ModelError or UsageError for a path, or a signature of it, that needs no tensorflow to be refused."""
-    path = os.fspath(path)
+def check_path(model: object, signature: str | None = None) -> None:
+    """Raise ModelError or UsageError for a path, or a signature of it, that needs no tensorflow to be refused.
+
+    What is no path is left to who reads it.
+    """
+    if not isinstance(model, (str, os.PathLike)):
+        return
+    path = os.fspath(model)
     if not os.path.lexists(path):
         raise ModelError(f"no such file or folder: {path}")
     try:

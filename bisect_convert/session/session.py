@@ -85,8 +85,7 @@ class Session:
             cache=cache, out=out, no_run=no_run,
         )  # fmt: skip
         packed, notes = pack(convert_kwargs), list[str]()
-        if isinstance(model, (str, os.PathLike)):
-            check_path(model, signature)
+        check_path(model, signature)
         answers = opened(wishes.cache_folder, notes.append)
         run = Diagnosis(model, packed, workers or wishes.workers(executor), wishes, notes)
 
