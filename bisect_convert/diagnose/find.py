@@ -54,7 +54,8 @@ def find(
     `slow`: of a model that converts, find the section that takes 1/`slow` of the time. `jobs` probes may run at once: the
     report is the same for any number. `optimize`: "linear8", "palettize4" or "prune", the step of coremltools.optimize that
     is to follow. `cache`: a folder where outcomes are kept for later runs, or True for the user's own. `no_run`: execute
-    nothing of the model. Calls that share `workers` start them once; an `executor` of the caller's, which must run processes, takes their place. In `out` each
+    nothing of the model. Calls that share `workers` start them once; an `executor` of the caller's, which must run
+    processes, takes their place. In `out` each
     finding gets a folder with a script that reproduces it.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
