@@ -90,7 +90,8 @@ class Hunt:
             elif outcome.unresolved is not None:
                 self._give_up(f"what is left could not be probed: {outcome.unresolved}")
             elif hidden is not None:
-                todo = self._rest(section, frozenset({hidden})) + todo
+                also = {place for f in outcome.further if (place := self._hidden(section, f)) is not None}
+                todo = self._rest(section, frozenset({hidden, *also})) + todo
             elif failure is not None and found is None:
                 self._give_up(f"no section fails as the whole does ({failure.type})")
             elif found is not None and found.argument is not None:
