@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from bisect_convert.arguments.packing import step_of
+from bisect_convert.arguments.compression_steps import STEPS, step_of
 
 __all__ = ["argument_code", "arguments_code", "input_code", "step_code"]
-
-_STEPS = {
-    "linear8": ("linear_quantize_weights", 'OpLinearQuantizerConfig(mode="linear_symmetric")'),
-    "palettize4": ("palettize_weights", 'OpPalettizerConfig(mode="kmeans", nbits=4)'),
-    "prune": ("prune_weights", "OpMagnitudePrunerConfig(target_sparsity=0.5)"),
-}
 
 
 def step_code(wanted: Any) -> str:
     """Return the lines that do the step of a packed `optimize` to a `model`."""
     step, left_out = step_of(wanted)
-    function, config = _STEPS[step]
+    settings = ", ".join(f"{name}={json.dumps(value)}" for name, value in STEPS[step].settings.items())
+    config = f"{STEPS[step].config}({settings})"
     names = f"    op_name_configs={dict.fromkeys(left_out)!r},\n" if left_out else ""
     return (
         "import coremltools.optimize.coreml as cto\n\n"
         f"config = cto.OptimizationConfig(\n    global_config=cto.{config},\n{names})\n"
-        f"model = cto.{function}(model, config)\n"
+        f"model = cto.{STEPS[step].function}(model, config)\n"
     )
 
 

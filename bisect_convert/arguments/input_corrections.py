@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
-__all__ = ["as_tensors", "corrected", "described", "ended", "fits", "fixed", "images", "rounded"]
+__all__ = ["as_tensors", "corrected", "described", "ended", "fits", "fixed", "images", "rounded", "spelt"]
 
 Spec = Mapping[str, Any]
 Shape = Sequence[int | None]
@@ -39,7 +39,7 @@ def described(given: Sequence[Spec], right: Sequence[Spec], declared: Sequence[S
                 f"give `{name}` the dtype {new['dtype'].replace('fp', 'float')}: in the model it is {model['dtype']}"
             )
         if _sizes(old) != _sizes(new):
-            words.append(f"give `{name}` a shape that fits {_spelt(model.get('declared'))}, the model's own")
+            words.append(f"give `{name}` a shape that fits {spelt(model.get('declared'))}, the model's own")
     if len(right) < len(given):
         words.append("leave out what the model has no input for")
     return "; ".join(words) or "give the inputs as the model has them"
@@ -49,7 +49,8 @@ def _sizes(spec: Spec) -> Any:
     return spec.get("enumerated") or spec.get("shape")
 
 
-def _spelt(shape: Shape | None) -> str:
+def spelt(shape: Shape | None) -> str:
+    """Return a shape in words: "1x?x3"."""
     return "x".join("?" if s is None else str(s) for s in shape or ())
 
 

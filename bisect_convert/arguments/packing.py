@@ -12,20 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from bisect_convert.arguments import custom_ops
+from bisect_convert.arguments.compression_steps import STEPS
 from bisect_convert.errors import UsageError
 
 _TYPES = "coremltools.converters.mil.mil.types"
 
-__all__ = ["KNOWN", "STEPS", "pack", "pipeline", "shown", "step_of"]
+__all__ = ["KNOWN", "pack", "pipeline", "shown"]
 
 KNOWN = frozenset({
     "inputs", "outputs", "minimum_deployment_target", "compute_precision", "convert_to", "classifier_config",
     "pass_pipeline", "compute_units", "skip_model_load", "source", "package_dir", "debug", "states",
 })  # fmt: skip
-
-
-#: What may follow a conversion: the argument `optimize`, which is ours and travels with those of `ct.convert`.
-STEPS = ("linear8", "palettize4", "prune")
 
 
 def pack(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,11 +49,6 @@ def _step(value: Any) -> str:
     if value not in STEPS:
         raise UsageError(f"optimize has no value {value!r}; it has: {', '.join(STEPS)}")
     return str(value)
-
-
-def step_of(packed: Any) -> tuple[str, tuple[str, ...]]:
-    """Return the step of a packed `optimize`, and the names of the MIL ops whose weights it leaves as they are."""
-    return (packed, ()) if isinstance(packed, str) else (packed["step"], tuple(packed["without"]))
 
 
 def _enum(value: Any) -> str:

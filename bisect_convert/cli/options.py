@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from bisect_convert import __version__
-from bisect_convert.arguments.packing import STEPS
+from bisect_convert.arguments.compression_steps import STEPS
 
 __all__ = ["FORMATS", "packed_options", "parse"]
 
@@ -71,7 +71,7 @@ def _add_conversion(group: Any) -> None:
 def _add_ours(parser: argparse.ArgumentParser) -> None:
     behind = parser.add_argument_group("after the conversion")
     behind.add_argument(
-        "--optimize", choices=STEPS,
+        "--optimize", choices=tuple(STEPS),
         help="also compress the weights, with coremltools.optimize: linear_quantize_weights to int8, palettize_weights "
         "by k-means to 4 bits, or prune_weights by magnitude to half",
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import networkx as nx
 
@@ -94,11 +94,13 @@ def _place_of_size(graph: Graph, op: str) -> Context:
 
 
 def _flow_of(graph: Graph, op: str) -> _Flow:
-    """Return the graph's flow, kept with it like a cached property; another one for an op that is looked through."""
-    if graph.ops[op].type in _THROUGH:
-        return _Flow.of(graph, op)
-    flow: _Flow = vars(graph).setdefault("flow", vars(graph).get("flow") or _Flow.of(graph, ""))
-    return flow
+    """Return the graph's flow as the op is placed in it: an op that is looked through for others is a node for itself."""
+    return _flow(graph, op if graph.ops[op].type in _THROUGH else "")
+
+
+@lru_cache(maxsize=16)
+def _flow(graph: Graph, keep: str) -> _Flow:
+    return _Flow.of(graph, keep)
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,6 @@ class _Kind:
     def unregistered(self) -> bool:
         return bool(_UNREGISTERED.search(self.message)) and not self.missing
 
-    @property
-    def in_body(self) -> bool:
-        return any(graph.name for graph, _ in self.places)
-
 
 def load_causes(loaded: Loaded) -> list[Finding]:
     """Return the findings for a failure of the stage "load", one for each type of op, those that the error names first.

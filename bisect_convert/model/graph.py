@@ -112,6 +112,9 @@ class Graph:
     caller: tuple[str, str, str] | None = None
     """(calling graph, calling op, role) of a body; None for the main graph."""
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.results, self.caller, len(self.ops)))
+
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of the graph by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect_convert.arguments.as_code import step_code
-from bisect_convert.arguments.packing import step_of
+from bisect_convert.arguments.compression_steps import step_of
 from bisect_convert.explain.case import Case
 from bisect_convert.model.outcome import Stage
 from bisect_convert.probe.prober import Prober

@@ -25,9 +25,13 @@ class Culprit:
 
     name: str
     op: str
+    """Its type, such as "Conv2D"."""
     function: str | None = None
+    """The function body that it stands in; None for the main graph."""
     layer: str | None = None
+    """The Keras layer or name scope that it belongs to."""
     source: str | None = None
+    """The line of the model's code that made it, where the model tells."""
     inputs: tuple[TensorFact, ...] = ()
     outputs: tuple[TensorFact, ...] = ()
 
@@ -47,10 +51,13 @@ class Context:
     """Where in the graph a culprit sits: its role, the fork and join around it, the arms between them."""
 
     role: str = "trunk"
+    """One of trunk, branch, skip, main_arm, join, fork."""
     fork: str | None = None
     join: str | None = None
     arms: tuple[tuple[str, ...], ...] = ()
+    """The ops of each arm in topological order; () is an edge from the fork to the join."""
     enclosing: tuple[Enclosing, ...] = ()
+    """From the main graph inwards."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Witness:
     confirmed: bool = False
     edges: tuple[tuple[str, str], ...] = ()
     types: tuple[str, ...] = ()
+    """The type of each of `ops`."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class Remedy:
     """What would make it convert; `verified` only where a probe converted with it."""
 
     kind: str
+    """An "option", an argument of `ct.convert`, or a "rewrite", a change of the model."""
     summary: str
     verified: bool = False
     code: str | None = None
@@ -99,15 +108,20 @@ class Finding:
     """
 
     stage: str
+    """How far the conversion got: load, graph_pass, lowering, mil_pass, backend or optimize."""
     pass_name: str | None
+    """The pass that failed; None where none was running."""
     error_type: str
+    """The class of the converter's error, or how its process ended."""
     error_message: str
+    """The converter's own words, unshortened."""
     culprits: tuple[Culprit, ...]
     context: Context = Context()
     witness: Witness = Witness()
     explanation: str = ""
     remedies: tuple[Remedy, ...] = ()
     repro: str | None = None
+    """The path of the script that shows the failure, where one was asked for."""
     interaction: bool = False
     """True where the culprits fail only together; else each of them fails alone, in the same way."""
     passes: Passes | None = None

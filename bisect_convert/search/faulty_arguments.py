@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bisect_convert.arguments.corrections import UNSHAPED, Call, changed, corrections, disagrees
-from bisect_convert.arguments.input_corrections import fits
+from bisect_convert.arguments.input_corrections import fits, spelt
 from bisect_convert.errors import UsageError
 from bisect_convert.model.cuts import Section, whole
 from bisect_convert.model.loaded import Loaded
@@ -65,16 +65,12 @@ def check(loaded: Loaded, given: Mapping[str, Any]) -> None:
             raise UsageError(f"the model has no input {name!r}; it has: {', '.join(known)}")
         sizes, own = spec.get("static"), known[name]
         if sizes is not None and not fits(sizes, own):
-            raise UsageError(f"shape {_spelt(sizes)} does not fit input {name!r}, which is {_spelt(own)}")
+            raise UsageError(f"shape {spelt(sizes)} does not fit input {name!r}, which is {spelt(own)}")
     graph = loaded.model.main
     for name in (o["name"] for o in given.get("outputs") or () if o.get("name")):
         if op_of(name) not in graph.ops:
             results = ", ".join(op_of(r) for r in graph.results)
             raise UsageError(f"the model has no output {name!r}; its outputs are: {results}")
-
-
-def _spelt(sizes: Sequence[int | None] | None) -> str:
-    return "x".join("?" if s is None else str(s) for s in sizes or ())
 
 
 def call_of(prober: Prober) -> Call:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import coremltools as ct
 import coremltools.optimize.coreml as cto
 
-from bisect_convert.arguments.packing import step_of
+from bisect_convert.arguments.compression_steps import STEPS, step_of
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.model.outcome import ARGUMENTS, Failure, Stage
 from bisect_convert.worker import tracebacks
 from bisect_convert.worker.private_api.frames import compressed_op, compressing
 
 __all__ = ["classify", "compressible", "optimized"]
-
-_STEPS: Mapping[str, tuple[Callable[..., Any], Callable[[], Any]]] = {
-    "linear8": (cto.linear_quantize_weights, lambda: cto.OpLinearQuantizerConfig(mode="linear_symmetric")),
-    "palettize4": (cto.palettize_weights, lambda: cto.OpPalettizerConfig(mode="kmeans", nbits=4)),
-    "prune": (cto.prune_weights, lambda: cto.OpMagnitudePrunerConfig(target_sparsity=0.5)),
-}
 
 
 def compressible(model: Any) -> bool:
@@ -35,9 +29,10 @@ def optimized(model: Any, wanted: Any) -> Any:
     Raises EnvironmentError_ where the step needs scikit-learn, which coremltools does not install.
     """
     step, left_out = step_of(wanted)
-    compress, config = _STEPS[step]
+    compress = getattr(cto, STEPS[step].function)
+    config = getattr(cto, STEPS[step].config)(**STEPS[step].settings)
     try:
-        return compress(model, cto.OptimizationConfig(global_config=config(), op_name_configs=dict.fromkeys(left_out)))
+        return compress(model, cto.OptimizationConfig(global_config=config, op_name_configs=dict.fromkeys(left_out)))
     except ModuleNotFoundError as error:
         if "scikit-learn" not in str(error):
             raise

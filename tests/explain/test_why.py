@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bisect_convert.explain.case import Case
-from bisect_convert.explain.rules import Rule
+from bisect_convert.explain.rules import Rule, Why
 from bisect_convert.explain.why import RULES, explain, unsupported
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
@@ -35,7 +38,7 @@ def fact(t: Tensor) -> TensorFact:
     return TensorFact(t.name, t.dtype, t.shape)
 
 
-def why(
+def explained(
     model: Model,
     names: str,
     message: str,
@@ -46,7 +49,7 @@ def why(
     context: Context | None = None,
     argument: str | None = None,
     options: dict[str, object] | None = None,
-) -> str:
+) -> Why:
     graph = model.main
     blamed = names.split()
     culprits = tuple(
@@ -63,7 +66,11 @@ def why(
         found, model, culprits, Witness(tuple(blamed), minimal=True, confirmed=True), context or Context(),
         options=options or {},
     )  # fmt: skip
-    return explain(case).text
+    return explain(case)
+
+
+def why(*given: Any, **about: Any) -> str:
+    return explained(*given, **about).text
 
 
 ROOT = Path(__file__).parents[2]
@@ -241,3 +248,72 @@ def test_each_rule_that_advice_asks_for_is_one_that_an_explanation_can_follow() 
     asked = set(re.findall(r"Rule\.(\w+)", (ROOT / "bisect_convert/remedies/advice.py").read_text()))
     assert asked and asked <= {rule.name for rule in RULES}
     assert {rule for rule in Rule} == set(RULES) | {Rule.NEUTRAL}
+
+
+def two_loops_of_one_body() -> Model:
+    model = model_of("x Placeholder\na While x\nb While a")
+    ops = {n: replace(o, functions=(("body", "f"),)) if o.type == "While" else o for n, o in model.main.ops.items()}
+    return Model("m", None, {"": Graph("", ops)}, "")
+
+
+def a_loop_of_two_results() -> Model:
+    ops = dict(model_of("x Placeholder\nloop While x\nadd AddV2 loop loop").main.ops)
+    ops["loop"] = replace(ops["loop"], outputs=(tensor("loop"), Tensor("loop:1", "float32", (1, 8))))
+    ops["add"] = replace(ops["add"], inputs=("loop:0", "loop:1"))
+    return Model("m", None, {"": Graph("", ops)}, "")
+
+
+def inside(kind: str) -> Context:
+    return Context(enclosing=(Enclosing("While", "while", "f", kind),))
+
+
+SCALAR, RESOURCE, OPEN = tensor("x", shape=()), tensor("x", "resource", ()), tensor("x", shape=(1, None))
+PASS = Stage.GRAPH_PASS
+
+#: For each rule a failure that it explains: (model, the names of the culprits, the message, what else there is to it).
+EXPLAINED: dict[Rule, Callable[[], tuple[Model, str, str, dict[str, Any]]]] = {
+    Rule.SLOW: lambda: (model_of(CHAIN), "a", "", {"kind": "Slow"}),
+    Rule.ARGUMENT: lambda: (model_of(CHAIN), "", "odd", {"argument": "outputs", "options": {"outputs": []}}),
+    Rule.CHECK: lambda: (model_of("x Placeholder\nc CheckNumerics x"), "c", "odd", {}),
+    Rule.NO_CONVERSION: lambda: (model_of(CHAIN), "b", "Conversion for TF op 'Erfc' not implemented.", {}),
+    Rule.CAST: lambda: (model_of("x Placeholder\nc Cast x"), "c", "Unsupported type None", {}),
+    Rule.OLD_LOOP: lambda: (model_of("x Placeholder\nl LoopCond x"), "l", "odd", {}),
+    Rule.COUNTED_LOOP: lambda: (
+        model_of("i Placeholder\nl Less i i"), "l", "list index out of range", {"context": inside("loop_cond")}),
+    Rule.SHARED_BODIES: lambda: (two_loops_of_one_body(), "a b", "odd", {"stage": PASS}),
+    Rule.TWO_RESULTS: lambda: (a_loop_of_two_results(), "loop add", "odd", {"stage": PASS}),
+    Rule.NAMES: lambda: (model_of("x Placeholder\nr While x\nr_1 Relu r"), "r r_1", "odd", {"stage": PASS}),
+    Rule.TWO_READERS: lambda: (
+        model_of("x Placeholder\nl While x\nm Relu l\nn AddV2 l m"), "l n", "Graph is not a DAG!", {}),
+    Rule.NESTED: lambda: (
+        model_of("x Placeholder\nc If x"), "c", "odd", {"stage": PASS, "context": inside("loop_body")}),
+    Rule.LOOP_INTO_COND: lambda: (model_of("x Placeholder\nl While x\nc If l"), "l c", "odd", {"stage": PASS}),
+    Rule.CAPTURES_NOTHING: lambda: (
+        model_of("x Placeholder\nc If x"), "c", "Length of `input_shapes` must match", {}),
+    Rule.TABLE: lambda: (model_of("x Placeholder\nf LookupTableFindV2 x", x=RESOURCE), "f", "Rank-0", {}),
+    Rule.SCALAR_INPUT: lambda: (model_of("x Placeholder", x=SCALAR), "x", "Rank-0", {}),
+    Rule.UNKNOWN_RANK: lambda: (model_of("x Placeholder"), "x", "Unable to determine the shape of input: x.", {}),
+    Rule.RANK: lambda: (model_of("x Placeholder\nr Reshape x", r=tensor("r", shape=(1,) * 6)), "r", "rank <= 5", {}),
+    Rule.VALUE_WANTED: lambda: (
+        model_of("x Placeholder\nk Relu x\nu Transpose x k"), "u", "perm must be const", {}),
+    Rule.SPLIT_REST: lambda: (
+        model_of("x Placeholder\nk Const\ns SplitV x k k\nr Reshape s k"), "s r", "cannot reshape to (-1, 3)", {}),
+    Rule.UNKNOWN_SIZE: lambda: (model_of("x Placeholder\nr Relu x", x=OPEN), "r", "dynamic shape", {}),
+    Rule.WRONG_DTYPE: lambda: (
+        model_of("x Placeholder\nr Relu x"), "r",
+        "Input x=\"x\" expects tensor or scalar of dtype from type domain ['fp16', 'fp32'] but got int32", {}),
+    Rule.SCALAR: lambda: (model_of("x Placeholder\nr Relu x", x=SCALAR), "r", "no attribute 'get_primitive'", {}),
+    Rule.ONE_OPERAND: lambda: (model_of("x Placeholder\ne Einsum x"), "e", "out of range", {"kind": "IndexError"}),
+    Rule.CONFLICT: lambda: (model_of("x Placeholder\nc If x"), "c", "shape mismatch", {}),
+    Rule.ODD_TENSORS: lambda: (model_of("x Placeholder\nr Relu x", r=tensor("r", "string")), "r", "odd", {}),
+    Rule.NO_VALUE: lambda: (model_of(CHAIN), "a", "Const node 'k' cannot have no value", {}),
+    Rule.STEP: lambda: (model_of(CHAIN), "a", "odd", {"stage": Stage.OPTIMIZE, "options": {"optimize": "prune"}}),
+    Rule.PASS: lambda: (model_of(CHAIN), "a", "odd", {"stage": Stage.MIL_PASS, "pass_name": "common::fuse"}),
+    Rule.NEUTRAL: lambda: (model_of(CHAIN), "a", "odd", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_each_rule_explains_a_failure(rule: Rule) -> None:
+    model, names, message, about = EXPLAINED[rule]()
+    assert explained(model, names, message, **about).rule is rule

@@ -14,7 +14,8 @@ import pytest
 
 from bisect_convert import find
 from bisect_convert.arguments.as_code import arguments_code, step_code
-from bisect_convert.arguments.packing import STEPS, pack, shown
+from bisect_convert.arguments.compression_steps import STEPS
+from bisect_convert.arguments.packing import pack, shown
 from bisect_convert.cli.options import packed_options, parse
 from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.model.outcome import Outcome, Signature, Stage, Verdict, judge
