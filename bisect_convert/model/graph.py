@@ -6,7 +6,7 @@ Nothing here knows TensorFlow; dtypes are TensorFlow's names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -147,7 +147,7 @@ class Graph:
         ]
         return {name: i for i, name in enumerate(names)}
 
-    @property
+    @cached_property
     def atoms(self) -> frozenset[str]:
         """All ops that a search may keep or leave out: not the parameters of a body, nor what makes no tensor."""
         return frozenset(n for n in self.order if self._may_join(n) and self.ops[n].outputs)
@@ -225,12 +225,9 @@ class Graph:
     def _may_join(self, name: str) -> bool:
         return self.name == "" or self.ops[name].type != "Placeholder"
 
-    def prefixes(self, ops: frozenset[str]) -> list[frozenset[str]]:
-        """Return the chain of sections {}, {first op}, ... `ops`, in topological order."""
-        chain: list[frozenset[str]] = [frozenset()]
-        for name in self.sorted(ops):
-            chain.append(chain[-1] | {name})
-        return chain
+    def prefixes(self, ops: frozenset[str]) -> Sequence[frozenset[str]]:
+        """Return the chain of sections {}, {first op}, ... `ops`, in topological order; each is made when it is asked for."""
+        return _Prefixes(tuple(self.sorted(ops)))
 
     def upstream(self, ops: Iterable[str], steps: int) -> frozenset[str]:
         """Return the neighbourhood: `ops` and what lies within `steps` steps upstream of them."""
@@ -294,11 +291,30 @@ class Model:
                 yield role, self.graphs[name]
 
     def below(self, graph: str, op: str) -> Iterator[Graph]:
-        """Yield every body below the op, nested ones after those that hold them."""
-        for _, body in self.bodies(graph, op):
-            yield body
-            for name in body.order:
-                yield from self.below(body.name, name)
+        """Yield every body below the op once, nested ones after those that hold them."""
+        seen: set[str] = set()
+        todo = [body for _, body in self.bodies(graph, op)][::-1]
+        while todo:
+            body = todo.pop()
+            if body.name not in seen:
+                seen.add(body.name)
+                yield body
+                todo += [inner for name in body.order for _, inner in self.bodies(body.name, name)][::-1]
+
+
+class _Prefixes(Sequence[frozenset[str]]):
+    """The prefixes of a sequence of ops: as many sets as there are ops would take quadratic room."""
+
+    def __init__(self, order: tuple[str, ...]) -> None:
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._order) + 1
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return frozenset(self._order[: range(len(self))[index]])
 
 
 def _is_size(tensor: Tensor) -> bool:

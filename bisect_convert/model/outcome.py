@@ -170,7 +170,8 @@ def judge(outcome: Outcome, target: Signature) -> Verdict:
     return Verdict.UNRESOLVED
 
 
-_QUOTED = re.compile(r"""(['"`])(?:(?!\1).)*\1|%\S+""")
+#: A quotation is opened where no word ends and closed where none begins: the apostrophe of "can't" does neither.
+_QUOTED = re.compile(r"""(?<!\w)(['"`])(?:(?!\1(?!\w)).)*\1(?!\w)|%\S+""")
 _PATH = re.compile(r"[\w.\-]*/[\w./:\-]+")
 _SYMBOL = re.compile(r"\bis\d+\b")
 _NUMBER = re.compile(r"-?\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")

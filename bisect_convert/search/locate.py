@@ -213,8 +213,9 @@ class Locator:
             """A loop of TensorFlow 1 goes by its LoopCond, of which it has one."""
             return graph.ops[name].type == "LoopCond" or name in hinted, bool(graph.ops[name].functions)
 
+        outside = graph.atoms - witness.ops
         for name in graph.sorted(witness.ops):
-            group = graph.close({name}, graph.atoms - witness.ops)
+            group = graph.close({name}, outside)
             best = groups.get(group)
             if best is None or weight(name) >= weight(best):
                 groups[group] = name

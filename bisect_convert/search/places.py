@@ -103,8 +103,10 @@ class Places:
     def _isomorphic(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
         """The places whose section is that of the cause but for names and sizes."""
         graph = self.model.graphs[cause.graph]
-        if not 1 < len(cause.witness.ops) <= _LARGEST:
-            return
+        if not 1 < len(cause.witness.ops) <= _LARGEST or not nx.is_weakly_connected(
+            graph.dag.subgraph(cause.witness.ops)
+        ):
+            return  # parts that do not hang together are found in too many ways
         pool = self._pool(cause, section)
         for match in itertools.islice(_matches(graph, cause.witness.ops, pool), _MOST):
             ops = frozenset(match.values())

@@ -61,5 +61,6 @@ def _remembering(fails: Callable[[Section], bool | None]) -> Callable[[Section],
 
 def _units(graph: Graph, ops: frozenset[str]) -> list[str]:
     """One op for each group that only goes together: the last of it."""
-    groups = {graph.close({name}, graph.atoms - ops): name for name in graph.sorted(ops)}
+    outside = graph.atoms - ops
+    groups = {graph.close({name}, outside): name for name in graph.sorted(ops)}
     return graph.sorted(groups.values())

@@ -146,3 +146,8 @@ def test_names_of_one_or_two_letters_are_words() -> None:
 def test_a_stage_is_called_as_in_reports() -> None:
     assert [s.word for s in Stage] == ["load", "graph_pass", "lowering", "mil_pass", "backend", "optimize"]
     assert sorted(Stage) == list(Stage)
+
+
+def test_apostrophes_hide_nothing() -> None:
+    assert scrub("can't do A because it isn't so") != scrub("can't do B because it isn't so")
+    assert scrub("op 'a' fails") == scrub("op 'b' fails")
