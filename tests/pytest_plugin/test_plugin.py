@@ -154,7 +154,9 @@ def convert(model, source="auto", inputs=None, pass_pipeline=None, states=None, 
 
 
 def _failing(exact: str = "tensorflow2", **arguments: Any) -> Any:
-    """An exception out of a function that is where and what coremltools' own is."""
+    """An exception out of a function that is where and what coremltools' own is; that must be imported to be known."""
+    import coremltools  # noqa: F401
+
     names: dict[str, Any] = {"__name__": "coremltools.converters._converters_entry", "SOURCE": exact}
     exec(_CONVERT, names)
     try:
