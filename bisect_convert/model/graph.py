@@ -14,6 +14,7 @@ from typing import Any
 import networkx as nx
 
 from bisect_convert.model.names import op_of
+from bisect_convert.model.prefixes import Prefixes
 
 __all__ = ["Graph", "Items", "Model", "Op", "Shape", "Tensor"]
 
@@ -227,7 +228,7 @@ class Graph:
 
     def prefixes(self, ops: frozenset[str]) -> Sequence[frozenset[str]]:
         """Return the chain of sections {}, {first op}, ... `ops`, in topological order; each is made when it is asked for."""
-        return _Prefixes(tuple(self.sorted(ops)))
+        return Prefixes(tuple(self.sorted(ops)))
 
     def upstream(self, ops: Iterable[str], steps: int) -> frozenset[str]:
         """Return the neighbourhood: `ops` and what lies within `steps` steps upstream of them."""
@@ -300,21 +301,6 @@ class Model:
                 seen.add(body.name)
                 yield body
                 todo += [inner for name in body.order for _, inner in self.bodies(body.name, name)][::-1]
-
-
-class _Prefixes(Sequence[frozenset[str]]):
-    """The prefixes of a sequence of ops: as many sets as there are ops would take quadratic room."""
-
-    def __init__(self, order: tuple[str, ...]) -> None:
-        self._order = order
-
-    def __len__(self) -> int:
-        return len(self._order) + 1
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return frozenset(self._order[: range(len(self))[index]])
 
 
 def _is_size(tensor: Tensor) -> bool:
