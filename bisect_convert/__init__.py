@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bisect_convert.diagnose.find import find
+    from bisect_convert.fix.convert import NotConverted, convert
     from bisect_convert.report.report import Report
     from bisect_convert.session.section import Section
     from bisect_convert.session.session import Session
 
 __version__ = "0.1.0"
-__all__ = ["Report", "Section", "Session", "__version__", "find"]
+__all__ = ["NotConverted", "Report", "Section", "Session", "__version__", "convert", "find"]
 
 _HOMES = {
+    "NotConverted": "bisect_convert.fix.convert",
+    "convert": "bisect_convert.fix.convert",
     "find": "bisect_convert.diagnose.find",
     "Report": "bisect_convert.report.report",
     "Section": "bisect_convert.session.section",

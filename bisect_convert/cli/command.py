@@ -8,15 +8,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bisect_convert.cli import output_folder
 from bisect_convert.cli.options import packed_options, parse
 from bisect_convert.errors import BisectConvertError, Stopped
+from bisect_convert.fix.destination import Destination, destination
 from bisect_convert.model.files import check_path
 
 if TYPE_CHECKING:
+    from bisect_convert.diagnose.diagnosis import Diagnosis
+    from bisect_convert.report.fix import Fix
     from bisect_convert.report.questions import Probe
     from bisect_convert.report.report import Report
 
@@ -61,6 +65,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from bisect_convert.probe.client import Workers
 
     check_path(arguments.model, arguments.signature)
+    options = packed_options(arguments)
+    place = None if arguments.fix is None else destination(arguments.fix, options, overwrite=arguments.overwrite)
     folder = contextlib.nullcontext() if arguments.out is None else output_folder.made(arguments.out)
     if arguments.shell or arguments.step:
         with folder as out:
@@ -80,7 +86,8 @@ def _run(arguments: argparse.Namespace) -> int:
                 strict=True, jobs=arguments.jobs, cache=_cache(arguments), out=staged,
             )  # fmt: skip
             try:
-                report, stopped = find_packed(arguments.model, packed_options(arguments), wishes, workers), False
+                report = find_packed(arguments.model, options, wishes, workers, _fixing(place))
+                stopped = False
             except Stopped as stop:
                 report, stopped = stop.report, True
         status = hand_over(report, arguments.format, out, staged)
@@ -96,6 +103,15 @@ def _by_hand(arguments: argparse.Namespace, out: Path | None) -> int:
     ours |= {"cache": arguments.cache or False, "out": out}
     report = interact(arguments.model, packed_options(arguments), ours, stepwise=arguments.step)
     return 0 if report is None else hand_over(report, arguments.format, out)
+
+
+def _fixing(place: Destination | None) -> Callable[[Diagnosis], Fix] | None:
+    """What makes the converted model, where one is wanted."""
+    if place is None:
+        return None
+    from bisect_convert.fix.converted import fixed
+
+    return partial(fixed, destination=place)
 
 
 def _cache(arguments: argparse.Namespace) -> bool | Path:

@@ -75,6 +75,12 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         help="also compress the weights, with coremltools.optimize: linear_quantize_weights to int8, palettize_weights "
         "by k-means to 4 bits, or prune_weights by magnitude to half",
     )  # fmt: skip
+    behind.add_argument(
+        "--fix", metavar="OUT.mlpackage",
+        help="convert it, with edits of its graph where it needs them that change none of its results, and write the model\n"
+        "and OUT.fix.py, which makes it again; .mlmodel for a neuralnetwork",
+    )  # fmt: skip
+    behind.add_argument("--overwrite", action="store_true", help="let --fix replace what is there")
     search = parser.add_argument_group("search")
     search.add_argument("--first", action="store_true", help="stop at the first finding")
     search.add_argument(

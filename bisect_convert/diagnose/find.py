@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from bisect_convert.probe.cache import opened
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Finding
+from bisect_convert.report.fix import Fix
 from bisect_convert.report.questions import Probe
 from bisect_convert.report.report import Report
 from bisect_convert.search.faulty_arguments import check
@@ -79,8 +81,17 @@ def find(
         return find_packed(model, packed, wishes, workers)
 
 
-def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: Workers) -> Report:
-    """Return what `find` does, given options as `options.pack` makes them and workers that the caller ends."""
+def find_packed(
+    model: Any,
+    packed: Mapping[str, Any],
+    wishes: Wishes,
+    workers: Workers,
+    fixing: Callable[[Diagnosis], Fix] | None = None,
+) -> Report:
+    """Return what `find` does, given options as `options.pack` makes them and workers that the caller ends.
+
+    fixing: what is to be done with the diagnosis to get a converted model.
+    """
     notes: list[str] = []
     cache = opened(wishes.cache_folder, notes.append)
     run = Diagnosis(model, packed, workers, wishes, notes)
@@ -95,7 +106,10 @@ def find_packed(model: Any, packed: Mapping[str, Any], wishes: Wishes, workers: 
                 raise
             run.notes.append(f"{stop}: run it again" if str(stop) else "stopped before the search was done")
             raise Stopped("stopped", run.report(prober)) from None
-        return run.report(prober)
+        if fixing is None:
+            return run.report(prober)
+        fix = fixing(run)
+        return replace(run.report(prober), fix=fix)
     finally:
         run.close()
 

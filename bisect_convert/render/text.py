@@ -10,6 +10,7 @@ from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import harmless, parse, plain, shorten, spell
 from bisect_convert.render.picture import of_witness
 from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact
+from bisect_convert.report.fix import Fix
 from bisect_convert.report.report import Report
 
 __all__ = ["text"]
@@ -17,6 +18,7 @@ __all__ = ["text"]
 _OPS_DRAWN = 8
 _LISTED = 5
 _CODE_LINES = 8
+_EDITS_SHOWN = 12
 _LABEL = 9
 _BOLD, _RED, _GREEN, _YELLOW, _CYAN, _DIM = "1", "1;31", "1;32", "33", "36", "2"
 
@@ -31,6 +33,8 @@ def text(report: Report, width: int = 100, color: bool = False, *, outlook: bool
     blocks = [_head(report, pen), _table(report, pen), *(_finding(f, pen) for f in report.findings)]
     if report.verdict not in ("converts", "fails"):
         blocks.append([r for i, row in enumerate(words.known(report)) for r in pen.entry("" if i else "known", row)])
+    if report.fix is not None:
+        blocks.append(_fix(report.fix, pen))
     blocks.append(_tail(report, pen, outlook))
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -176,6 +180,22 @@ def _remedy(remedy: Remedy, pen: _Pen) -> list[str]:
     code = [harmless(line) for line in (remedy.code or "").strip("\n").splitlines()]
     rows += [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" if line else "" for line in code[:_CODE_LINES]]
     return rows + ([f"{' ' * (_LABEL + 4)}..."] if len(code) > _CODE_LINES else [])
+
+
+def _fix(fix: Fix, pen: _Pen) -> list[str]:
+    rows = [pen.paint(words.fix_headline(fix), _GREEN if fix.converted else _RED)]
+    for path, label in ((fix.model, "model"), (fix.script, "script")):
+        rows += pen.entry(label, path) if path is not None else []
+    if fix.script is not None:
+        proof = "run by itself it made the same program" if fix.verified else "run by itself it made another program"
+        rows += pen.entry("", f"{proof}: python {fix.script} MODEL OUT")
+    for edit in fix.edits[:_EDITS_SHOWN]:
+        rows += pen.entry("edit" if fix.converted else "tried", plain(parse(words.edit_line(edit))))
+    rows += [_more(len(fix.edits) - _EDITS_SHOWN, "edit")] if len(fix.edits) > _EDITS_SHOWN else []
+    rows += pen.entry("equal", words.agreement_line(fix)) if fix.edits and fix.converted else []
+    for reason in fix.reasons:
+        rows += pen.entry("because" if not fix.converted else "note", plain(parse(reason)))
+    return rows
 
 
 def _tail(report: Report, pen: _Pen, outlook: bool) -> list[str]:

@@ -10,7 +10,8 @@ from bisect_convert.model.cuts import Plan
 from bisect_convert.report.plain import restored
 
 __all__ = [
-    "About", "Carve", "Check", "Compare", "Load", "Passes", "Probe", "Ready", "Request", "Run", "Save", "from_json",
+    "About", "Carve", "Check", "Compare", "Fix", "Load", "Passes", "Probe", "Ready", "Request", "Run", "Same", "Save",
+    "from_json",
 ]  # fmt: skip
 
 
@@ -130,8 +131,32 @@ class Save(About):
     out: str = ""
 
 
+@dataclass(frozen=True)
+class Fix(Request):
+    """Edit the model that was written into `folder` until it converts; write it, true weights and all, to `out` if given.
+
+    options: packed arguments; memory in GiB; no_run: execute nothing of the graph.
+    """
+
+    do: ClassVar[str] = "fix"
+    folder: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    out: str = ""
+    memory: float | None = None
+    no_run: bool = False
+
+
+@dataclass(frozen=True)
+class Same(Request):
+    """Has the model at `path` a program of this `structure` (see `fixing.structure`)?"""
+
+    do: ClassVar[str] = "same"
+    path: str = ""
+    structure: Mapping[str, int] = field(default_factory=dict)
+
+
 _KINDS: dict[str, type[Request]] = {
-    kind.do: kind for kind in (Ready, Check, Passes, Load, Probe, Carve, Compare, Run, Save)
+    kind.do: kind for kind in (Ready, Check, Passes, Load, Probe, Carve, Compare, Run, Save, Fix, Same)
 }  # fmt: skip
 
 

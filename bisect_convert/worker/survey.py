@@ -38,7 +38,7 @@ class Survey:
     def __init__(self, outputs: Mapping[str, Sequence[Made]], names: tuple[str, ...]) -> None:
         self.failures: list[Failure] = []
         self._outputs = outputs
-        self._names = names
+        self.names = names
 
     def lower(self, add_op: Callable[[Any, Any], None] | None, context: Any, node: Any) -> None:
         """Lower the node as the converter does, or note why that fails and go on with a stand-in."""
@@ -71,7 +71,7 @@ class Survey:
             if module != __name__:
                 inner = TracebackType(inner, around, around.f_lasti, around.f_lineno)
             around = around.f_back
-        self.failures.append(tracebacks.classify(error.with_traceback(inner), self._names))
+        self.failures.append(tracebacks.classify(error.with_traceback(inner), self.names))
         if len(self.failures) >= MOST:
             raise error
 

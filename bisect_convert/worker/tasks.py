@@ -53,7 +53,7 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
     known = preload.versions()
     if isinstance(request, requests.Ready):
         return known
-    from bisect_convert.worker import conversion, execution, unpacking
+    from bisect_convert.worker import conversion, execution, fixing, unpacking
     from bisect_convert.worker.read import opening
 
     match request:
@@ -76,6 +76,10 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
                 return conversion.compare_section(request)
             case requests.Probe():
                 return {"outcome": conversion.probe(request, mark)}
+            case requests.Fix():
+                return {"fix": fixing.fix(request)}
+            case requests.Same():
+                return {"same": fixing.same_program(request.path, request.structure)}
         raise TypeError(type(request).__name__)
     finally:
         if mark is not None:  # our folder for temporary files; coremltools keeps its own until its process ends

@@ -23,7 +23,7 @@ from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.shared_sizes import equal_sizes
 from bisect_convert.worker.read.tensor_lists import list_items
 
-__all__ = ["layer_of", "shaped", "write_facts"]
+__all__ = ["layer_of", "shaped", "slim", "write_facts"]
 
 #: Float constants with more elements than this are written as one repeated value in the slim graph.
 SLIM_ABOVE = 65_536
@@ -44,7 +44,7 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     del graph_def.library.function[:]
     graph_def.library.function.extend(functions.values())
     digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
-    weights = _slim(graph_def)
+    weights = slim(graph_def)
     graph, placeholders, refused = with_shapes(graph_def, reading.inputs)
     symbols = equal_sizes(graph_def, graph, run=not reading.no_run) if reading.failure is None else {}
     results = _outputs(graph, reading.outputs) or _sinks(graph)
@@ -83,7 +83,7 @@ def _functions(graph_def: Any) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def _slim(graph_def: Any) -> Any:
+def slim(graph_def: Any) -> Any:
     """Write each large float constant as one repeated value; return a GraphDef of those nodes as they were."""
     weights = tf.compat.v1.GraphDef()
     for node in graph_def.node:

@@ -1,0 +1,139 @@
+"""Convert a model, with edits where it needs them: the package, the script that makes it, and what was changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bisect_convert.diagnose.diagnosis import Diagnosis
+from bisect_convert.errors import EnvironmentError_
+from bisect_convert.fix.destination import Destination
+from bisect_convert.fix.script import Source, Step, script
+from bisect_convert.report.findings import Finding
+from bisect_convert.report.fix import Agreement, Edit, Fix
+from bisect_convert.worker.request import Fix as Request
+from bisect_convert.worker.request import Same
+
+__all__ = ["fixed"]
+
+#: Seconds that the search for edits, and the script by itself, may take at most.
+_LIMIT = 7200.0
+#: Runs a script in a process in which this package cannot be imported.
+_ALONE = """\
+import runpy, sys
+sys.modules["bisect_convert"] = None
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def fixed(run: Diagnosis, destination: Destination | None) -> Fix:
+    """Return what came of editing the diagnosed model; written is the package and the script, or nothing.
+
+    Without a destination the model is converted and nothing is kept. Raises OSError where a file cannot be written.
+    """
+    if run.loaded.failure is not None:
+        return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
+    source = _source(run)
+    with tempfile.TemporaryDirectory(dir=run.folder) as folder:
+        out = "" if source is not None or destination is None else _package(folder, destination)
+        request = Request(
+            str(run.loaded.folder), run.packed, out, no_run=run.wishes.no_run, timeout=_LIMIT,
+        )  # fmt: skip
+        answer = run.workers.insist(request)
+        if "fix" not in answer:
+            return Fix(False, remaining=_all(run.findings), reasons=(f"the worker ended: {answer.get('death')}",))
+        made = _facts(answer["fix"], run)
+        if not made.converted or destination is None:
+            return made
+        if source is None:
+            return destination.filled(made, Path(request.out), None)
+        return _by_script(made, answer["fix"], source, run, destination, Path(folder))
+
+
+def _package(folder: str, destination: Destination) -> str:
+    return str(Path(folder) / f"model{destination.path.suffix}")
+
+
+def _source(run: Diagnosis) -> Source | None:
+    """What a script may read the model from; None where it is in memory, or needs conversions that were registered."""
+    path = run.loaded.model.path
+    if not path or not os.path.exists(path) or run.packed.get("conversions"):
+        return None
+    kind = "saved_model" if os.path.isdir(path) else "pb" if path.endswith(".pb") else "keras"
+    return Source(os.path.abspath(path), kind, run.loaded.model.signature, run.wishes.allow_code)
+
+
+def _by_script(
+    made: Fix, answer: Mapping[str, Any], source: Source, run: Diagnosis, destination: Destination, folder: Path
+) -> Fix:
+    """Let the script make the package, in a process where this package is not to be had, and see that it is the same."""
+    text = script(
+        source, [_step(e) for e in answer["edits"]], answer["results"], run.packed, destination.script.name,
+        destination.path.name,
+    )  # fmt: skip
+    written, package = folder / destination.script.name, folder / f"model{destination.path.suffix}"
+    written.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-c", _ALONE, str(written), source.path, str(package)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=_LIMIT)
+    if done.returncode == 0 and package.exists():
+        same = run.workers.ask(Same(str(package), answer["structure"], timeout=600.0)).get("same", False)
+        return destination.filled(replace(made, verified=same), package, written)
+    reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1][:300]
+    shutil.rmtree(package, ignore_errors=True)
+    request = Request(str(run.loaded.folder), run.packed, str(package), no_run=True, timeout=_LIMIT)
+    if "fix" not in run.workers.ask(request) or not package.exists():
+        raise EnvironmentError_(f"the fixed model could not be written: {reason}")
+    return destination.filled(replace(made, reasons=(f"its script does not run by itself: {reason}",)), package, None)
+
+
+def _step(edit: Mapping[str, Any]) -> Step:
+    path = tuple((name, role) for name, role in edit["path"])
+    return Step(path, edit["op"], edit["recipe"], edit["spliced"], edit["summary"], edit["attributes"])
+
+
+def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
+    edits = tuple(_edit(e, run) for e in answer["edits"])
+    mended = {e.finding for e in edits}
+    remaining = [n for n in _all(run.findings) if n not in mended] if answer["remaining"] else []
+    left = {name for f in answer["remaining"] for name in f["at"][-1:]}
+    remaining += [
+        n for n, f in enumerate(run.findings, 1) if n not in remaining and left & {c.name for c in f.culprits}
+    ]
+    said = [f"{' '.join(f['at'][-1:])} {f['type']}: {f['message']}".strip() for f in answer["remaining"][:5]]
+    said += [f"{r['recipe']} at {r['at']}: {r['reason']}" for r in answer["refused"][:5]] if answer["remaining"] else []
+    said += [f"values were not compared: {answer['unseen']}"] if answer["unseen"] else []
+    whole = answer["agreement"]
+    return Fix(
+        not answer["remaining"], edits=edits, remaining=tuple(sorted(remaining)),
+        agreement=None if whole is None else Agreement(**whole), reasons=tuple(said),
+    )  # fmt: skip
+
+
+def _edit(edit: Mapping[str, Any], run: Diagnosis) -> Edit:
+    names = {edit["op"], *(name for name, _ in edit["path"])}
+    caution = f"it differs on {', '.join(edit['apart'])}" if edit["apart"] else None
+    equal = edit["equal"]
+    return Edit(
+        _finding(names, run.findings), "rewrite", ("/".join([*(n for n, _ in edit["path"]), edit["op"]]),), edit["recipe"],
+        edit["summary"], None if equal is None else Agreement(**equal), caution,
+    )  # fmt: skip
+
+
+def _finding(names: set[str], findings: list[Finding]) -> int | None:
+    """The finding that has one of these ops among its culprits, the innermost first."""
+    for number, finding in enumerate(findings, 1):
+        if names & {c.name for c in finding.culprits}:
+            return number
+    return next((n for n, f in enumerate(findings, 1) if names & set(f.witness.ops)), None)
+
+
+def _all(findings: list[Finding]) -> tuple[int, ...]:
+    return tuple(range(1, len(findings) + 1))

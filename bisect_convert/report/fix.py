@@ -1,0 +1,50 @@
+"""What came of editing a model until it converts, as it stands in a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Agreement", "Edit", "Fix"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two sets of results lie apart on `samples` sets of inputs: at most, and in parts of a tensor's scale."""
+
+    max_abs: float
+    max_rel: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of the model: `at` names the ops it was made at, `finding` counts from 1, None: it has none.
+
+    equal: how far what it makes is from what was there; None where that could not be seen.
+    """
+
+    finding: int | None
+    kind: str
+    at: tuple[str, ...]
+    recipe: str
+    summary: str
+    equal: Agreement | None = None
+    caution: str | None = None
+
+
+@dataclass(frozen=True)
+class Fix:
+    """The edits with which the model converts, or with which it got furthest.
+
+    model, script: paths of what was written; remaining: the findings, counted from 1, that no edit mends; reasons: why not;
+    agreement: of the whole model's outputs before and after; verified: the script made the same program by itself.
+    """
+
+    converted: bool
+    model: str | None = None
+    script: str | None = None
+    edits: tuple[Edit, ...] = ()
+    remaining: tuple[int, ...] = ()
+    agreement: Agreement | None = None
+    verified: bool = False
+    reasons: tuple[str, ...] = ()

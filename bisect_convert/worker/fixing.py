@@ -1,0 +1,192 @@
+"""Edit the model that was written into a folder until it converts. Runs in a worker."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert.errors import BisectConvertError
+from bisect_convert.model import facts
+from bisect_convert.model.names import op_of
+from bisect_convert.model.outcome import Failure
+from bisect_convert.worker import compression, private_api, tracebacks, unpacking
+from bisect_convert.worker.conversion import limit_memory
+from bisect_convert.worker.read.writing import slim
+from bisect_convert.worker.request import Fix
+from bisect_convert.worker.rewrite.agreement import Agreement, agreement, sample_inputs
+from bisect_convert.worker.rewrite.candidates import levels
+from bisect_convert.worker.rewrite.edits import Edit, literal, recipe_names
+from bisect_convert.worker.rewrite.fixing import fixed
+from bisect_convert.worker.survey import Survey, surveying
+
+__all__ = ["fix", "same_program", "structure"]
+
+
+def fix(request: Fix) -> dict[str, Any]:
+    """Return the edits with which the model converts, what each changes, and what still fails.
+
+    Where it converts and `request.out` is given, the model with its true weights is written there.
+    """
+    limit_memory(request.memory)
+    folder = Path(request.folder)
+    program = _with_weights(folder)
+    results = [op_of(name) for name in facts.read(folder).graphs[""].results]
+    inputs, unseen = _inputs(program, request)
+    converter = _Converter(request.options)
+    done = fixed(program, results, inputs, converter.failures)
+    whole = agreement(program, done.program, [f"{r}:0" for r in results], inputs) if inputs else None
+    if request.out and not done.remaining:
+        converter.save(done.program, request.out)
+    return {
+        "edits": [_described(e, done.equal.get(e)) for e in done.edits],
+        "remaining": [_failure(f) for f in done.remaining],
+        "refused": [{"at": e.at, "recipe": e.recipe, "reason": _line(reason)} for e, reason in done.refused.items()],
+        "agreement": None if whole is None else whole.to_json(),
+        "unseen": unseen,
+        "results": results,
+        "structure": converter.structure,
+    }
+
+
+def _inputs(program: Any, request: Fix) -> tuple[list[dict[str, Any]], str | None]:
+    """Values to compare on, or why there are none."""
+    if request.no_run:
+        return [], "no graph is to be run"
+    shapes = {i["name"]: i["static"] for i in request.options.get("inputs", ()) if i.get("name") and i.get("static")}
+    try:
+        return sample_inputs(program, shapes), None
+    except (ValueError, TypeError, KeyError) as error:
+        return [], str(error)
+
+
+def _with_weights(folder: Path) -> Any:
+    """The frozen graph as it was read, true weights and all."""
+    program, weights = tf.compat.v1.GraphDef(), tf.compat.v1.GraphDef()
+    program.ParseFromString((folder / "graph.pb").read_bytes())
+    weights.ParseFromString((folder / "weights.pb").read_bytes())
+    true = {n.name: n for n in weights.node}
+    for node in program.node:
+        if node.op == "Const" and node.name in true:
+            node.CopyFrom(true[node.name])
+    return program
+
+
+class _Converter:
+    """Converts programs with their large weights as repeated values; `structure`: of the one that converted last."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.structure: dict[str, int] = {}
+        self._options = options
+
+    def failures(self, program: Any) -> list[Failure]:
+        """Return what fails in the conversion of the program: all ops in lowering, else the one failure behind it."""
+        import coremltools as ct
+
+        made = tf.compat.v1.GraphDef()
+        made.CopyFrom(program)
+        slim(made)
+        survey = _survey(made)
+        private_api.define_functions(made.library.function)
+        private_api.reset()
+        try:
+            own = unpacking.in_force(self._options.get("conversions", {}))
+            ends = private_api.watched(lambda stage, name: None, lambda: bool(survey.failures))
+            with own, surveying(survey), ends:
+                model = ct.convert(
+                    private_api.FrozenGraph(made), source="tensorflow", skip_model_load=True,
+                    **unpacking.unpack(dict(self._options)),
+                )  # fmt: skip
+            if "optimize" in self._options:
+                model = compression.optimized(model, self._options["optimize"])
+            self.structure = structure(model)
+        except private_api.StopAfterFrontend:
+            return survey.failures
+        except (KeyboardInterrupt, SystemExit, BisectConvertError):
+            raise
+        except BaseException as error:
+            return survey.failures or [tracebacks.classify(error, survey.names)]
+        return survey.failures
+
+    def save(self, program: Any, out: str) -> None:
+        """Convert the program with its true weights, and save the model."""
+        import coremltools as ct
+
+        private_api.define_functions(program.library.function)
+        private_api.reset()
+        with unpacking.in_force(self._options.get("conversions", {})):
+            model = ct.convert(
+                private_api.FrozenGraph(program), source="tensorflow", skip_model_load=True,
+                **unpacking.unpack(dict(self._options)),
+            )  # fmt: skip
+        if "optimize" in self._options:
+            model = compression.optimized(model, self._options["optimize"])
+        model.save(out)
+
+
+def _survey(program: Any) -> Survey:
+    known: dict[str, Any] = {}
+    for _, _, graph in levels(program):
+        for op in graph.get_operations():
+            known[op.name] = tuple(
+                (t.dtype.name, None if t.shape.rank is None else tuple(t.shape.as_list())) for t in op.outputs
+            )
+    return Survey(known, tuple(known))
+
+
+def structure(model: Any) -> dict[str, int]:
+    """Return how often each kind of op, with the types that it makes, is in the model's program; constants aside."""
+    spec = model.get_spec()
+    kind = spec.WhichOneof("Type")
+    found: Counter[str] = Counter()
+    if kind == "mlProgram":
+        for function in spec.mlProgram.functions.values():
+            for block in function.block_specializations.values():
+                _count(block, found)
+    else:
+        found.update(layer.WhichOneof("layer") for layer in spec.neuralNetwork.layers)
+    for feature in (*spec.description.input, *spec.description.output):
+        found[f"{feature.name}: {re.sub(r'[^a-zA-Z0-9]+', ' ', str(feature.type))}"] += 1
+    return dict(found)
+
+
+def _count(block: Any, found: Counter[str]) -> None:
+    for op in block.operations:
+        if op.type != "const":
+            found[f"{op.type} {[re.sub(r'[^a-zA-Z0-9]+', ' ', str(o.type)) for o in op.outputs]}"] += 1
+        for inner in op.blocks:
+            _count(inner, found)
+
+
+def same_program(path: str, known: Mapping[str, int]) -> bool:
+    """Return whether the model at the path has a program of that structure."""
+    import coremltools as ct
+
+    return structure(ct.models.MLModel(path, skip_model_load=True)) == dict(known)
+
+
+def _described(edit: Edit, equal: Agreement | None) -> dict[str, Any]:
+    spliced = edit.recipe in recipe_names(edit.type)
+    given = {name: literal(value) for name, value in edit.given.items()} if spliced else {}
+    return {
+        "path": [list(step) for step in edit.path], "op": edit.op, "type": edit.type, "recipe": edit.recipe,
+        "spliced": spliced, "summary": edit.summary, "attributes": given,
+        "equal": None if equal is None or not equal.samples else equal.to_json(),
+        "apart": [] if equal is None else list(equal.apart),
+    }  # fmt: skip
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "stage": failure.signature.stage.word, "type": failure.type, "message": _line(failure.message),
+        "at": [frame.name for frame in failure.hint],
+    }  # fmt: skip
+
+
+def _line(text: str) -> str:
+    lines: Sequence[str] = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[0] if lines else "")[:300]

@@ -1,0 +1,252 @@
+"""Do an edited program and the one before it compute the same? Seen in TensorFlow, on the values that the model has there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bisect_convert.worker.rewrite.editing import imported, opened
+from bisect_convert.worker.rewrite.edits import Edit
+
+__all__ = ["TOLERANCE", "Agreement", "Values", "agreement", "difference", "sample_inputs", "where_made"]
+
+v1 = tf.compat.v1
+Feeds = Mapping[str, Any]
+#: How long one run of a graph may take: a loop need not end on made-up inputs.
+_MILLISECONDS = 60_000
+#: How far, in parts of a tensor's scale, results may lie from those before for an edit to count as equal.
+TOLERANCE = 1e-6
+_HANDLES = (tf.variant, tf.resource)
+_VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
+    "random values": lambda rng, shape: rng.standard_normal(shape),
+    "values from 0 to 1": lambda rng, shape: rng.random(shape),
+    "zeros": lambda rng, shape: np.zeros(shape),
+    "large values": lambda rng, shape: 300.0 * rng.standard_normal(shape),
+    "negative values": lambda rng, shape: -np.abs(rng.standard_normal(shape)),
+}
+_DRAWS = re.compile(r"Random|Multinomial|Rng|Shuffle|StatelessTruncated")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far results lie apart on `samples` sets of inputs: the largest difference, and in parts of the tensor's scale."""
+
+    max_abs: float = 0.0
+    max_rel: float = 0.0
+    samples: int = 0
+    apart: tuple[str, ...] = ()
+    """On which values that the model did not have, in the words of `_VARIED`, results lie further apart."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {k: v for k, v in asdict(self).items() if k != "apart"}
+
+    def __or__(self, other: Agreement) -> Agreement:
+        return Agreement(
+            max(self.max_abs, other.max_abs), max(self.max_rel, other.max_rel), self.samples + other.samples,
+            tuple(dict.fromkeys(self.apart + other.apart)),
+        )  # fmt: skip
+
+
+def difference(one: Any, other: Any) -> Agreement:
+    """Return how far two arrays lie apart: shapes only have to hold as many elements."""
+    one, other = np.asarray(one), np.asarray(other)
+    if one.size != other.size:
+        return Agreement(float("inf"), float("inf"), 1)
+    if one.dtype.kind not in "biufc":
+        same = bool(np.array_equal(one.reshape(-1), other.reshape(-1)))
+        return Agreement(0.0 if same else float("inf"), 0.0 if same else float("inf"), 1)
+    wide = np.complex128 if "c" in (one.dtype.kind, other.dtype.kind) else np.float64
+    a, b = one.reshape(-1).astype(wide), other.reshape(-1).astype(wide)
+    both = np.isfinite(a) & np.isfinite(b)
+    if not np.array_equal(a[~both], b[~both], equal_nan=True):
+        return Agreement(float("inf"), float("inf"), 1)
+    gap = float(np.abs(a[both] - b[both]).max(initial=0.0))
+    scale = float(np.abs(a[both]).max(initial=0.0))
+    return Agreement(gap, gap / scale if scale else gap, 1)
+
+
+def sample_inputs(program: Any, shapes: Mapping[str, Sequence[int | None]], count: int = 3) -> list[dict[str, Any]]:
+    """Return `count` sets of random inputs for the program, and one of zeros, as feeds by tensor name.
+
+    shapes: those that the caller gives to inputs. Integers lie within the tables that they index.
+    """
+    graph = imported(program)
+    inputs = [op for op in graph.get_operations() if op.type == "Placeholder"]
+    most = {op.name: _indexed(op.outputs[0]) for op in inputs if op.outputs[0].dtype.is_integer}
+    return [
+        {f"{op.name}:0": _drawn(op, shapes.get(op.name), most, np.random.default_rng(seed), seed == count) for op in inputs}
+        for seed in range(count + 1)
+    ]  # fmt: skip
+
+
+def _drawn(op: Any, shape: Sequence[int | None] | None, most: Mapping[str, int], rng: Any, zeros: bool) -> Any:
+    tensor = op.outputs[0]
+    known = list(shape) if shape is not None else tensor.shape.as_list() if tensor.shape.rank is not None else [2]
+    sizes = [s if s is not None else 2 if axis == 0 else 32 for axis, s in enumerate(known)]
+    dtype = tensor.dtype.as_numpy_dtype
+    if tensor.dtype in (tf.string, tf.variant, tf.resource):
+        raise ValueError(f"no {tensor.dtype.name} can be drawn")
+    if zeros:
+        return np.zeros(sizes, dtype)
+    if tensor.dtype == tf.bool:
+        return rng.integers(0, 2, sizes).astype(bool)
+    if tensor.dtype.is_integer:
+        return rng.integers(0, most[op.name], sizes).astype(dtype)
+    return rng.standard_normal(sizes).astype(dtype)
+
+
+def _indexed(tensor: Any) -> int:
+    """Above which number the values of an input must stay: the rows of the smallest table that they look up."""
+    todo, seen, most = [tensor], set(), 256 if tensor.dtype == tf.uint8 else 0
+    while todo:
+        for reader in todo.pop().consumers():
+            if reader.type in ("GatherV2", "Gather") and reader.inputs[0].shape.rank:
+                rows = reader.inputs[0].shape[0]
+                most = min(most or rows, rows) if rows else most
+            elif reader.name not in seen and reader.type in (
+                "Cast", "Identity", "Reshape", "ExpandDims", "Squeeze", "Maximum", "Minimum", "SelectV2",
+            ):  # fmt: skip
+                seen.add(reader.name)
+                todo += reader.outputs
+    return most or 2
+
+
+class Values:
+    """The values that a program has at its levels, for some sets of inputs; bodies of loops have those of their first turn."""
+
+    def __init__(self, program: Any, inputs: Sequence[Feeds]) -> None:
+        self.program = program
+        self.inputs = inputs
+        self._levels: dict[tuple[tuple[str, str], ...], tuple[Any, list[Feeds]]] = {}
+
+    def level(self, path: tuple[tuple[str, str], ...]) -> tuple[Any, list[Feeds]]:
+        """Return the level at the path, and what is fed to it for each set of inputs."""
+        if not path:
+            return self.program, list(self.inputs)
+        if path not in self._levels:
+            above, feeds = self.level(path[:-1])
+            name, role = path[-1]
+            graph = imported(above)
+            call = graph.get_operation_by_name(name)
+            level = opened(above, call, role)
+            inputs = [n.name for n in level.node if n.op == "Placeholder"]
+            given = list(call.inputs)[len(call.inputs) - len(inputs) :]
+            handles = {i: t for i, t in zip(inputs, given, strict=True) if t.dtype in (tf.variant, tf.resource)}
+            found: list[Feeds] = []
+            for values in _runs(
+                graph, [t.name for t in given if t.name not in {h.name for h in handles.values()}], feeds
+            ):
+                found.append({f"{i}:0": values[t.name] for i, t in zip(inputs, given, strict=True) if t.name in values})
+            self._levels[path] = (level, found)
+        return self._levels[path]
+
+
+def _runs(graph: Any, fetches: Sequence[str], feeds: Sequence[Feeds]) -> list[dict[str, Any]]:
+    wanted, found = list(dict.fromkeys(fetches)), []
+    with v1.Session(graph=graph) as session:
+        for feed in feeds:
+            given = {n: v for n, v in feed.items() if _there(graph, n)}
+            got = session.run(wanted, given, options=v1.RunOptions(timeout_in_ms=_MILLISECONDS))
+            found.append(dict(zip(wanted, got, strict=True)))
+    return found
+
+
+def _there(graph: Any, tensor: str) -> bool:
+    try:
+        return graph.get_tensor_by_name(tensor) is not None
+    except (KeyError, ValueError):
+        return False
+
+
+def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, Agreement | None]:
+    """Return for each edit of one level how far its results are from those before; None where that cannot be seen.
+
+    values: of the program before; after: the level with the edits. Each op is given what it is given in the model, and,
+    in the same shapes, random values, zeros, large and negative ones.
+    """
+    found: dict[Edit, Agreement | None] = {}
+    level, feeds = values.level(edits[0].path)
+    before, now = imported(level), imported(after)
+    for edit in edits:
+        try:
+            found[edit] = _compared(before, now, edit, feeds)
+        except (tf.errors.OpError, ValueError, KeyError, TypeError):
+            found[edit] = None
+    return found
+
+
+def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agreement | None:
+    op = before.get_operation_by_name(edit.op)
+    outputs = [t for t in op.outputs if t.consumers() and t.dtype not in _HANDLES]
+    if _DRAWS.search(op.type):
+        return None
+    moved = {t.name: _moved(now, op, t) for t in outputs}
+    given = [t for t in op.inputs if t.op.type != "Const" and t.dtype not in _HANDLES]
+    known = _runs(before, [*(t.name for t in given), *moved], feeds) if outputs else []
+    total = Agreement()
+    for feed, values in zip(feeds, known, strict=False):
+        if any(t.dtype in _HANDLES for t in op.inputs):  # what cannot be fed is made by what comes before
+            total |= _apart(values, _runs(now, list(moved.values()), [feed])[0], moved)
+            continue
+        own = {t.name: values[t.name] for t in given}
+        total |= _apart(values, _runs(now, list(moved.values()), [own])[0], moved)
+        for word, case in _varied(own):
+            one = _runs(before, list(moved), [case])[0]
+            gap = _apart(one, _runs(now, list(moved.values()), [case])[0], moved)
+            total |= Agreement(samples=1, apart=(word,) if gap.max_rel > TOLERANCE else ())
+    return total
+
+
+def _apart(one: Feeds, other: Feeds, moved: Mapping[str, str]) -> Agreement:
+    """How far the tensors lie apart at most, as one sample."""
+    total = Agreement(samples=1)
+    for old, new in moved.items():
+        gap = difference(one[old], other[new])
+        total |= Agreement(gap.max_abs, gap.max_rel)
+    return total
+
+
+def _moved(now: Any, op: Any, tensor: Any) -> str:
+    """The tensor of the edited level that is read where that of the op was."""
+    for reader in tensor.consumers():
+        index = [t.name for t in reader.inputs].index(tensor.name)
+        try:
+            return str(now.get_operation_by_name(reader.name).inputs[index].name)
+        except (KeyError, IndexError):
+            continue
+    return str(now.get_operation_by_name(op.name).outputs[tensor.value_index].name)
+
+
+def _varied(values: Feeds) -> Iterator[tuple[str, Feeds]]:
+    """The floats among the values in the same shapes: random, zeros, large, negative."""
+    floats = {n for n, v in values.items() if np.asarray(v).dtype.kind == "f"}
+    rng = np.random.default_rng(7)
+    for word, make in _VARIED.items() if floats else ():
+        drawn = {n: make(rng, np.shape(values[n])) for n in sorted(floats)}
+        yield word, {n: np.asarray(drawn[n], np.asarray(v).dtype) if n in floats else v for n, v in values.items()}
+
+
+def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequence[Feeds]) -> Agreement | None:
+    """Return how far the results of the edited program are from the program's; None where it cannot be run, or draws."""
+    if any(_DRAWS.search(n.op) for n in program.node):
+        return None
+    before, now = imported(program), imported(edited)
+    total = Agreement()
+    wanted = [
+        r for r in results if _there(now, r) and before.get_tensor_by_name(r).dtype not in (tf.variant, tf.resource)
+    ]
+    try:
+        for one, other in zip(_runs(before, wanted, inputs), _runs(now, wanted, inputs), strict=True):
+            for name in wanted:
+                gap = difference(one[name], other[name])
+                total |= Agreement(gap.max_abs, gap.max_rel)
+            total |= Agreement(samples=1)
+    except (tf.errors.OpError, ValueError, TypeError):
+        return None
+    return total

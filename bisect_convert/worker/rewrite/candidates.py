@@ -1,0 +1,147 @@
+"""Which edits may get a conversion past a failure: a guess, in the order in which they are tried."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from bisect_convert.model.names import BRANCHES, CALLS, LOOPS
+from bisect_convert.model.outcome import Failure, Stage
+from bisect_convert.recipes import recipes_of
+from bisect_convert.worker.nodes import ROLES
+from bisect_convert.worker.rewrite.editing import imported, opened
+from bisect_convert.worker.rewrite.edits import Edit, attributes
+
+__all__ = ["candidates", "levels"]
+
+_CHECKS = frozenset({"Assert", "CheckNumerics", "CheckNumericsV2", "Print", "PrintV2"})
+Level = tuple[tuple[tuple[str, str], ...], Any, Any]
+
+
+def candidates(program: Any, failure: Failure) -> list[Edit]:
+    """Return the edits that may help, the likeliest first; none where nothing is known."""
+    message, stage = failure.message, failure.signature.stage
+    if stage is Stage.LOWERING and failure.hint:
+        found = _of_hint(program, [frame.name for frame in failure.hint], message)
+        if "Graph is not a DAG" in message:
+            return [*_bridges(program), *found]
+        return found
+    if stage is Stage.GRAPH_PASS:
+        return [*_nested(program), *_bridges(program)]
+    if "rank" in message and "5" in message:
+        return [e for path, _, graph in levels(program) for op in graph.get_operations() for e in _for_rank(path, op)]
+    if "Graph is not a DAG" in message:
+        return _bridges(program)
+    if "core opset" in message:
+        return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches")]
+    return []
+
+
+def levels(program: Any) -> Iterator[Level]:
+    """Yield (path, GraphDef, tf.Graph) for each level, bodies before the graph that holds them."""
+    yield from _levels((), program)
+
+
+def _levels(path: tuple[tuple[str, str], ...], level: Any) -> Iterator[Level]:
+    graph = imported(level)
+    for op in graph.get_operations():
+        for role in ROLES.get(op.type, ()):
+            if role in op.node_def.attr and op.get_attr(role) is not None and role != "branches":
+                yield from _levels((*path, (op.name, role)), opened(level, op, role))
+    yield path, level, graph
+
+
+def _of_hint(program: Any, names: list[str], message: str) -> list[Edit]:
+    """The edits for the op that raised, then those for the constructs around it, from the inside out."""
+    path: tuple[tuple[str, str], ...] = ()
+    level, around = program, []
+    for index, name in enumerate(names):
+        graph = imported(level)
+        try:
+            op = graph.get_operation_by_name(name)
+        except (KeyError, ValueError):
+            break
+        around.append((path, op))
+        if index + 1 == len(names):
+            break
+        for role in ROLES.get(op.type, ()):
+            below = opened(level, op, role)
+            if any(n.name == names[index + 1] for n in below.node):
+                path, level = (*path, (name, role)), below
+                break
+    return [edit for at, op in reversed(around) for edit in _for_op(at, op, message)]
+
+
+def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterator[Edit]:
+    def edit(recipe: str) -> Edit:
+        return Edit(path, op.name, op.type, recipe)
+
+    if op.type in CALLS:
+        yield edit("inlined")
+    elif op.type in LOOPS:
+        yield edit("own_count")
+        yield edit("unrolled")
+        yield edit("bridged")
+    elif op.type in BRANCHES:
+        if all(t.dtype.name == "bool" for t in op.outputs):
+            yield edit("left_out")
+        yield edit("known_branch")
+        yield edit("both_branches")
+        yield edit("bridged")
+    elif op.type in _CHECKS:
+        yield edit("left_out" if not op.outputs else "handed_on")
+    else:
+        tensors = op.outputs if op.type == "Cast" else [*op.inputs, *op.outputs]
+        words = {t.dtype.base_dtype.name for t in tensors} | set(message.replace("'", " ").split())
+        for recipe in recipes_of(op.type):
+            if not recipe.words or words & set(recipe.words):
+                yield replace(edit(recipe.name), given=attributes(op, recipe.name))
+        yield from _for_rank(path, op)
+        yield from _for_dtype(path, op)
+
+
+def _for_rank(path: tuple[tuple[str, str], ...], op: Any) -> Iterator[Edit]:
+    if any((t.shape.rank or 0) > 5 for t in op.outputs):
+        yield Edit(path, op.name, op.type, "merged_transpose" if op.type == "Transpose" else "flattened")
+
+
+def _for_dtype(path: tuple[tuple[str, str], ...], op: Any) -> Iterator[Edit]:
+    made = {t.dtype.base_dtype.name for t in op.outputs}
+    kinds = made | {t.dtype.base_dtype.name for t in op.inputs}
+    if made & {"bfloat16", "float8_e5m2", "float8_e4m3fn", "int8", "uint8", "int16", "uint16", "uint32"}:
+        yield Edit(path, op.name, op.type, "island")
+    if "T" not in op.node_def.attr or made == {"bool"}:
+        return
+    if kinds & {"float64", "half"}:
+        yield Edit(path, op.name, op.type, "in_float32")
+    elif kinds & {"int64", "bool", "int8", "uint8"}:
+        yield Edit(path, op.name, op.type, "in_int32")
+    elif kinds == {"int32"}:
+        yield Edit(path, op.name, op.type, "in_float32")
+
+
+def _nested(program: Any) -> list[Edit]:
+    """What a conditional or loop inside another is replaced by, innermost first."""
+    found = []
+    for path, _, graph in levels(program):
+        names = [op.name for op in graph.get_operations()]
+        for op in graph.get_operations():
+            if op.type in BRANCHES | LOOPS and any(re.match(rf"{re.escape(op.name)}_\d", n) for n in names):
+                found.append(Edit(path, op.name, op.type, "renamed"))
+            if op.type in BRANCHES:
+                check = ["left_out"] if all(t.dtype.name == "bool" for t in op.outputs) else []
+                found += [Edit(path, op.name, op.type, r) for r in (*check, "known_branch", "both_branches")]
+            elif op.type in LOOPS and path:
+                found += [Edit(path, op.name, op.type, "unrolled")]
+    return found
+
+
+def _bridges(program: Any) -> list[Edit]:
+    return [
+        Edit(path, op.name, op.type, "bridged")
+        for path, _, graph in levels(program)
+        for op in graph.get_operations()
+        if op.type in LOOPS | BRANCHES and any(len(t.consumers()) > 1 for t in op.outputs)
+    ]

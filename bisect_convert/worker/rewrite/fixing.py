@@ -1,0 +1,122 @@
+"""Edit a program until it converts: convert, look up what fails, edit, and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from bisect_convert.model.outcome import Failure
+from bisect_convert.worker.rewrite.agreement import TOLERANCE, Agreement, Values, where_made
+from bisect_convert.worker.rewrite.candidates import candidates
+from bisect_convert.worker.rewrite.editing import level_at, pruned
+from bisect_convert.worker.rewrite.edits import Edit, edited
+
+__all__ = ["Fixed", "fixed"]
+
+_ROUNDS = 40
+
+
+@dataclass
+class Fixed:
+    """What came of it: the edits in their order, what each changes where it is made, and what still fails."""
+
+    program: Any
+    edits: list[Edit] = field(default_factory=list)
+    equal: dict[Edit, Agreement | None] = field(default_factory=dict)
+    remaining: list[Failure] = field(default_factory=list)
+    refused: dict[Edit, str] = field(default_factory=dict)
+    """Edits that were tried and not kept, and why."""
+
+
+def fixed(
+    program: Any,
+    results: Sequence[str],
+    inputs: Sequence[Mapping[str, Any]],
+    convert: Callable[[Any], list[Failure]],
+) -> Fixed:
+    """Return the program with the edits with which it converts, or with those that got furthest.
+
+    results: names of the ops that make the outputs; inputs: feeds on which edits are compared; convert: what fails in a
+    program, in the converter's order, empty where it converts.
+    """
+    done = Fixed(program)
+    for _ in range(_ROUNDS):
+        failures = convert(done.program)
+        done.remaining = failures
+        if not failures:
+            break
+        faulty = _at_fault(done.edits, failures)
+        chosen = _chosen(done, failures, faulty)
+        for edit in faulty:
+            done.refused[edit] = failures[0].message.strip().split("\n")[0]
+        if not faulty and not chosen:
+            break
+        if faulty:
+            kept = [e for e in done.edits if e not in faulty]
+            done.edits, done.program = kept, pruned(edited(program, kept), results)
+        _take(done, chosen, results, inputs)
+    return done
+
+
+def _at_fault(edits: Sequence[Edit], failures: Sequence[Failure]) -> list[Edit]:
+    """The edits whose own ops fail."""
+    names = {frame.name for failure in failures for frame in failure.hint[-1:]}
+    return [
+        e for e in edits if any(n.startswith((f"{e.op}/instead/", f"{e.op}/cast/", f"{e.op}/in_steps/")) for n in names)
+    ]
+
+
+def _chosen(done: Fixed, failures: Sequence[Failure], faulty: Sequence[Edit]) -> list[Edit]:
+    """For each failure the first edit that was not tried yet; none behind an op that an edit is chosen for."""
+    chosen: list[Edit] = []
+    seen: set[tuple[str, ...]] = set()
+    for failure in failures:
+        place = tuple(frame.name for frame in failure.hint)
+        if place and place in seen:  # a body is lowered twice
+            continue
+        seen.add(place)
+        options = candidates(done.program, failure)
+        fresh = [e for e in options if e not in done.refused and e not in done.edits and e not in faulty]
+        many = failure.signature.stage.name == "GRAPH_PASS" or not failure.hint
+        taken: set[tuple[Any, str]] = {(e.path, e.op) for e in chosen}
+        for edit in fresh:
+            if (edit.path, edit.op) not in taken:
+                chosen.append(edit)
+                taken.add((edit.path, edit.op))
+                if not many:
+                    break
+    return sorted(chosen, key=lambda e: (-len(e.path), e.path))
+
+
+def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: Sequence[Mapping[str, Any]]) -> None:
+    """Make those of the chosen edits that fit and change nothing."""
+    for path, group in groupby(chosen, lambda e: e.path):
+        values = Values(done.program, inputs)
+        try:
+            level = level_at(done.program, path)
+        except Exception:  # an edit of this round replaced what leads to it
+            continue
+        fitting = []
+        for edit in group:
+            try:
+                level = edit.done(level)
+                fitting.append(edit)
+            except Exception as error:  # a recipe refuses what it is not made for, in whatever way
+                done.refused[edit] = f"{type(error).__name__}: {error}"
+        equal = where_made(values, level, fitting) if fitting else {}
+        kept = []
+        for edit in fitting:
+            gap = equal[edit]
+            if gap is not None and gap.max_rel > TOLERANCE:
+                done.refused[edit] = f"not equal: {gap.max_rel:.1e} of scale"
+            else:
+                kept.append(edit)
+        try:
+            done.program = pruned(edited(done.program, kept), results)
+        except Exception as error:
+            done.refused.update(dict.fromkeys(kept, f"{type(error).__name__}: {error}"))
+            continue
+        done.edits += kept
+        done.equal.update({e: equal[e] for e in kept})

@@ -1,0 +1,122 @@
+"""Loops of a level edited in place. Scripts that apply edits hold the text of these."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert.worker.rewrite.editing import RESULT, calls, fresh_nodes, imported, inside, opened, replaced
+
+__all__ = ["bridged", "own_count", "renamed", "unrolled"]
+
+#: How many turns of a loop are written out at most.
+MOST_TURNS = 64
+
+
+def own_count(graph_def: Any, name: str) -> Any:
+    """Two more variables stand in front of the loop's: coremltools takes the first two for a count that nothing reads."""
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    call = imported(graph_def).get_operation_by_name(name)
+    node = next(n for n in made.node if n.name == name)
+    for role in ("cond", "body"):
+        calls(made, node, role, _with_unread(opened(graph_def, call, role), results=role == "body"))
+    with tf.Graph().as_default() as graph:
+        for number in range(2):
+            tf.constant(0, tf.int32, name=f"{name}/unread_{number}")
+    made.node.extend(graph.as_graph_def().node)
+    node = next(n for n in made.node if n.name == name)
+    node.input[:] = [f"{name}/unread_0", f"{name}/unread_1", *node.input]
+    node.attr["T"].list.type[:] = [tf.int32.as_datatype_enum] * 2 + list(node.attr["T"].list.type)
+    if shapes := [tf.TensorShape(s) for s in node.attr["output_shapes"].list.shape]:
+        del node.attr["output_shapes"].list.shape[:]
+        node.attr["output_shapes"].list.shape.extend(s.as_proto() for s in [tf.TensorShape([])] * 2 + shapes)
+    node.attr.pop("_output_shapes", None)
+    moved = {name if not i else f"{name}:{i}": f"{name}:{i + 2}" for i in range(len(call.outputs))}
+    for other in made.node:
+        if other.name != name:
+            other.input[:] = [moved.get(i, i) for i in other.input]
+    return made
+
+
+def _with_unread(level: Any, *, results: bool) -> Any:
+    """The level with two parameters in front that it does not read, and hands on where `results`."""
+    with tf.Graph().as_default() as graph:
+        for number in range(2):
+            unread = tf.compat.v1.placeholder(tf.int32, [], name=f"unread_{number}")
+            if results:
+                tf.identity(unread, name=f"{RESULT}{number}")
+    made = graph.as_graph_def()
+    for node in level.node:
+        copy = made.node.add()
+        copy.CopyFrom(node)
+        if results and node.name.startswith(RESULT):
+            copy.name = f"{RESULT}{int(node.name[len(RESULT) :]) + 2}"
+    made.library.CopyFrom(level.library)
+    made.versions.CopyFrom(level.versions)
+    return made
+
+
+def bridged(graph_def: Any, name: str) -> Any:
+    """All that reads a result of the loop or conditional reads it through one ExpandDims and Squeeze."""
+    graph = imported(graph_def)
+    results = [t for t in graph.get_operation_by_name(name).outputs if t.consumers() and not _opaque(t)]
+    if not results:
+        raise ValueError("nothing reads a result that could be bridged")
+    moved = {}
+    with graph.as_default():
+        for number, tensor in enumerate(results):
+            over = tf.squeeze(tf.expand_dims(tensor, 0), [0], name=f"{name}/bridge_{number}")
+            moved[tensor.name] = over.op.name
+            moved[tensor.name.removesuffix(":0")] = over.op.name
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    for node in made.node:
+        node.input[:] = [moved.get(i, i) for i in node.input]
+    made.node.extend(fresh_nodes(graph_def, graph))
+    return made
+
+
+def renamed(graph_def: Any, name: str) -> Any:
+    """The loop or conditional gets a name that no other op's name begins with."""
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    for node in made.node:
+        node.name = f"{name}__alone" if node.name == name else node.name
+        node.input[:] = [re.sub(rf"^(\^?){re.escape(name)}(?=:|$)", rf"\g<1>{name}__alone", i) for i in node.input]
+    return made
+
+
+def _opaque(tensor: Any) -> bool:
+    return tensor.dtype in (tf.variant, tf.resource, tf.string, tf.bool)
+
+
+def unrolled(graph_def: Any, name: str) -> Any:
+    """The loop, whose turns are known and few, is written out turn by turn."""
+    graph = imported(graph_def)
+    call = graph.get_operation_by_name(name)
+    given = list(call.inputs)
+    with graph.as_default():
+        for turn in range(MOST_TURNS + 1):
+            more = _known(graph, inside(graph_def, call, "cond", given, f"{name}/turn_{turn}/test")[0])
+            if not more:
+                break
+            if turn == MOST_TURNS:
+                raise ValueError(f"it takes more than {MOST_TURNS} turns")
+            given = inside(graph_def, call, "body", given, f"{name}/turn_{turn}/body")
+    return replaced(graph_def, graph, name, [tf.identity(t) if t.op.type == "Const" else t for t in given])
+
+
+def _known(graph: Any, tensor: Any) -> bool:
+    """The value of a tensor that follows from constants alone."""
+    todo, seen = [tensor.op], set()
+    while todo:
+        op = todo.pop()
+        seen.add(op.name)
+        if op.type.startswith(("Placeholder", "Random", "While", "Stateless", "TensorList")):
+            raise ValueError("how often it turns does not follow from constants alone")
+        todo += [t.op for t in op.inputs if t.op.name not in seen]
+    with tf.compat.v1.Session(graph=graph) as session:
+        return bool(session.run(tensor))

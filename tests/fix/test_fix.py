@@ -1,0 +1,157 @@
+"""Models that do not convert, edited until they do: what is written, that it computes the same, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bisect_convert
+from bisect_convert import Report
+from bisect_convert.diagnose.find import find_packed
+from bisect_convert.diagnose.wishes import Wishes
+from bisect_convert.errors import UsageError
+from bisect_convert.fix.converted import fixed
+from bisect_convert.fix.destination import Destination, destination
+from bisect_convert.fix.script import Source, Step, script
+from bisect_convert.probe.client import Workers
+from bisect_convert.report.fix import Fix
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "fixtures"
+COMMAND = [sys.executable, "-m", "bisect_convert"]
+#: Fixture -> the recipes with which it converts.
+EDITED = {
+    "erfc_in_cond": ["Erfc"],
+    "roll_in_while": ["Roll"],
+    "keras_lstm": ["own_count"],
+    "pair_apart": ["bridged"],
+    "pair_only": ["renamed"],
+    "rank6": ["flattened"],
+    "bool_mask": ["Cast__bool"],
+    "residual_ok": [],
+}
+
+
+def fix_of(name: str, workers: Workers, place: Destination | None = None) -> tuple[Report, Fix]:
+    report = find_packed(
+        FIXTURES / name / "model", {}, Wishes(first=True), workers, fixing=partial(fixed, destination=place)
+    )
+    assert report.fix is not None
+    return report, report.fix
+
+
+@pytest.mark.parametrize("name", EDITED)
+def test_it_converts_with_edits_that_change_nothing(name: str, workers: Workers) -> None:
+    report, fix = fix_of(name, workers)
+    assert fix.converted
+    assert report.exit_code == 0
+    assert [edit.recipe for edit in fix.edits] == EDITED[name]
+    assert all(edit.equal is None or edit.equal.max_rel <= 1e-6 for edit in fix.edits)
+    assert fix.agreement is not None
+    assert fix.agreement.samples >= 4
+    assert fix.agreement.max_rel <= 1e-6
+    assert all(edit.finding == 1 for edit in fix.edits)
+
+
+def test_what_no_edit_mends_is_said(workers: Workers) -> None:
+    report, fix = fix_of("string_label_pass", workers)
+    assert not fix.converted
+    assert report.exit_code == 1
+    assert fix.remaining == (1,)
+    assert fix.reasons
+    assert Report.from_json(report.to_json()) == report
+    assert "no converted model" in str(report)
+
+
+def test_the_command_writes_a_model_and_a_script_that_makes_it_again(tmp_path: Path) -> None:
+    out = tmp_path / "net.mlpackage"
+    command = [*COMMAND, str(FIXTURES / "erfc_in_cond" / "model"), "--fix", str(out), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    fix = json.loads(done.stdout)["fix"]
+    assert fix["converted"]
+    assert fix["verified"]
+    assert fix["model"] == str(out)
+    assert fix["edits"][0]["at"] == ["StatefulPartitionedCall/gate/cond/gate/cond/Erfc"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.fix.py", "net.mlpackage"]
+    assert "bisect_convert" not in (tmp_path / "net.fix.py").read_text()
+    again = subprocess.run([*command, "--no-cache"], capture_output=True, text=True, check=False)
+    assert again.returncode == 2
+    assert "exists already; pass --overwrite" in again.stderr
+
+
+def test_convert_takes_a_model_in_memory_and_warns_of_its_edits() -> None:
+    code = """
+import sys, warnings
+import tensorflow as tf
+import bisect_convert
+
+@tf.function(input_signature=[tf.TensorSpec((1, 4), name="x")])
+def net(x):
+    return tf.math.erfc(tf.nn.relu(x)) + tf.roll(x, 1, 1)
+
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    model = bisect_convert.convert([net.get_concrete_function()], source="tensorflow")
+print(type(model).__name__, sum("converted, with edits" in str(w.message) for w in said))
+try:
+    bisect_convert.convert(tf.function(lambda s: tf.strings.length(s)).get_concrete_function(tf.TensorSpec([1], tf.string)))
+except bisect_convert.NotConverted as error:
+    print(type(error).__name__, error.report.verdict)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["MLModel", "1", "NotConverted", "fails"], done.stderr[-2000:]
+
+
+def test_a_destination_is_looked_at_before_the_work_starts(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is to end in \.mlpackage"):
+        destination(str(tmp_path / "net"), {})
+    with pytest.raises(UsageError, match=r"is to end in \.mlmodel"):
+        destination(str(tmp_path / "net.mlpackage"), {"convert_to": "neuralnetwork"})
+    with pytest.raises(UsageError, match="no such folder"):
+        destination(str(tmp_path / "no" / "net.mlpackage"), {})
+    (tmp_path / "net.fix.py").write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        destination(str(tmp_path / "net.mlpackage"), {})
+    assert destination(str(tmp_path / "net.mlpackage"), {}, overwrite=True).path == tmp_path / "net.mlpackage"
+
+
+def test_what_was_there_stays_where_the_new_cannot_be_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Destination(tmp_path / "net.mlpackage")
+    place.path.mkdir()
+    (place.path / "old").touch()
+    made = tmp_path / "made"
+    made.mkdir()
+    script_text = tmp_path / "script"
+    script_text.touch()
+
+    def full(source: Any, target: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        place.filled(Fix(True), made, script_text)
+    assert [p.name for p in place.path.iterdir()] == ["old"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["made", "net.mlpackage", "script"]
+
+
+def test_no_name_of_a_model_gets_out_of_a_scripts_literals() -> None:
+    name = 'x"""; import os; os.abort()\n\\"""'
+    step = Step(((name, "body"),), name, "Erfc", True, name)
+    text = script(Source(f"/{name}", "saved_model", name), [step], [name], {}, name, name)
+    compile(text, "script", "exec")
+    lines = [line for line in text.splitlines() if "os.abort" in line]
+    assert lines
+    assert all(ascii(name)[1:-1] in line or line.startswith(("  ", "Model:")) for line in lines)
+    assert "bisect_convert" not in text.partition('"""\n')[2].replace("bisect-convert", "")
+
+
+def test_the_public_names_are_there() -> None:
+    assert {"convert", "NotConverted"} <= set(bisect_convert.__all__)
