@@ -42,6 +42,8 @@ def argument_code(name: str, value: Any) -> str | None:
         return None if isinstance(value, dict) else f"ct.precision.{value}"
     if name == "classifier_config":
         return f"ct.ClassifierConfig({_keywords(value)})"
+    if name == "pass_pipeline" and "without" in value:
+        return f"ct.PassPipeline([p for p in ct.PassPipeline.DEFAULT.passes if p not in {value['without']!r}])"
     if name == "pass_pipeline":
         return f"ct.PassPipeline({value['passes']!r}, {value['name']!r})"
     return repr(value)

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bisect_convert.arguments.as_code import argument_code
 from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.fix.destination import Destination
@@ -41,11 +42,11 @@ def fixed(run: Diagnosis, destination: Destination | None) -> Fix:
     """
     if run.loaded.failure is not None:
         return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
-    source = _source(run)
+    source, options = _source(run), _options(run)
     with tempfile.TemporaryDirectory(dir=run.folder) as folder:
         out = "" if source is not None or destination is None else _package(folder, destination)
         request = Request(
-            str(run.loaded.folder), run.packed, out, no_run=run.wishes.no_run, timeout=_LIMIT,
+            str(run.loaded.folder), options, out, no_run=run.wishes.no_run, timeout=_LIMIT,
         )  # fmt: skip
         answer = run.workers.insist(request)
         if "fix" not in answer:
@@ -55,7 +56,34 @@ def fixed(run: Diagnosis, destination: Destination | None) -> Fix:
             return made
         if source is None:
             return destination.filled(made, Path(request.out), None)
-        return _by_script(made, answer["fix"], source, run, destination, Path(folder))
+        return _by_script(made, answer["fix"], source, options, run, destination, Path(folder))
+
+
+def _options(run: Diagnosis) -> dict[str, Any]:
+    """The caller's arguments, with those changes of them that were seen to get past a finding."""
+    options = dict(run.packed)
+    for _, changes in _changes(run):
+        options |= changes
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _changes(run: Diagnosis) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, (found, finding) in enumerate(zip(run.found, run.findings, strict=True), 1):
+        tried = [r.changes for r in finding.remedies if r.verified and r.changes]
+        if found is not None and found.changes:
+            yield number, found.changes
+        elif tried:
+            yield number, tried[0]
+
+
+def _chosen_options(run: Diagnosis) -> Iterator[Edit]:
+    """The changes of arguments, as edits."""
+    for number, changes in _changes(run):
+        said = ", ".join(f"{n}={argument_code(n, v)}" for n, v in changes.items() if v is not None)
+        gone = ", ".join(n for n, v in changes.items() if v is None)
+        summary = " and ".join([*([f"convert with {said}"] if said else []), *([f"leave out {gone}"] if gone else [])])
+        at = tuple(c.name for c in run.findings[number - 1].culprits)
+        yield Edit(number, "option", at, "option", summary)
 
 
 def _package(folder: str, destination: Destination) -> str:
@@ -72,11 +100,12 @@ def _source(run: Diagnosis) -> Source | None:
 
 
 def _by_script(
-    made: Fix, answer: Mapping[str, Any], source: Source, run: Diagnosis, destination: Destination, folder: Path
-) -> Fix:
+    made: Fix, answer: Mapping[str, Any], source: Source, options: Mapping[str, Any], run: Diagnosis,
+    destination: Destination, folder: Path,
+) -> Fix:  # fmt: skip
     """Let the script make the package, in a process where this package is not to be had, and see that it is the same."""
     text = script(
-        source, [_step(e) for e in answer["edits"]], answer["results"], run.packed, destination.script.name,
+        source, [_step(e) for e in answer["edits"]], answer["results"], options, destination.script.name,
         destination.path.name,
     )  # fmt: skip
     written, package = folder / destination.script.name, folder / f"model{destination.path.suffix}"
@@ -88,7 +117,7 @@ def _by_script(
         return destination.filled(replace(made, verified=same), package, written)
     reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1][:300]
     shutil.rmtree(package, ignore_errors=True)
-    request = Request(str(run.loaded.folder), run.packed, str(package), no_run=True, timeout=_LIMIT)
+    request = Request(str(run.loaded.folder), options, str(package), no_run=True, timeout=_LIMIT)
     if "fix" not in run.workers.ask(request) or not package.exists():
         raise EnvironmentError_(f"the fixed model could not be written: {reason}")
     return destination.filled(replace(made, reasons=(f"its script does not run by itself: {reason}",)), package, None)
@@ -100,7 +129,7 @@ def _step(edit: Mapping[str, Any]) -> Step:
 
 
 def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
-    edits = tuple(_edit(e, run) for e in answer["edits"])
+    edits = (*_chosen_options(run), *(_edit(e, run) for e in answer["edits"]))
     mended = {e.finding for e in edits}
     remaining = [n for n in _all(run.findings) if n not in mended] if answer["remaining"] else []
     left = {name for f in answer["remaining"] for name in f["at"][-1:]}

@@ -59,7 +59,7 @@ def _one_element(case: Case, prober: Prober) -> list[Remedy]:
     if not outcome.converted:
         return []
     summary = "give each scalar the shape (1,) in the call, without a change to the model: it converts then"
-    return [Remedy("option", summary, True, f"inputs=[{', '.join(map(input_code, inputs))}]")]
+    return [Remedy("option", summary, True, f"inputs=[{', '.join(map(input_code, inputs))}]", {"inputs": inputs})]
 
 
 def _odd(case: Case) -> bool:
@@ -117,7 +117,7 @@ def _if_converts(case: Case, prober: Prober, summary: str, changes: Mapping[str,
 
 def _remedy(summary: str, changes: Mapping[str, Any]) -> Remedy:
     code = ", ".join(f"{k}={argument_code(k, v)}" for k, v in changes.items() if v is not None) or None
-    return Remedy("option", f"{summary}: the witness converts then", True, code)
+    return Remedy("option", f"{summary}: the witness converts then", True, code, changes)
 
 
 def _fixed_sizes(case: Case, prober: Prober) -> list[Remedy]:

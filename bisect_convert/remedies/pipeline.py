@@ -30,7 +30,15 @@ def pipeline_remedies(case: Case, prober: Prober) -> list[Remedy]:
         )
         if outcome.converted:
             summary = f"leave the pass `{name}` out: the witness converts then"
-            return [Remedy("option", summary, True, _code(name, prober.options))]
+            return [
+                Remedy(
+                    "option",
+                    summary,
+                    True,
+                    _code(name, prober.options),
+                    {"pass_pipeline": pipeline | {"without": [name]}},
+                )
+            ]
     return []
 
 

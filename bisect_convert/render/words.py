@@ -246,7 +246,8 @@ def next_step(finding: Finding) -> str:
 def edit_line(edit: Edit) -> str:
     """Where an edit was made, what it does, and how equal it was seen to be."""
     equal = "" if edit.equal is None else f" (largest difference {edit.equal.max_rel:.1g} of scale)"
-    return f"`{edit.at[0]}`: {edit.summary}{equal}{f'; CAUTION: {edit.caution}' if edit.caution else ''}"
+    at = f"`{edit.at[0]}`" if edit.at else "the call"
+    return f"{at}: {edit.summary}{equal}{f'; CAUTION: {edit.caution}' if edit.caution else ''}"
 
 
 def agreement_line(fix: Fix) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["SLOW", "Context", "Culprit", "Enclosing", "Finding", "Passes", "Remedy", "TensorFact", "Witness"]
 
@@ -86,6 +88,8 @@ class Remedy:
     summary: str
     verified: bool = False
     code: str | None = None
+    changes: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """Of an option: the packed arguments to change; not in report.json."""
 
 
 @dataclass(frozen=True)

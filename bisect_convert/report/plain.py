@@ -65,7 +65,7 @@ def finding_to_dict(finding: Finding) -> dict[str, Any]:
         "context": asdict(finding.context),
         "witness": asdict(finding.witness),
         "explanation": finding.explanation,
-        "remedies": [asdict(r) for r in finding.remedies],
+        "remedies": [{k: v for k, v in asdict(r).items() if k != "changes"} for r in finding.remedies],
         "repro": finding.repro,
         "passes": None if finding.passes is None else asdict(finding.passes),
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,6 @@ v1 = tf.compat.v1
 Feeds = Mapping[str, Any]
 #: How long one run of a graph may take: a loop need not end on made-up inputs.
 _MILLISECONDS = 60_000
-#: How far, in parts of a tensor's scale, results may lie from those before for an edit to count as equal.
-TOLERANCE = 1e-6
 _HANDLES = (tf.variant, tf.resource)
 _VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "random values": lambda rng, shape: rng.standard_normal(shape),
@@ -29,7 +28,15 @@ _VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "large values": lambda rng, shape: 300.0 * rng.standard_normal(shape),
     "negative values": lambda rng, shape: -np.abs(rng.standard_normal(shape)),
 }
+#: Seconds after which an edit is compared on the model's own values only.
+_LONGEST = 3.0
 _DRAWS = re.compile(r"Random|Multinomial|Rng|Shuffle|StatelessTruncated")
+
+
+#: How far, in parts of a tensor's scale, results may lie from those before for an edit to count as equal.
+TOLERANCE = 1e-6
+#: The same for dtypes that hold fewer digits than what Core ML has in their place.
+_COARSE = {tf.bfloat16: 2.0**-6, tf.float16: 2.0**-9}
 
 
 @dataclass(frozen=True)
@@ -41,21 +48,23 @@ class Agreement:
     samples: int = 0
     apart: tuple[str, ...] = ()
     """On which values that the model did not have, in the words of `_VARIED`, results lie further apart."""
+    tolerance: float = TOLERANCE
+    """Up to which part of a tensor's scale they count as equal."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {k: v for k, v in asdict(self).items() if k != "apart"}
+        return {"max_abs": self.max_abs, "max_rel": self.max_rel, "samples": self.samples}
 
     def __or__(self, other: Agreement) -> Agreement:
         return Agreement(
             max(self.max_abs, other.max_abs), max(self.max_rel, other.max_rel), self.samples + other.samples,
-            tuple(dict.fromkeys(self.apart + other.apart)),
+            tuple(dict.fromkeys(self.apart + other.apart)), max(self.tolerance, other.tolerance),
         )  # fmt: skip
 
 
 def difference(one: Any, other: Any) -> Agreement:
     """Return how far two arrays lie apart: shapes only have to hold as many elements."""
-    one, other = np.asarray(one), np.asarray(other)
+    one, other = (a.astype(np.float32) if a.dtype.kind == "V" else a for a in map(np.asarray, (one, other)))
     if one.size != other.size:
         return Agreement(float("inf"), float("inf"), 1)
     if one.dtype.kind not in "biufc":
@@ -149,11 +158,12 @@ class Values:
 
 def _runs(graph: Any, fetches: Sequence[str], feeds: Sequence[Feeds]) -> list[dict[str, Any]]:
     wanted, found = list(dict.fromkeys(fetches)), []
-    with v1.Session(graph=graph) as session:
-        for feed in feeds:
-            given = {n: v for n, v in feed.items() if _there(graph, n)}
-            got = session.run(wanted, given, options=v1.RunOptions(timeout_in_ms=_MILLISECONDS))
-            found.append(dict(zip(wanted, got, strict=True)))
+    if not hasattr(graph, "_bisect_convert_session"):
+        graph._bisect_convert_session = v1.Session(graph=graph)  # it lives as long as the graph does
+    for feed in feeds:
+        given = {n: v for n, v in feed.items() if _there(graph, n)}
+        got = graph._bisect_convert_session.run(wanted, given, options=v1.RunOptions(timeout_in_ms=_MILLISECONDS))
+        found.append(dict(zip(wanted, got, strict=True)))
     return found
 
 
@@ -176,7 +186,7 @@ def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, 
     for edit in edits:
         try:
             found[edit] = _compared(before, now, edit, feeds)
-        except (tf.errors.OpError, ValueError, KeyError, TypeError):
+        except Exception:  # whatever TensorFlow raises on values made up for it
             found[edit] = None
     return found
 
@@ -187,27 +197,46 @@ def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agre
     if _DRAWS.search(op.type):
         return None
     moved = {t.name: _moved(now, op, t) for t in outputs}
+    labels = {t.name: _labels(t) for t in outputs}
     given = [t for t in op.inputs if t.op.type != "Const" and t.dtype not in _HANDLES]
     known = _runs(before, [*(t.name for t in given), *moved], feeds) if outputs else []
-    total = Agreement()
+    started = time.monotonic()
+    total, tolerance = Agreement(), max([TOLERANCE, *(_COARSE.get(t.dtype, 0.0) for t in op.outputs)])
     for feed, values in zip(feeds, known, strict=False):
         if any(t.dtype in _HANDLES for t in op.inputs):  # what cannot be fed is made by what comes before
-            total |= _apart(values, _runs(now, list(moved.values()), [feed])[0], moved)
+            total |= _apart(values, _runs(now, list(moved.values()), [feed])[0], moved, labels)
             continue
         own = {t.name: values[t.name] for t in given}
-        total |= _apart(values, _runs(now, list(moved.values()), [own])[0], moved)
-        for word, case in _varied(own):
+        total |= _apart(values, _runs(now, list(moved.values()), [own])[0], moved, labels)
+        for word, case in _varied(own) if time.monotonic() - started < _LONGEST else ():
             one = _runs(before, list(moved), [case])[0]
-            gap = _apart(one, _runs(now, list(moved.values()), [case])[0], moved)
-            total |= Agreement(samples=1, apart=(word,) if gap.max_rel > TOLERANCE else ())
-    return total
+            gap = _apart(one, _runs(now, list(moved.values()), [case])[0], moved, labels)
+            total |= Agreement(samples=1, apart=(word,) if gap.max_rel > tolerance else ())
+    return replace(total, tolerance=tolerance)
 
 
-def _apart(one: Feeds, other: Feeds, moved: Mapping[str, str]) -> Agreement:
+def _labels(tensor: Any) -> Any:
+    """The constant table that a string tensor is looked up in; None for other tensors."""
+    todo = [tensor.op] if tensor.dtype == tf.string else []
+    while todo:
+        op = todo.pop()
+        if op.type == "Const" and op.outputs[0].dtype == tf.string:
+            return tf.get_static_value(op.outputs[0])
+        todo += [t.op for t in op.inputs if t.dtype == tf.string]
+    return None
+
+
+def _named(numbers: Any, labels: Any) -> Any:
+    """The labels of these numbers; what is no number of labels stays as it is."""
+    numbers = np.asarray(numbers)
+    return labels.reshape(-1)[numbers] if labels is not None and numbers.dtype.kind == "i" else numbers
+
+
+def _apart(one: Feeds, other: Feeds, moved: Mapping[str, str], labels: Mapping[str, Any] | None = None) -> Agreement:
     """How far the tensors lie apart at most, as one sample."""
     total = Agreement(samples=1)
     for old, new in moved.items():
-        gap = difference(one[old], other[new])
+        gap = difference(one[old], _named(other[new], (labels or {}).get(old)))
         total |= Agreement(gap.max_abs, gap.max_rel)
     return total
 
@@ -241,10 +270,11 @@ def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequenc
     wanted = [
         r for r in results if _there(now, r) and before.get_tensor_by_name(r).dtype not in (tf.variant, tf.resource)
     ]
+    labels = {name: _labels(before.get_tensor_by_name(name)) for name in wanted}
     try:
         for one, other in zip(_runs(before, wanted, inputs), _runs(now, wanted, inputs), strict=True):
             for name in wanted:
-                gap = difference(one[name], other[name])
+                gap = difference(one[name], _named(other[name], labels[name]))
                 total |= Agreement(gap.max_abs, gap.max_rel)
             total |= Agreement(samples=1)
     except (tf.errors.OpError, ValueError, TypeError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
+
+import tensorflow as tf
 
 from bisect_convert.model.names import BRANCHES, CALLS, LOOPS
 from bisect_convert.model.outcome import Failure, Stage
@@ -16,6 +18,8 @@ from bisect_convert.worker.rewrite.edits import Edit, attributes
 
 __all__ = ["candidates", "levels"]
 
+#: dtypes that coremltools does not know at all.
+_UNKNOWN = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "complex128", "uint32", "uint64"})
 _CHECKS = frozenset({"Assert", "CheckNumerics", "CheckNumericsV2", "Print", "PrintV2"})
 Level = tuple[tuple[tuple[str, str], ...], Any, Any]
 
@@ -24,7 +28,7 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     """Return the edits that may help, the likeliest first; none where nothing is known."""
     message, stage = failure.message, failure.signature.stage
     if stage is Stage.LOWERING and failure.hint:
-        found = _of_hint(program, [frame.name for frame in failure.hint], message)
+        found = [*_of_hint(program, [frame.name for frame in failure.hint], message), *_sizes(program)]
         if "Graph is not a DAG" in message:
             return [*_bridges(program), *found]
         return found
@@ -36,7 +40,29 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
         return _bridges(program)
     if "core opset" in message:
         return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches")]
-    return []
+    if "bytes" in message:
+        return [Edit(path, op.name, op.type, "labels_as_numbers") for path, op in _making(program, {"string"})]
+    if stage is Stage.LOAD:
+        return [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
+    return _sizes(program)
+
+
+def _making(program: Any, kinds: AbstractSet[str]) -> Iterator[tuple[tuple[tuple[str, str], ...], Any]]:
+    """The ops, constants aside, that make a tensor of one of these dtypes."""
+    for path, _, graph in levels(program):
+        for op in graph.get_operations():
+            if op.type != "Const" and any(t.dtype.base_dtype.name in kinds for t in op.outputs):
+                yield path, op
+
+
+def _sizes(program: Any) -> list[Edit]:
+    """Sizes left open that break what comes after: whoever fails by it may stand far from it."""
+    return [
+        Edit(path, op.name, op.type, "known_sizes")
+        for path, _, graph in levels(program)
+        for op in graph.get_operations()
+        if op.type == "SplitV" and (sizes := tf.get_static_value(op.inputs[1])) is not None and -1 in sizes
+    ]
 
 
 def levels(program: Any) -> Iterator[Level]:
@@ -81,6 +107,7 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
     if op.type in CALLS:
         yield edit("inlined")
     elif op.type in LOOPS:
+        yield edit("without_limit")
         yield edit("own_count")
         yield edit("unrolled")
         yield edit("bridged")
@@ -126,16 +153,20 @@ def _nested(program: Any) -> list[Edit]:
     """What a conditional or loop inside another is replaced by, innermost first."""
     found = []
     for path, _, graph in levels(program):
-        names = [op.name for op in graph.get_operations()]
         for op in graph.get_operations():
-            if op.type in BRANCHES | LOOPS and any(re.match(rf"{re.escape(op.name)}_\d", n) for n in names):
-                found.append(Edit(path, op.name, op.type, "renamed"))
+            recipes: tuple[str, ...] = ()
             if op.type in BRANCHES:
-                check = ["left_out"] if all(t.dtype.name == "bool" for t in op.outputs) else []
-                found += [Edit(path, op.name, op.type, r) for r in (*check, "known_branch", "both_branches")]
-            elif op.type in LOOPS and path:
-                found += [Edit(path, op.name, op.type, "unrolled")]
+                check = ("left_out",) if all(t.dtype.name == "bool" for t in op.outputs) else ()
+                recipes = (*check, "known_branch", "renamed", "both_branches")
+            elif op.type in LOOPS:
+                recipes = ("renamed", "unrolled") if path else ("renamed",)
+            found += [Edit(path, op.name, op.type, recipe) for recipe in recipes]
     return found
+
+
+def _meets(readers: list[Any]) -> bool:
+    """True where a result is read twice, or by another loop or conditional."""
+    return len(readers) > 1 or any(r.type in LOOPS | BRANCHES for r in readers)
 
 
 def _bridges(program: Any) -> list[Edit]:
@@ -143,5 +174,5 @@ def _bridges(program: Any) -> list[Edit]:
         Edit(path, op.name, op.type, "bridged")
         for path, _, graph in levels(program)
         for op in graph.get_operations()
-        if op.type in LOOPS | BRANCHES and any(len(t.consumers()) > 1 for t in op.outputs)
+        if op.type in LOOPS | BRANCHES and any(_meets(t.consumers()) for t in op.outputs)
     ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import imported, replaced, without
 
-__all__ = ["in_float32", "in_int32", "island"]
+__all__ = ["in_float32", "in_int32", "island", "labels_as_numbers"]
 
 
 def in_float32(graph_def: Any, name: str) -> Any:
@@ -109,3 +110,32 @@ def _wrapped(graph_def: Any, name: str, own: Any) -> Any:
             copy.CopyFrom(fresh)
             copy.input[:] = [read if i == "x" else i for i in copy.input]
     return made
+
+
+def labels_as_numbers(graph_def: Any, name: str) -> Any:
+    """Strings that are looked up in a constant table and handed on are given as their numbers in that table."""
+    graph = imported(graph_def)
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    nodes = {n.name: n for n in made.node}
+    members = _members(graph.get_operation_by_name(name), tf.string)
+    tables = [op for op in members if op.type == "Const"]
+    if len(tables) != 1 or any(op.type not in _HANDING_ON for op in members):
+        raise ValueError("more is done with the strings than to look them up in one table")
+    for op in members:
+        node = nodes[op.name]
+        node.attr.pop("_output_shapes", None)
+        for value in node.attr.values():
+            if value.type == tf.string.as_datatype_enum:
+                value.type = tf.int32.as_datatype_enum
+    table = nodes[tables[0].name].attr["value"].tensor
+    shape = tf.TensorShape(table.tensor_shape)
+    numbers = np.arange(shape.num_elements(), dtype=np.int32).reshape(shape.as_list())
+    table.CopyFrom(tf.make_tensor_proto(numbers))
+    return made
+
+
+#: Ops that hand strings on without a look at them.
+_HANDING_ON = frozenset(
+    {"Const", "GatherV2", "Gather", "GatherNd", "Identity", "Reshape", "Squeeze", "ExpandDims", "Pack"}
+)

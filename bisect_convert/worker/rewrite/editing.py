@@ -8,7 +8,7 @@ op that names the function. Scripts that apply edits hold what they need of this
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -89,26 +89,40 @@ def shaped(graph_def: Any) -> Any:
 def opened(graph_def: Any, call: Any, role: str) -> Any:
     """Return the function that the call names under the role as a level, with the shapes of what it is given."""
     name = call.get_attr(role).name
-    function = type(graph_def.library.function[0])()
-    function.CopyFrom(next(f for f in graph_def.library.function if f.signature.name == name))
+    functions = {f.signature.name: f for f in graph_def.library.function}
+    count = len(functions[name].signature.input_arg)
+    given = list(call.inputs)[len(call.inputs) - count :]
+    held = list(call.outputs) if role in ("cond", "body") else given  # what a loop's variables are in every turn
+    shapes = [t.shape if t.shape.rank is not None else g.shape for t, g in zip(held, given, strict=False)]
+    return _level(functions, name, shapes)
+
+
+def _level(functions: Mapping[str, Any], name: str, shapes: Sequence[Any]) -> Any:
+    """Return the function, given tensors of these shapes, as a level."""
+    reached = {name: functions[name]}
+    todo = [functions[name]]
+    while todo:
+        for value in [v for n in todo.pop().node_def for v in n.attr.values()]:
+            for inner in [value.func.name, *(f.name for f in value.list.func)]:
+                if inner in functions and inner not in reached:
+                    reached[inner] = functions[inner]
+                    todo.append(functions[inner])
+    function = type(functions[name])()
+    function.CopyFrom(functions[name])
     for attributes in function.arg_attr.values():
         attributes.attr.pop("_output_shapes", None)
     for node in function.node_def:
         node.attr.pop("_output_shapes", None)
-    count = len(function.signature.input_arg)
-    given = list(call.inputs)[len(call.inputs) - count :]
-    held = list(call.outputs) if role in ("cond", "body") else given  # what a loop's variables are in every turn
-    shapes = [t.shape if t.shape.rank is not None else g.shape for t, g in zip(held, given, strict=False)]
-    library = tf.compat.v1.GraphDef(library=graph_def.library)
+    library = tf.compat.v1.GraphDef()
+    library.library.function.extend(reached[n] for n in sorted(reached))
     with tf.Graph().as_default():
         tf.graph_util.import_graph_def(library, name="")
-        body = body_graph(function, shapes)
+        body = body_graph(function, list(shapes))
     with body.as_default():
         for number, tensor in enumerate(body.outputs):
             tf.identity(tensor, name=f"{RESULT}{number}")
     level = body.as_graph_def(add_shapes=True)
-    there = {f.signature.name for f in level.library.function}
-    level.library.function.extend(f for f in graph_def.library.function if f.signature.name not in there)
+    level.library.CopyFrom(library.library)
     return level
 
 

@@ -21,9 +21,10 @@ __all__ = ["STRUCTURAL", "Edit", "attributes", "edited", "literal", "recipe_func
 STRUCTURAL: Mapping[str, Callable[[Any, str], Any]] = {
     function.__name__: function
     for function in (
-        calls.inlined, calls.known_branch, calls.both_branches, loops.own_count, loops.bridged, loops.renamed, loops.unrolled,
+        calls.inlined, calls.known_branch, calls.both_branches,
+        loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled,
         checks.left_out, checks.handed_on, ranks.flattened, ranks.merged_transpose, dtypes.in_float32, dtypes.in_int32,
-        dtypes.island,
+        dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes,
     )
 }  # fmt: skip
 

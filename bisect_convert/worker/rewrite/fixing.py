@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from bisect_convert.model.outcome import Failure
-from bisect_convert.worker.rewrite.agreement import TOLERANCE, Agreement, Values, where_made
+from bisect_convert.worker.rewrite.agreement import Agreement, Values, where_made
 from bisect_convert.worker.rewrite.candidates import candidates
 from bisect_convert.worker.rewrite.editing import level_at, pruned
 from bisect_convert.worker.rewrite.edits import Edit, edited
@@ -109,7 +109,7 @@ def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: S
         kept = []
         for edit in fitting:
             gap = equal[edit]
-            if gap is not None and gap.max_rel > TOLERANCE:
+            if gap is not None and gap.max_rel > gap.tolerance:
                 done.refused[edit] = f"not equal: {gap.max_rel:.1e} of scale"
             else:
                 kept.append(edit)

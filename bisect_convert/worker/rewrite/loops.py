@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import RESULT, calls, fresh_nodes, imported, inside, opened, replaced
 
-__all__ = ["bridged", "own_count", "renamed", "unrolled"]
+__all__ = ["bridged", "own_count", "renamed", "unrolled", "without_limit"]
 
 #: How many turns of a loop are written out at most.
 MOST_TURNS = 64
@@ -80,9 +80,14 @@ def bridged(graph_def: Any, name: str) -> Any:
 
 
 def renamed(graph_def: Any, name: str) -> Any:
-    """The loop or conditional gets a name that no other op's name begins with."""
+    """The loop or conditional, and the results of its functions, get names that coremltools takes for no others."""
     made = tf.compat.v1.GraphDef()
     made.CopyFrom(graph_def)
+    call = imported(graph_def).get_operation_by_name(name)
+    own = next(n for n in made.node if n.name == name)
+    for role in ("cond", "body", "then_branch", "else_branch"):
+        if role in own.attr:
+            calls(made, own, role, opened(graph_def, call, role))
     for node in made.node:
         node.name = f"{name}__alone" if node.name == name else node.name
         node.input[:] = [re.sub(rf"^(\^?){re.escape(name)}(?=:|$)", rf"\g<1>{name}__alone", i) for i in node.input]
@@ -120,3 +125,69 @@ def _known(graph: Any, tensor: Any) -> bool:
         todo += [t.op for t in op.inputs if t.op.name not in seen]
     with tf.compat.v1.Session(graph=graph) as session:
         return bool(session.run(tensor))
+
+
+def without_limit(graph_def: Any, name: str) -> Any:
+    """The test against `maximum_iterations` is left out of the loop: its other test ends it no later."""
+    call = imported(graph_def).get_operation_by_name(name)
+    cond, body = opened(graph_def, call, "cond"), opened(graph_def, call, "body")
+    inputs = [n.name for n in cond.node if n.op == "Placeholder"]
+    nodes = {n.name: n for n in cond.node}
+    both = nodes[_source(nodes, f"{RESULT}0")]
+    if both.op != "LogicalAnd":
+        raise ValueError("it does not end by two tests")
+    tests = [nodes[_source(nodes, i)] for i in both.input]
+    read = [[inputs.index(i) if i in inputs else -1 for i in (_source(nodes, i) for i in t.input)] for t in tests]
+    limits = [n for n, (t, r) in enumerate(zip(tests, read, strict=True)) if t.op == "Less" and r == [0, 1]]
+    if len(limits) != 1 or tests[1 - limits[0]].op != "Less":
+        raise ValueError("none of its tests is that of a limit")
+    at, bound = read[1 - limits[0]]
+    if at < 2 or not _counts(body, at) or tf.get_static_value(call.inputs[at]) != tf.get_static_value(call.inputs[0]):
+        raise ValueError("its other test does not count the turns")
+    constant = tf.get_static_value(imported(cond).get_operation_by_name(tests[1 - limits[0]].name).inputs[1])
+    own = call.inputs[bound] if bound >= 2 and _kept(body, bound) else None
+    if not _no_more(constant, own, call.inputs[1]):
+        raise ValueError("its other test may let it go on for longer")
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    both.op = "Identity"
+    both.attr["T"].type = tf.bool.as_datatype_enum
+    both.input[:] = [tests[1 - limits[0]].name]
+    calls(made, next(n for n in made.node if n.name == name), "cond", cond)
+    return made
+
+
+def _no_more(constant: Any, own: Any, limit: Any) -> bool:
+    """True where the bound, a constant or a tensor, is at most the limit for certain."""
+    if own is not None and own.name == limit.name:
+        return True
+    most = tf.get_static_value(limit)
+    value = constant if constant is not None else None if own is None else tf.get_static_value(own)
+    return most is not None and value is not None and int(value) <= int(most)
+
+
+def _source(nodes: Any, name: str) -> str:
+    """What a node hands on, through Identities."""
+    name = name.partition(":")[0]
+    while nodes[name].op == "Identity":
+        name = nodes[name].input[0].partition(":")[0]
+    return name
+
+
+def _counts(body: Any, at: int) -> bool:
+    """True where the variable at that place grows by 1 a turn."""
+    nodes = {n.name: n for n in body.node}
+    parameter = [n.name for n in body.node if n.op == "Placeholder"][at]
+    add = nodes[_source(nodes, f"{RESULT}{at}")]
+    if add.op not in ("AddV2", "Add"):
+        return False
+    terms = [nodes[_source(nodes, i)] for i in add.input]
+    step = [tf.make_ndarray(t.attr["value"].tensor) for t in terms if t.op == "Const"]
+    return any(t.name == parameter for t in terms) and [int(s) for s in step] == [1]
+
+
+def _kept(body: Any, at: int) -> bool:
+    """True where the variable at that place stays as it is."""
+    nodes = {n.name: n for n in body.node}
+    parameter = [n.name for n in body.node if n.op == "Placeholder"][at]
+    return bool(_source(nodes, f"{RESULT}{at}") == parameter)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import imported, replaced
 
-__all__ = ["flattened", "merged_transpose"]
+__all__ = ["flattened", "known_sizes", "merged_transpose"]
 
 #: Ops that work on each element by itself.
 _EACH = frozenset(
@@ -79,3 +79,22 @@ def _size(sizes: list[int], axes: list[int]) -> int:
             return -1
         size *= sizes[axis]
     return size
+
+
+def known_sizes(graph_def: Any, name: str) -> Any:
+    """The size that a split leaves open, as -1, is written down."""
+    op = imported(graph_def).get_operation_by_name(name)
+    sizes, axis = tf.get_static_value(op.inputs[1]).tolist(), int(tf.get_static_value(op.inputs[2]))
+    whole = op.inputs[0].shape[axis]
+    if whole is None or sizes.count(-1) != 1:
+        raise ValueError("the size of the whole is not known")
+    sizes[sizes.index(-1)] = whole - sum(sizes) - 1
+    with tf.Graph().as_default() as graph:
+        tf.constant(sizes, op.inputs[1].dtype, name=f"{name}/sizes")
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    made.node.extend(graph.as_graph_def().node)
+    for node in made.node:
+        if node.name == name:
+            node.input[1] = f"{name}/sizes"
+    return made
