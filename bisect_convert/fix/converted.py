@@ -55,7 +55,7 @@ def fixed(run: Diagnosis, destination: Destination | None) -> Fix:
         if not made.converted or destination is None:
             return made
         if source is None:
-            return destination.filled(made, Path(request.out), None)
+            return destination.filled(made, Path(request.out), None, answer["fix"]["labels"])
         return _by_script(made, answer["fix"], source, options, run, destination, Path(folder))
 
 
@@ -114,13 +114,15 @@ def _by_script(
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=_LIMIT)
     if done.returncode == 0 and package.exists():
         same = run.workers.ask(Same(str(package), answer["structure"], timeout=600.0)).get("same", False)
-        return destination.filled(replace(made, verified=same), package, written)
+        return destination.filled(replace(made, verified=same), package, written, answer["labels"])
     reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1][:300]
     shutil.rmtree(package, ignore_errors=True)
     request = Request(str(run.loaded.folder), options, str(package), no_run=True, timeout=_LIMIT)
     if "fix" not in run.workers.ask(request) or not package.exists():
         raise EnvironmentError_(f"the fixed model could not be written: {reason}")
-    return destination.filled(replace(made, reasons=(f"its script does not run by itself: {reason}",)), package, None)
+    return destination.filled(
+        replace(made, reasons=(f"its script does not run by itself: {reason}",)), package, None, answer["labels"]
+    )
 
 
 def _step(edit: Mapping[str, Any]) -> Step:
@@ -148,10 +150,10 @@ def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
 
 def _edit(edit: Mapping[str, Any], run: Diagnosis) -> Edit:
     names = {edit["op"], *(name for name, _ in edit["path"])}
-    caution = f"it differs on {', '.join(edit['apart'])}" if edit["apart"] else None
+    caution = edit["boundary"] or (f"it differs on {', '.join(edit['apart'])}" if edit["apart"] else None)
     equal = edit["equal"]
     return Edit(
-        _finding(names, run.findings), "rewrite", ("/".join([*(n for n, _ in edit["path"]), edit["op"]]),), edit["recipe"],
+        _finding(names, run.findings), edit["kind"], ("/".join([*(n for n, _ in edit["path"]), edit["op"]]),), edit["recipe"],
         edit["summary"], None if equal is None else Agreement(**equal), caution,
     )  # fmt: skip
 

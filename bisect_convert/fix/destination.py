@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,22 +29,36 @@ class Destination:
         """OUT.fix.py beside OUT.mlpackage."""
         return self.path.with_name(f"{self.path.stem}.fix.py")
 
-    def filled(self, made: Fix, package: Path, script: Path | None) -> Fix:
+    def labels(self, output: str, of: int) -> Path:
+        """OUT.labels.txt beside OUT.mlpackage; with the output's name in it where there are several."""
+        middle = "" if of == 1 else "." + re.sub(r"\W", "_", output)
+        return self.path.with_name(f"{self.path.stem}{middle}.labels.txt")
+
+    def filled(
+        self, made: Fix, package: Path, script: Path | None, labels: Mapping[str, Sequence[str]] | None = None
+    ) -> Fix:
         """Put the package, and the script if there is one, in their places; returns what was made with their paths.
 
-        Both are whole beside their places before one takes it. Raises OSError, and then nothing has changed.
+        labels: by output the texts that its numbers stand for, one a line. All are whole beside their places before one
+        takes it. Raises OSError, and then nothing has changed.
         """
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".writing-") as beside:
             staged = Path(beside)
             _copied(package, staged / "model")
             if script is not None:
                 shutil.copyfile(script, staged / "script")
+            texts = {self.labels(name, len(labels or {})): lines for name, lines in (labels or {}).items()}
+            for number, lines in enumerate(texts.values()):
+                text = "".join(" ".join(line.splitlines() or [""]) + "\n" for line in lines)
+                (staged / f"labels_{number}").write_text(text, encoding="utf-8")
             if os.path.lexists(self.path):
                 os.rename(self.path, staged / "old")
             try:
                 os.rename(staged / "model", self.path)
                 if script is not None:
                     os.replace(staged / "script", self.script)
+                for number, place in enumerate(texts):
+                    os.replace(staged / f"labels_{number}", place)
             except OSError:
                 if not (staged / "model").exists():
                     os.rename(self.path, staged / "model")

@@ -18,9 +18,10 @@ from bisect_convert.worker import compression, private_api, tracebacks, unpackin
 from bisect_convert.worker.conversion import limit_memory
 from bisect_convert.worker.read.writing import slim
 from bisect_convert.worker.request import Fix
-from bisect_convert.worker.rewrite.agreement import Agreement, agreement, sample_inputs
+from bisect_convert.worker.rewrite.agreement import Agreement, agreement, labels_of, sample_inputs
 from bisect_convert.worker.rewrite.candidates import levels
-from bisect_convert.worker.rewrite.edits import Edit, literal, recipe_names
+from bisect_convert.worker.rewrite.editing import imported
+from bisect_convert.worker.rewrite.edits import BOUNDARY, Edit, literal, recipe_names
 from bisect_convert.worker.rewrite.fixing import fixed
 from bisect_convert.worker.survey import Survey, surveying
 
@@ -50,6 +51,7 @@ def fix(request: Fix) -> dict[str, Any]:
         "unseen": unseen,
         "results": results,
         "structure": converter.structure,
+        "labels": _labels(program) if any(e.recipe == "labels_as_numbers" for e in done.edits) else {},
     }
 
 
@@ -62,6 +64,17 @@ def _inputs(program: Any, request: Fix) -> tuple[list[dict[str, Any]], str | Non
         return sample_inputs(program, shapes), None
     except (ValueError, TypeError, KeyError) as error:
         return [], str(error)
+
+
+def _labels(program: Any) -> dict[str, list[str]]:
+    """The tables of strings that outputs are looked up in, by the name of the output."""
+    found = {}
+    for op in imported(program).get_operations():
+        if op.outputs and op.outputs[0].dtype == tf.string and not op.outputs[0].consumers():
+            table = labels_of(op.outputs[0])
+            if table is not None:
+                found[op.name] = [label.decode("utf-8", "replace") for label in table.reshape(-1).tolist()]
+    return found
 
 
 def _with_weights(folder: Path) -> Any:
@@ -173,6 +186,7 @@ def _described(edit: Edit, equal: Agreement | None) -> dict[str, Any]:
     spliced = edit.recipe in recipe_names(edit.type)
     given = {name: literal(value) for name, value in edit.given.items()} if spliced else {}
     return {
+        "kind": "boundary" if edit.recipe in BOUNDARY else "rewrite", "boundary": BOUNDARY.get(edit.recipe),
         "path": [list(step) for step in edit.path], "op": edit.op, "type": edit.type, "recipe": edit.recipe,
         "spliced": spliced, "summary": edit.summary, "attributes": given,
         "equal": None if equal is None or not equal.samples else equal.to_json(),

@@ -33,7 +33,7 @@ EDITED = {
     "keras_lstm": ["without_limit"],
     "pair_apart": ["bridged"],
     "pair_only": ["renamed", "renamed"],
-    "rank6": ["flattened"],
+    "rank6": ["low_ranks"],
     "bool_mask": ["Cast__bool"],
     "residual_ok": [],
     "pad_before_conv": ["option"],

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import imported, opened
-from bisect_convert.worker.rewrite.edits import Edit
+from bisect_convert.worker.rewrite.edits import REGIONAL, Edit
 
-__all__ = ["TOLERANCE", "Agreement", "Values", "agreement", "difference", "sample_inputs", "where_made"]
+__all__ = ["TOLERANCE", "Agreement", "Values", "agreement", "difference", "labels_of", "sample_inputs", "where_made"]
 
 v1 = tf.compat.v1
 Feeds = Mapping[str, Any]
@@ -192,12 +192,14 @@ def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, 
 
 
 def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agreement | None:
+    if edit.recipe in REGIONAL:
+        return _where_they_meet(before, now, feeds)
     op = before.get_operation_by_name(edit.op)
     outputs = [t for t in op.outputs if t.consumers() and t.dtype not in _HANDLES]
     if _DRAWS.search(op.type):
         return None
     moved = {t.name: _moved(now, op, t) for t in outputs}
-    labels = {t.name: _labels(t) for t in outputs}
+    labels = {t.name: labels_of(t) for t in outputs}
     given = [t for t in op.inputs if t.op.type != "Const" and t.dtype not in _HANDLES]
     known = _runs(before, [*(t.name for t in given), *moved], feeds) if outputs else []
     started = time.monotonic()
@@ -215,7 +217,17 @@ def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agre
     return replace(total, tolerance=tolerance)
 
 
-def _labels(tensor: Any) -> Any:
+def _where_they_meet(before: Any, now: Any, feeds: Sequence[Feeds]) -> Agreement | None:
+    """How far the results of ops lie apart that are other ops under the same name now."""
+    kinds = {op.name: op.type for op in now.get_operations()}
+    names = [f"{o.name}:0" for o in before.get_operations() if kinds.get(o.name, o.type) != o.type]
+    total = Agreement()
+    for one, other in zip(_runs(before, names, feeds), _runs(now, names, feeds), strict=True):
+        total |= _apart(one, other, {n: n for n in names})
+    return total if names else None
+
+
+def labels_of(tensor: Any) -> Any:
     """The constant table that a string tensor is looked up in; None for other tensors."""
     todo = [tensor.op] if tensor.dtype == tf.string else []
     while todo:
@@ -270,7 +282,7 @@ def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequenc
     wanted = [
         r for r in results if _there(now, r) and before.get_tensor_by_name(r).dtype not in (tf.variant, tf.resource)
     ]
-    labels = {name: _labels(before.get_tensor_by_name(name)) for name in wanted}
+    labels = {name: labels_of(before.get_tensor_by_name(name)) for name in wanted}
     try:
         for one, other in zip(_runs(before, wanted, inputs), _runs(now, wanted, inputs), strict=True):
             for name in wanted:

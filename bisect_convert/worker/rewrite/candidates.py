@@ -35,7 +35,7 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if stage is Stage.GRAPH_PASS:
         return [*_nested(program), *_bridges(program)]
     if "rank" in message and "5" in message:
-        return [e for path, _, graph in levels(program) for op in graph.get_operations() for e in _for_rank(path, op)]
+        return list(_high(program))
     if "Graph is not a DAG" in message:
         return _bridges(program)
     if "core opset" in message:
@@ -131,7 +131,15 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
 
 def _for_rank(path: tuple[tuple[str, str], ...], op: Any) -> Iterator[Edit]:
     if any((t.shape.rank or 0) > 5 for t in op.outputs):
-        yield Edit(path, op.name, op.type, "merged_transpose" if op.type == "Transpose" else "flattened")
+        yield Edit(path, op.name, op.type, "low_ranks")
+
+
+def _high(program: Any) -> Iterator[Edit]:
+    """One edit for each level with tensors of rank above 5: it does away with all of them."""
+    for path, _, graph in levels(program):
+        first = next((op for op in graph.get_operations() if any((t.shape.rank or 0) > 5 for t in op.outputs)), None)
+        if first is not None:
+            yield Edit(path, first.name, first.type, "low_ranks")
 
 
 def _for_dtype(path: tuple[tuple[str, str], ...], op: Any) -> Iterator[Edit]:

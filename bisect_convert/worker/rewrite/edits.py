@@ -15,7 +15,17 @@ from bisect_convert.recipes import MODULES
 from bisect_convert.worker.rewrite import calls, checks, dtypes, loops, ranks
 from bisect_convert.worker.rewrite.editing import Path, apply, spliced
 
-__all__ = ["STRUCTURAL", "Edit", "attributes", "edited", "literal", "recipe_function", "recipe_names"]
+__all__ = [
+    "BOUNDARY",
+    "REGIONAL",
+    "STRUCTURAL",
+    "Edit",
+    "attributes",
+    "edited",
+    "literal",
+    "recipe_function",
+    "recipe_names",
+]
 
 #: Edits that no function of an op's inputs can say, by name.
 STRUCTURAL: Mapping[str, Callable[[Any, str], Any]] = {
@@ -23,10 +33,18 @@ STRUCTURAL: Mapping[str, Callable[[Any, str], Any]] = {
     for function in (
         calls.inlined, calls.known_branch, calls.both_branches,
         loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled,
-        checks.left_out, checks.handed_on, ranks.flattened, ranks.merged_transpose, dtypes.in_float32, dtypes.in_int32,
+        checks.left_out, checks.handed_on, ranks.low_ranks, dtypes.in_float32, dtypes.in_int32,
         dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes,
     )
 }  # fmt: skip
+
+
+#: Edits of all ops that hang together, at one of which they stand.
+REGIONAL = frozenset({"low_ranks"})
+#: Edits that move the model's boundary: what the app has to do then, in a sentence.
+BOUNDARY: Mapping[str, str] = {
+    "labels_as_numbers": "the output holds the label's number; its text is line number + 1 of the labels file beside the model"
+}
 
 
 @dataclass(frozen=True)
