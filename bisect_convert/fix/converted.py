@@ -16,6 +16,7 @@ from bisect_convert.arguments.as_code import argument_code
 from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.fix.destination import Destination
+from bisect_convert.fix.patches import Patch
 from bisect_convert.fix.script import Source, Step, script
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.fix import Agreement, Edit, Fix
@@ -35,18 +36,22 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def fixed(run: Diagnosis, destination: Destination | None) -> Fix:
+def fixed(
+    run: Diagnosis, destination: Destination | None, patches: tuple[Patch, ...] = (), *, search: bool = True
+) -> Fix:
     """Return what came of editing the diagnosed model; written is the package and the script, or nothing.
 
-    Without a destination the model is converted and nothing is kept. Raises OSError where a file cannot be written.
+    Without a destination the model is converted and nothing is kept. patches: functions of the user's own, put in place
+    first; search: look for edits that help. Raises OSError where a file cannot be written.
     """
     if run.loaded.failure is not None:
         return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
-    source, options = _source(run), _options(run)
+    source, options = _source(run, patches), _options(run)
     with tempfile.TemporaryDirectory(dir=run.folder) as folder:
         out = "" if source is not None or destination is None else _package(folder, destination)
         request = Request(
             str(run.loaded.folder), options, out, no_run=run.wishes.no_run, timeout=_LIMIT,
+            patches=tuple(p.to_json() for p in patches), search=search,
         )  # fmt: skip
         answer = run.workers.insist(request)
         if "fix" not in answer:
@@ -56,7 +61,7 @@ def fixed(run: Diagnosis, destination: Destination | None) -> Fix:
             return made
         if source is None:
             return destination.filled(made, Path(request.out), None, answer["fix"]["labels"])
-        return _by_script(made, answer["fix"], source, options, run, destination, Path(folder))
+        return _by_script(made, answer["fix"], source, options, run, destination, Path(folder), patches)
 
 
 def _options(run: Diagnosis) -> dict[str, Any]:
@@ -90,10 +95,12 @@ def _package(folder: str, destination: Destination) -> str:
     return str(Path(folder) / f"model{destination.path.suffix}")
 
 
-def _source(run: Diagnosis) -> Source | None:
-    """What a script may read the model from; None where it is in memory, or needs conversions that were registered."""
+def _source(run: Diagnosis, patches: tuple[Patch, ...]) -> Source | None:
+    """What a script may read the model from; None where it is in memory, or needs what has no text."""
     path = run.loaded.model.path
     if not path or not os.path.exists(path) or run.packed.get("conversions"):
+        return None
+    if any(patch.source is None for patch in patches):
         return None
     kind = "saved_model" if os.path.isdir(path) else "pb" if path.endswith(".pb") else "keras"
     return Source(os.path.abspath(path), kind, run.loaded.model.signature, run.wishes.allow_code)
@@ -101,12 +108,12 @@ def _source(run: Diagnosis) -> Source | None:
 
 def _by_script(
     made: Fix, answer: Mapping[str, Any], source: Source, options: Mapping[str, Any], run: Diagnosis,
-    destination: Destination, folder: Path,
+    destination: Destination, folder: Path, patches: tuple[Patch, ...],
 ) -> Fix:  # fmt: skip
     """Let the script make the package, in a process where this package is not to be had, and see that it is the same."""
     text = script(
         source, [_step(e) for e in answer["edits"]], answer["results"], options, destination.script.name,
-        destination.path.name,
+        destination.path.name, {p.name: p.source or "" for p in patches},
     )  # fmt: skip
     written, package = folder / destination.script.name, folder / f"model{destination.path.suffix}"
     written.write_text(text, encoding="utf-8")

@@ -138,12 +138,23 @@ class Step:
 
 
 def script(
-    source: Source, steps: Sequence[Step], results: Sequence[str], options: Mapping[str, Any], name: str, out: str
-) -> str:
-    """Return the script's text; what it takes from the model stands in it as escaped literals only."""
-    roots = {"apply", "pruned", "shaped", *(s.recipe for s in steps), *("spliced" for s in steps if s.spliced)}
+    source: Source, steps: Sequence[Step], results: Sequence[str], options: Mapping[str, Any], name: str, out: str,
+    own: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
+    """Return the script's text; what it takes from the model stands in it as escaped literals only.
+
+    own: functions of the user's, by name, as text.
+    """
+    own = own or {}
+    roots = {
+        "apply",
+        "pruned",
+        "shaped",
+        *(s.recipe for s in steps if s.recipe not in own),
+        *("spliced" for s in steps if s.spliced),
+    }
     taken = _taken(roots)
-    body = "\n\n\n".join(text for _, text in taken)
+    body = "\n\n\n".join([*(text for _, text in taken), *(text.rstrip() for text in own.values())])
     kept = [code for n, v in options.items() if n not in ("optimize", "conversions") and (code := _argument(n, v))]
     after = ""
     if "optimize" in options:

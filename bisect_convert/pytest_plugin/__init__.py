@@ -12,7 +12,6 @@ import pytest
 
 if TYPE_CHECKING:
     from bisect_convert.pytest_plugin.bisecting import Bisecting
-    from bisect_convert.report.report import Report
 
 __all__ = ["BISECTING", "assert_converts", "pytest_addoption", "pytest_configure", "pytest_unconfigure"]
 
@@ -59,19 +58,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def assert_converts(request: pytest.FixtureRequest) -> Callable[..., Report]:
+def assert_converts(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Assert that a model converts: returns the Report if it does, fails with the report as the message if not.
 
-    Takes what `bisect_convert.find` takes: the arguments of `coremltools.convert`, unchanged, and ours.
+    Takes what `bisect_convert.find` takes: the arguments of `coremltools.convert`, unchanged, and ours. With `fix=True` it
+    returns the MLModel, made with edits that change no result where the model needs them.
 
         def test_encoder_converts(assert_converts):
             assert_converts("models/encoder", convert_to="mlprogram")
     """
 
-    def check(model: Any, **convert_kwargs: Any) -> Report:
+    def check(model: Any, *, fix: bool = False, **convert_kwargs: Any) -> Any:
         __tracebackhide__ = True
         from bisect_convert.pytest_plugin.bisecting import bisecting
 
-        return bisecting(request.config).check(request.node, model, convert_kwargs)
+        found = bisecting(request.config)
+        return (found.fixed if fix else found.check)(request.node, model, convert_kwargs)
 
     return check

@@ -133,6 +133,21 @@ class Bisecting:
                     report = replace(report, notes=(*report.notes, f"its files could not be written: {error}"))
         return report, [*_properties(report), *files]
 
+    def fixed(self, node: pytest.Item, model: Any, arguments: Mapping[str, Any]) -> Any:
+        """Return the MLModel that the model converts to, with edits where it needs them; fail the test where none helps."""
+        __tracebackhide__ = True
+        from bisect_convert.fix.convert import NotConverted, convert
+
+        try:
+            with self._quiet():
+                return convert(model, **arguments)
+        except NotConverted as error:
+            node.user_properties += _properties(error.report)
+            fault = short(error.report)
+        except BisectConvertError as error:
+            fault = str(error)
+        pytest.fail(fault, pytrace=False)
+
     def check(self, node: pytest.Item, model: Any, arguments: Mapping[str, Any]) -> Report:
         """Return the report of a model that converts; fail the test with it where it does not."""
         __tracebackhide__ = True

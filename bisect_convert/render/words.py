@@ -11,7 +11,8 @@ from bisect_convert.report.fix import Edit, Fix
 from bisect_convert.report.report import Report
 
 __all__ = [
-    "agreement_line", "edit_line", "evidence", "facts", "facts_shown", "first_lines", "fix_headline", "headline", "known",
+    "agreement_line", "edit_line", "evidence", "facts", "facts_shown", "first_lines", "fix_headline", "fix_text",
+    "headline", "known",
     "label", "name", "next_step", "options",
     "others", "passes", "place", "proof", "role", "stage", "summary", "totals", "where_short", "layers", "table"]  # fmt: skip
 
@@ -258,6 +259,19 @@ def agreement_line(fix: Fix) -> str:
     return (
         f"in TensorFlow the outputs of both models on {count}: largest difference {fix.agreement.max_rel:.1g} of scale"
     )
+
+
+def fix_text(fix: Fix) -> str:
+    """Return what came of it as a few lines."""
+    rows = [fix_headline(fix)]
+    for edit in fix.edits:
+        equal = "" if edit.equal is None else f" (largest difference {edit.equal.max_rel:.1g} of scale)"
+        caution = f"; CAUTION: {edit.caution}" if edit.caution else ""
+        rows.append(f"  {harmless(edit.at[0] if edit.at else 'the call')}: {harmless(edit.recipe)}{equal}{caution}")
+    if fix.agreement is not None and fix.converted:
+        found = fix.agreement
+        rows.append(f"  outputs: largest difference {found.max_rel:.1g} of scale on {found.samples} sets of inputs")
+    return "\n".join([*rows, *(f"  because {harmless(reason)}" for reason in fix.reasons)])
 
 
 def fix_headline(fix: Fix) -> str:

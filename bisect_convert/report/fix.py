@@ -48,3 +48,8 @@ class Fix:
     agreement: Agreement | None = None
     verified: bool = False
     reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        from bisect_convert.render.words import fix_text
+
+        return fix_text(self)

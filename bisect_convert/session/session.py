@@ -24,6 +24,7 @@ from bisect_convert.probe.cache import opened
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
 from bisect_convert.probe.queries import Observer
+from bisect_convert.session.fixing import Fixing
 from bisect_convert.session.journal import Journal, Step
 from bisect_convert.session.minimise import shrink
 from bisect_convert.session.progress import Progress, watched
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 
-class Session:
+class Session(Fixing):
     """A model opened for debugging: the arguments of `coremltools.convert`, unchanged, and ours.
 
     Opening it loads the model in a process of ours; nothing is converted before it is asked for, and what was asked for
@@ -48,6 +49,7 @@ class Session:
         cut       s.whole  s.prefix("op")  s.section("from", "to")  s.around("op", 2)  s.without("op")   join: | - &
         ask       section.convert()  .run(inputs)  .save("dir")  .draw()  .graph_def
         search    s.step()  s.ahead  s.hunt()  s.findings  s.report  s.witness(0)  s.journal
+        mend      s.patch("Erfc", function)  s.fix("out.mlpackage")
         shrink    s.minimise(section)  s.minimise(section, fails=lambda part: ...)
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
@@ -96,7 +98,7 @@ class Session:
             partial(prober, run.loaded, run.packed),
             lambda asking: run.search(asking, partial(with_repro, wishes.out_folder, asking, run)),
         )
-        self._workspace = Workspace(run, walk, prober, timeout)
+        self._workspace, self._patches = Workspace(run, walk, prober, timeout), {}
         self._close = weakref.finalize(self, self._workspace.close)
 
     @property

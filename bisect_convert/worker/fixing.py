@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import tensorflow as tf
 
 from bisect_convert.errors import BisectConvertError
@@ -39,7 +41,8 @@ def fix(request: Fix) -> dict[str, Any]:
     results = [op_of(name) for name in facts.read(folder).graphs[""].results]
     inputs, unseen = _inputs(program, request)
     converter = _Converter(request.options)
-    done = fixed(program, results, inputs, converter.failures)
+    first = [edit for patch in request.patches for edit in _patched(program, patch)]
+    done = fixed(program, results, inputs, converter.failures, first, search=request.search)
     whole = agreement(program, done.program, [f"{r}:0" for r in results], inputs) if inputs else None
     if request.out and not done.remaining:
         converter.save(done.program, request.out)
@@ -53,6 +56,17 @@ def fix(request: Fix) -> dict[str, Any]:
         "structure": converter.structure,
         "labels": _labels(program) if any(e.recipe == "labels_as_numbers" for e in done.edits) else {},
     }
+
+
+def _patched(program: Any, patch: Mapping[str, str]) -> list[Edit]:
+    """The user's function in the place of the op of that name, or of the ops of that type."""
+    function = cloudpickle.loads(base64.b64decode(patch["code"]))
+    return [
+        Edit(path, op.name, op.type, patch["name"], function=function)
+        for path, _, graph in levels(program)
+        for op in graph.get_operations()
+        if patch["target"] in (op.name, op.type)
+    ]
 
 
 def _inputs(program: Any, request: Fix) -> tuple[list[dict[str, Any]], str | None]:
@@ -183,7 +197,7 @@ def same_program(path: str, known: Mapping[str, int]) -> bool:
 
 
 def _described(edit: Edit, equal: Agreement | None) -> dict[str, Any]:
-    spliced = edit.recipe in recipe_names(edit.type)
+    spliced = edit.function is not None or edit.recipe in recipe_names(edit.type)
     given = {name: literal(value) for name, value in edit.given.items()} if spliced else {}
     return {
         "kind": "boundary" if edit.recipe in BOUNDARY else "rewrite", "boundary": BOUNDARY.get(edit.recipe),

@@ -135,7 +135,8 @@ class Save(About):
 class Fix(Request):
     """Edit the model that was written into `folder` until it converts; write it, true weights and all, to `out` if given.
 
-    options: packed arguments; memory in GiB; no_run: execute nothing of the graph.
+    options: packed arguments; memory in GiB; no_run: execute nothing of the graph; patches: functions of the user's own
+    (see `fix.patches`), made first; search: look for further edits.
     """
 
     do: ClassVar[str] = "fix"
@@ -144,6 +145,8 @@ class Fix(Request):
     out: str = ""
     memory: float | None = None
     no_run: bool = False
+    patches: tuple[Mapping[str, str], ...] = ()
+    search: bool = True
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,8 @@ def test_assert_converts(
     (pytester.path / "good.pb").write_bytes(made["tanh"])
     (pytester.path / "bad.pb").write_bytes(made["erfc"])
     pytester.makepyfile("""
+        import pytest
+
         def test_good(assert_converts):
             report = assert_converts("good.pb", convert_to="mlprogram")
             assert report.verdict == "converts" and report.complete and report.asked
@@ -222,6 +224,10 @@ def test_assert_converts(
         def test_bad(assert_converts):
             assert_converts("bad.pb")
 
+        def test_mended(assert_converts):
+            with pytest.warns(UserWarning, match="converted, with edits: .*act/Erfc"):
+                assert type(assert_converts("bad.pb", fix=True)).__name__ == "MLModel"
+
         def test_missing(assert_converts):
             assert_converts("missing.pb")
 
@@ -229,7 +235,7 @@ def test_assert_converts(
             assert_converts("good.pb", input=[])
     """)
     result = run("--tb=long")
-    result.assert_outcomes(passed=3, failed=3)
+    result.assert_outcomes(passed=4, failed=3)
     said = result.stdout.str()
     assert "bad.pb does not convert: 1 finding, and that is all" in said
     assert "--> Erfc act/Erfc" in said

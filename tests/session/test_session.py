@@ -52,7 +52,7 @@ def cond(workers: Workers) -> Iterator[Session]:
 
 def _examples() -> list[Any]:
     names = (
-        "session.session", "session.section", "session.journal", "cli.prompt", "pytest_plugin.known_failures",
+        "session.session", "session.section", "session.fixing", "session.journal", "cli.prompt", "pytest_plugin.known_failures",
         "diagnose.find", "report.report", "report.findings", "report.plain", "report.questions", "model.outcome",
     )  # fmt: skip
     modules = [importlib.import_module(f"bisect_convert.{name}") for name in names]

@@ -62,8 +62,11 @@ class Agreement:
         )  # fmt: skip
 
 
-def difference(one: Any, other: Any) -> Agreement:
-    """Return how far two arrays lie apart: shapes only have to hold as many elements."""
+def difference(one: Any, other: Any, scale: float = 0.0) -> Agreement:
+    """Return how far two arrays lie apart: shapes only have to hold as many elements.
+
+    scale: of the tensor, where it is larger than that of this array: the largest of its values in other samples.
+    """
     one, other = (a.astype(np.float32) if a.dtype.kind == "V" else a for a in map(np.asarray, (one, other)))
     if one.size != other.size:
         return Agreement(float("inf"), float("inf"), 1)
@@ -76,7 +79,7 @@ def difference(one: Any, other: Any) -> Agreement:
     if not np.array_equal(a[~both], b[~both], equal_nan=True):
         return Agreement(float("inf"), float("inf"), 1)
     gap = float(np.abs(a[both] - b[both]).max(initial=0.0))
-    scale = float(np.abs(a[both]).max(initial=0.0))
+    scale = float(np.abs(a[both]).max(initial=scale))
     return Agreement(gap, gap / scale if scale else gap, 1)
 
 
@@ -202,17 +205,17 @@ def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agre
     labels = {t.name: labels_of(t) for t in outputs}
     given = [t for t in op.inputs if t.op.type != "Const" and t.dtype not in _HANDLES]
     known = _runs(before, [*(t.name for t in given), *moved], feeds) if outputs else []
-    started = time.monotonic()
+    started, scales = time.monotonic(), _scales(known)
     total, tolerance = Agreement(), max([TOLERANCE, *(_COARSE.get(t.dtype, 0.0) for t in op.outputs)])
     for feed, values in zip(feeds, known, strict=False):
         if any(t.dtype in _HANDLES for t in op.inputs):  # what cannot be fed is made by what comes before
-            total |= _apart(values, _runs(now, list(moved.values()), [feed])[0], moved, labels)
+            total |= _apart(values, _runs(now, list(moved.values()), [feed])[0], moved, labels, scales)
             continue
         own = {t.name: values[t.name] for t in given}
-        total |= _apart(values, _runs(now, list(moved.values()), [own])[0], moved, labels)
+        total |= _apart(values, _runs(now, list(moved.values()), [own])[0], moved, labels, scales)
         for word, case in _varied(own) if time.monotonic() - started < _LONGEST else ():
             one = _runs(before, list(moved), [case])[0]
-            gap = _apart(one, _runs(now, list(moved.values()), [case])[0], moved, labels)
+            gap = _apart(one, _runs(now, list(moved.values()), [case])[0], moved, labels, scales)
             total |= Agreement(samples=1, apart=(word,) if gap.max_rel > tolerance else ())
     return replace(total, tolerance=tolerance)
 
@@ -222,8 +225,9 @@ def _where_they_meet(before: Any, now: Any, feeds: Sequence[Feeds]) -> Agreement
     kinds = {op.name: op.type for op in now.get_operations()}
     names = [f"{o.name}:0" for o in before.get_operations() if kinds.get(o.name, o.type) != o.type]
     total = Agreement()
-    for one, other in zip(_runs(before, names, feeds), _runs(now, names, feeds), strict=True):
-        total |= _apart(one, other, {n: n for n in names})
+    known = _runs(before, names, feeds)
+    for one, other in zip(known, _runs(now, names, feeds), strict=True):
+        total |= _apart(one, other, {n: n for n in names}, {}, _scales(known))
     return total if names else None
 
 
@@ -244,11 +248,25 @@ def _named(numbers: Any, labels: Any) -> Any:
     return labels.reshape(-1)[numbers] if labels is not None and numbers.dtype.kind == "i" else numbers
 
 
-def _apart(one: Feeds, other: Feeds, moved: Mapping[str, str], labels: Mapping[str, Any] | None = None) -> Agreement:
+def _scales(samples: Sequence[Feeds]) -> dict[str, float]:
+    """The largest finite value of each tensor of numbers in any sample."""
+    found: dict[str, float] = {}
+    for sample in samples:
+        for name, value in sample.items():
+            array = np.asarray(value)
+            if array.dtype.kind in "iuf":
+                size = np.abs(array[np.isfinite(array)].astype(np.float64)).max(initial=0.0)
+                found[name] = max(found.get(name, 0.0), float(size))
+    return found
+
+
+def _apart(
+    one: Feeds, other: Feeds, moved: Mapping[str, str], labels: Mapping[str, Any], scales: Mapping[str, float]
+) -> Agreement:
     """How far the tensors lie apart at most, as one sample."""
     total = Agreement(samples=1)
     for old, new in moved.items():
-        gap = difference(one[old], _named(other[new], (labels or {}).get(old)))
+        gap = difference(one[old], _named(other[new], labels.get(old)), scales.get(old, 0.0))
         total |= Agreement(gap.max_abs, gap.max_rel)
     return total
 
@@ -284,11 +302,9 @@ def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequenc
     ]
     labels = {name: labels_of(before.get_tensor_by_name(name)) for name in wanted}
     try:
-        for one, other in zip(_runs(before, wanted, inputs), _runs(now, wanted, inputs), strict=True):
-            for name in wanted:
-                gap = difference(one[name], _named(other[name], labels[name]))
-                total |= Agreement(gap.max_abs, gap.max_rel)
-            total |= Agreement(samples=1)
+        known = _runs(before, wanted, inputs)
+        for one, other in zip(known, _runs(now, wanted, inputs), strict=True):
+            total |= _apart(one, other, {n: n for n in wanted}, labels, _scales(known))
     except (tf.errors.OpError, ValueError, TypeError):
         return None
     return total

@@ -57,6 +57,8 @@ class Edit:
     recipe: str
     given: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The attributes of the op that the recipe takes."""
+    function: Callable[..., Any] | None = field(default=None, compare=False)
+    """The user's own, of that name; else the recipe is one of ours."""
 
     @property
     def at(self) -> str:
@@ -66,11 +68,15 @@ class Edit:
     @property
     def summary(self) -> str:
         """What the recipe does, in its own words."""
+        if self.function is not None:
+            return f"{self.recipe} in its place"
         function = STRUCTURAL.get(self.recipe) or recipe_function(self.recipe)
         return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split()).rstrip(".")
 
     def done(self, level: Any) -> Any:
         """Return the level's GraphDef with the edit; raises whatever a recipe raises that does not fit."""
+        if self.function is not None:
+            return spliced(level, self.op, self.function)
         if self.recipe in STRUCTURAL:
             return STRUCTURAL[self.recipe](level, self.op)
         return spliced(level, self.op, recipe_function(self.recipe), **self.given)

@@ -35,17 +35,21 @@ def fixed(
     results: Sequence[str],
     inputs: Sequence[Mapping[str, Any]],
     convert: Callable[[Any], list[Failure]],
+    first: Sequence[Edit] = (),
+    *,
+    search: bool = True,
 ) -> Fixed:
     """Return the program with the edits with which it converts, or with those that got furthest.
 
     results: names of the ops that make the outputs; inputs: feeds on which edits are compared; convert: what fails in a
-    program, in the converter's order, empty where it converts.
+    program, in the converter's order, empty where it converts; first: edits to begin with; search: for further ones.
     """
     done = Fixed(program)
+    _take(done, first, results, inputs)
     for _ in range(_ROUNDS):
         failures = convert(done.program)
         done.remaining = failures
-        if not failures:
+        if not failures or not search:
             break
         faulty = _at_fault(done.edits, failures)
         chosen = _chosen(done, failures, faulty)
