@@ -64,7 +64,7 @@ def _convolved(x: Any, weight: Any, strides: list[int], dilations: list[int], gr
 
 def _one(x: Any, weight: Any, strides: list[int], dilations: list[int]) -> Any:
     if weight.shape[:-2] == (1, 1) and strides == [1, 1]:
-        return np.matmul(x, weight[0, 0])
+        return np.reshape(x.reshape(-1, x.shape[-1]) @ weight[0, 0], (*x.shape[:-1], -1))
     if max(strides) > 1 and max(dilations) > 1:
         weight, dilations = _dilated(weight, dilations), [1] * len(dilations)
     weight = np.ascontiguousarray(weight)
