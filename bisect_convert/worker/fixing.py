@@ -117,7 +117,7 @@ class _Converter:
         made = tf.compat.v1.GraphDef()
         made.CopyFrom(program)
         slim(made)
-        survey = _survey(made)
+        survey = _survey(program)
         private_api.define_functions(made.library.function)
         private_api.reset()
         try:

@@ -6,13 +6,15 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import imported, opened
-from bisect_convert.worker.rewrite.edits import REGIONAL, Edit
+from bisect_convert.worker.rewrite.edits import EXACT, REGIONAL, Edit
 
 __all__ = ["TOLERANCE", "Agreement", "Values", "agreement", "difference", "labels_of", "sample_inputs", "where_made"]
 
@@ -186,11 +188,34 @@ def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, 
     found: dict[Edit, Agreement | None] = {}
     level, feeds = values.level(edits[0].path)
     before, now = imported(level), imported(after)
-    for edit in edits:
+    exact = [edit for edit in edits if edit.recipe in EXACT]
+    if exact:
+        try:
+            found.update(_together(before, now, exact, feeds))
+        except Exception:  # see below; nothing is known of them then
+            found.update(dict.fromkeys(exact))
+    for edit in [edit for edit in edits if edit not in found]:
         try:
             found[edit] = _compared(before, now, edit, feeds)
         except Exception:  # whatever TensorFlow raises on values made up for it
             found[edit] = None
+    return found
+
+
+def _together(before: Any, now: Any, edits: Sequence[Edit], feeds: Sequence[Feeds]) -> dict[Edit, Agreement | None]:
+    """Edits that only move ops about, compared on the model's own values in one run of the level."""
+    moved: dict[Edit, dict[str, str]] = {}
+    for edit in edits:
+        op = before.get_operation_by_name(edit.op)
+        outputs = [t for t in op.outputs if t.consumers() and t.dtype not in _HANDLES]
+        moved[edit] = {t.name: _moved(now, op, t) for t in outputs}
+    known = _runs(before, [old for each in moved.values() for old in each], feeds)
+    fresh = _runs(now, [new for each in moved.values() for new in each.values()], feeds)
+    scales = _scales(known)
+    found: dict[Edit, Agreement | None] = {}
+    for edit, pairs in moved.items():
+        gaps = [_apart(one, other, pairs, {}, scales) for one, other in zip(known, fresh, strict=True)]
+        found[edit] = reduce(or_, gaps, Agreement()) if pairs else None
     return found
 
 

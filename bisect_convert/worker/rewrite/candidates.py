@@ -15,6 +15,7 @@ from bisect_convert.recipes import recipes_of
 from bisect_convert.worker.nodes import ROLES
 from bisect_convert.worker.rewrite.editing import imported, opened
 from bisect_convert.worker.rewrite.edits import Edit, attributes
+from bisect_convert.worker.rewrite.loops import ALONE
 
 __all__ = ["candidates", "levels"]
 
@@ -67,7 +68,13 @@ def _sizes(program: Any) -> list[Edit]:
 
 def levels(program: Any) -> Iterator[Level]:
     """Yield (path, GraphDef, tf.Graph) for each level, bodies before the graph that holds them."""
-    yield from _levels((), program)
+    if not _known or _known[0] is not program:
+        _known[:] = [program, list(_levels((), program))]
+    yield from _known[1]
+
+
+#: The program whose levels were asked for last, and they: each failure of a conversion asks for them again.
+_known: list[Any] = []
 
 
 def _levels(path: tuple[tuple[str, str], ...], level: Any) -> Iterator[Level]:
@@ -165,9 +172,12 @@ def _nested(program: Any) -> list[Edit]:
             recipes: tuple[str, ...] = ()
             if op.type in BRANCHES:
                 check = ("left_out",) if all(t.dtype.name == "bool" for t in op.outputs) else ()
-                recipes = (*check, "known_branch", "renamed", "both_branches")
+                recipes = (*check, "known_branch", "both_branches", "renamed")
             elif op.type in LOOPS:
-                recipes = ("renamed", "unrolled") if path else ("renamed",)
+                recipes = ("own_count", "renamed") if op.outputs[0].consumers() else ("renamed", "own_count")
+                recipes += ("unrolled",) if path else ()
+            if op.name.endswith(ALONE):
+                recipes = tuple(r for r in recipes if r != "renamed")
             found += [Edit(path, op.name, op.type, recipe) for recipe in recipes]
     return found
 

@@ -136,6 +136,11 @@ def _closed(level: Any, name: str) -> Any:
     body = tf.function(lambda *given: _built(level, given, ""), autograph=False)
     made = body.get_concrete_function(*specs).function_def
     made.signature.name = name
+    returned = [made.ret[argument.name] for argument in made.signature.output_arg]
+    made.ret.clear()
+    for number, argument in enumerate(made.signature.output_arg):  # coremltools finds results by these names
+        argument.name = f"identity_{number}" if number else "identity"
+        made.ret[argument.name] = returned[number]
     return made
 
 

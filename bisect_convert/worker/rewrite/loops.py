@@ -13,6 +13,8 @@ __all__ = ["bridged", "own_count", "renamed", "unrolled", "without_limit"]
 
 #: How many turns of a loop are written out at most.
 MOST_TURNS = 64
+#: How the name of a loop or conditional ends that no other op's name begins with.
+ALONE = "__alone"
 
 
 def own_count(graph_def: Any, name: str) -> Any:
@@ -89,8 +91,8 @@ def renamed(graph_def: Any, name: str) -> Any:
         if role in own.attr:
             calls(made, own, role, opened(graph_def, call, role))
     for node in made.node:
-        node.name = f"{name}__alone" if node.name == name else node.name
-        node.input[:] = [re.sub(rf"^(\^?){re.escape(name)}(?=:|$)", rf"\g<1>{name}__alone", i) for i in node.input]
+        node.name = f"{name}{ALONE}" if node.name == name else node.name
+        node.input[:] = [re.sub(rf"^(\^?){re.escape(name)}(?=:|$)", rf"\g<1>{name}{ALONE}", i) for i in node.input]
     return made
 
 
