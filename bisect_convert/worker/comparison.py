@@ -16,7 +16,7 @@ from bisect_convert.model.cuts import Entry, Plan
 from bisect_convert.worker.cut.sections import Carved
 from bisect_convert.worker.read.shared_sizes import RUN_MILLISECONDS, sample_feed
 
-__all__ = ["differs"]
+__all__ = ["differs", "placed"]
 
 v1 = tf.compat.v1
 _RANDOM = re.compile(r"Random|Multinomial|Rng|Shuffle|Dropout")
@@ -37,7 +37,7 @@ def differs(graph_def: Any, carved: Carved, plan: Plan) -> str | None:
     exits = [e.tensor for e in plan.exits if e.dtype not in ("string", "variant", "resource")]
     try:
         inside = _run(graph_def, [*entries, *exits, *own], None)
-        feed = {n: v for e in plan.entries for n, v in _placed(carved.graph_def, e, inside[e.tensor]).items()}
+        feed = {n: v for e in plan.entries for n, v in placed(carved.graph_def, e, inside[e.tensor]).items()}
         feed.update({name: inside[name] for name in own})
         alone = _run(carved.graph_def, exits, feed)
     except (tf.errors.OpError, ValueError, KeyError, TypeError):
@@ -66,8 +66,8 @@ def _run(graph_def: Any, fetches: list[str], feed: dict[str, Any] | None) -> dic
     return {name: np.asarray(value) for name, value in zip(fetches, values, strict=True)}
 
 
-def _placed(graph_def: Any, entry: Entry, value: Any) -> dict[str, Any]:
-    """What to feed to the section's inputs so that the entering tensor takes this value (see `cutting`)."""
+def placed(graph_def: Any, entry: Entry, value: Any) -> dict[str, Any]:
+    """Return what to feed to the section's inputs so that the entering tensor takes this value (see `cutting`)."""
     op, _, index = entry.tensor.rpartition(":")
     name = entry.name or (op if index == "0" else f"{op}__{index}")
     inputs = {n.name: n for n in graph_def.node if n.op == "Placeholder"}

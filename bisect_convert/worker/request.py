@@ -10,8 +10,8 @@ from bisect_convert.model.cuts import Plan
 from bisect_convert.report.plain import restored
 
 __all__ = [
-    "About", "Carve", "Check", "Compare", "Fix", "Load", "Passes", "Probe", "Ready", "Request", "Run", "Same", "Save",
-    "from_json",
+    "About", "Carve", "Check", "Compare", "Fix", "Load", "Numbers", "Passes", "Probe", "Ready", "Request", "Run", "Same",
+    "Save", "from_json",
 ]  # fmt: skip
 
 
@@ -158,8 +158,23 @@ class Same(Request):
     structure: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Numbers(About):
+    """Does the converted model compute what the original does?
+
+    samples: "random", "zeros", or an .npz file of NUMBER/INPUT; tolerance: in parts of an output's scale, None: by the
+    precision; against: the .mlpackage to compare, else the model is converted with the options.
+    """
+
+    do: ClassVar[str] = "numbers"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    samples: str = "random"
+    tolerance: float | None = None
+    against: str | None = None
+
+
 _KINDS: dict[str, type[Request]] = {
-    kind.do: kind for kind in (Ready, Check, Passes, Load, Probe, Carve, Compare, Run, Save, Fix, Same)
+    kind.do: kind for kind in (Ready, Check, Passes, Load, Probe, Carve, Compare, Run, Save, Fix, Same, Numbers)
 }  # fmt: skip
 
 

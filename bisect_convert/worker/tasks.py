@@ -74,6 +74,10 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
                 return {"carved": conversion.write_section(request)}
             case requests.Compare():
                 return conversion.compare_section(request)
+            case requests.Numbers():
+                from bisect_convert.worker.numbers import check
+
+                return {"numbers": check.check(request)}
             case requests.Probe():
                 return {"outcome": conversion.probe(request, mark)}
             case requests.Fix():

@@ -1,0 +1,124 @@
+"""How far two sets of outputs are apart, in parts of the largest number of each: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bisect_convert.evaluator import run
+from bisect_convert.worker.numbers.names import plain
+
+__all__ = ["TOLERANCES", "Agreement", "Distance", "agree", "agreement", "by_results", "distance", "evaluated", "fed"]
+
+#: How far apart outputs may be, in parts of their scale, for who has no other wish: by the precision of the program.
+TOLERANCES = {"float16": 2e-2, "float32": 1e-3}
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far one tensor is from what it is to be; infinite where one of the two is no number and the other is.
+
+    max_rel: in parts of `scale`, which is the largest number of the original.
+    """
+
+    max_abs: float
+    max_rel: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The distance of each output by its name, over all samples."""
+
+    outputs: Mapping[str, Distance]
+    samples: int
+
+    @property
+    def worst(self) -> float:
+        """The largest difference in parts of the output's scale."""
+        return max((d.max_rel for d in self.outputs.values()), default=0.0)
+
+
+def distance(got: Any, want: Any) -> Distance:
+    """Return how far `got` is from `want`; another shape, or NaN where there is a number, is infinitely far.
+
+    >>> distance(np.float32([1.0, 2.5]), np.float32([1.0, 2.0]))
+    Distance(max_abs=0.5, max_rel=0.25, scale=2.0)
+    """
+    if np.size(got) != np.size(want):
+        return Distance(np.inf, np.inf, 0.0)
+    a, b = np.ravel(np.asarray(got)).astype(np.float64), np.ravel(np.asarray(want)).astype(np.float64)
+    finite = np.isfinite(b)
+    scale = float(np.abs(b[finite]).max()) if finite.any() else 0.0
+    with np.errstate(all="ignore"):
+        apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    most = float(np.where(np.isnan(apart), np.inf, apart).max()) if apart.size else 0.0
+    return Distance(most, 0.0 if most == 0 else most / scale if scale else np.inf, scale)
+
+
+def agree(got: Any, want: Any, tolerance: float) -> bool:
+    """Return whether the two are the same but for `tolerance` of their scale; integers and truth values must be equal."""
+    apart = distance(got, want)
+    if np.asarray(want).dtype.kind in "biu":
+        return apart.max_abs == 0
+    return apart.max_rel <= tolerance or apart.max_abs < 1e-7
+
+
+def agreement(wanted: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, Any]]) -> Agreement:
+    """Return the distances of all outputs over all samples: what TensorFlow gives, and what the converted model does."""
+    outputs: dict[str, Distance] = {}
+    for want, have in zip(wanted, got, strict=True):
+        scales = {name: distance(have.get(name), value) for name, value in want.items()}
+        for name, one in scales.items():
+            before = outputs.get(name, Distance(0.0, 0.0, 0.0))
+            scale = max(one.scale, before.scale)
+            most = max(one.max_abs, before.max_abs)
+            outputs[name] = Distance(most, 0.0 if most == 0 else most / scale if scale else np.inf, scale)
+    return Agreement(outputs, len(wanted))
+
+
+def fed(block: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values for the inputs of a program, given those of the original's by the names of its placeholders.
+
+    A scalar enters as one element, an image that the program takes channels first is turned.
+    """
+    by_name = {plain(name): value for name, value in feeds.items()}
+    placed = {}
+    for name, var in block.inputs.items():
+        value = by_name.get(plain(name))
+        if value is None:
+            continue
+        shape = tuple(int(n) if isinstance(n, int | np.integer) else None for n in var.shape)
+        if len(shape) == 4 and np.ndim(value) == 4 and not _fits(value, shape):
+            turned = np.transpose(value, (0, 3, 1, 2))
+            value = turned if _fits(turned, shape) else value
+        if not _fits(value, shape) and np.prod([n or 0 for n in shape]) == np.size(value):
+            value = np.reshape(value, [n or 0 for n in shape])
+        placed[name] = value
+    return placed
+
+
+def _fits(value: Any, shape: tuple[int | None, ...]) -> bool:
+    return np.ndim(value) == len(shape) and all(
+        s is None or s == n for s, n in zip(shape, np.shape(value), strict=True)
+    )
+
+
+def evaluated(
+    program: Any, feeds: Mapping[str, Any], results: Sequence[str], result: Any, undefined: Any
+) -> dict[str, Any]:
+    """Return what the program makes of the feeds, by the names of the original's results; `result`: see `evaluator.run`."""
+    values = run(program, fed(program.functions["main"], feeds), result, undefined=undefined)
+    return by_results(values, results)
+
+
+def by_results(values: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Return the program's outputs by the names of the original's results."""
+    named = {plain(name): value for name, value in values.items()}
+    keys = [plain(r.split(":")[0]) for r in results]
+    if len(set(keys)) == len(keys) and set(keys) <= named.keys():
+        return {r: named[k] for r, k in zip(results, keys, strict=True)}
+    return dict(zip(results, values.values(), strict=False))

@@ -1,0 +1,116 @@
+"""Which ops make a converted model compute something else: those whose own result is wrong, and matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bisect_convert.worker.numbers.agreement import agree
+from bisect_convert.worker.numbers.kinds import exact_kind, rounding_kind
+from bisect_convert.worker.numbers.lockstep import Local, Lockstep
+from bisect_convert.worker.numbers.original import Original
+from bisect_convert.worker.numbers.sections import Alone
+
+__all__ = ["Cause", "Search"]
+
+#: How wrong a result is to be before it is looked at: in float32; of its own in float16, by scale and by element.
+_EXACT, _PART = 1e-2, 0.05
+#: At how many ops one looks at most: the worst.
+_MOST = 40
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One op at fault; confirmed: converted alone it comes out wrong as well."""
+
+    tensor: str
+    kind: str
+    message: str
+    confirmed: bool
+
+    @property
+    def op(self) -> str:
+        """The op that makes the tensor."""
+        return self.tensor.rpartition(":")[0]
+
+
+@dataclass
+class Search:
+    """A search for what makes the outputs differ on one sample, whose `values` the original has; `wanted` are its outputs."""
+
+    original: Original
+    steps: Lockstep
+    alone: Alone
+    wanted: Mapping[str, Any]
+    evaluated: Any
+    tolerance: float
+    faults: dict[str, Local] = field(default_factory=dict)
+    rounded: dict[str, Local] = field(default_factory=dict)
+
+    def causes(self) -> list[Cause]:
+        """Return the causes in the program's order; none where no single op is at fault."""
+        self._look_in_float32()
+        self.rounded = {t: one for t, one in self.steps.local(rounded=True).items() if t not in self.faults}
+        near = self.tolerance / 5
+        suspects = {
+            t: one for t, one in self.rounded.items() if not one.inherited and (one.error > near or one.part > _PART)
+        }
+        worst = sorted(suspects, key=lambda t: -max(suspects[t].error, suspects[t].part / 10))[:_MOST]
+        found = [self._exact(t, self.faults[t]) for t in self.faults if self._matters(t, rounded=False)]
+        for tensor in [t for t in suspects if t in worst]:
+            if self._matters(tensor, rounded=True):
+                found.append(self._by_rounding(tensor, suspects[tensor]))
+        return found
+
+    def agrees(self, outputs: Mapping[str, Any], tolerance: float | None = None) -> bool:
+        """Whether the program's outputs are those of the original, within the tolerance."""
+        got = self.evaluated(outputs)
+        most = self.tolerance if tolerance is None else tolerance
+        return all(agree(got[name], want, most) for name, want in self.wanted.items())
+
+    def _look_in_float32(self) -> None:
+        """Find what is wrong without any rounding, and forget names that stand for something else in the program."""
+        for _ in range(3):
+            exact = self.steps.local(rounded=False)
+            wrong = [t for t, one in exact.items() if not one.inherited and self._is_wrong(t, one)][:_MOST]
+            strangers = []
+            self.faults = {}
+            for tensor in wrong:
+                op, values = tensor.rpartition(":")[0], self.steps.values
+                if not self.alone.is_op(op):
+                    strangers.append(tensor)
+                    continue
+                error = self.alone.error(op, values, float32=True)
+                if error is None or error > _EXACT:
+                    self.faults[tensor] = exact[tensor]
+                elif not (self.alone.error(op, values, float32=False) or 0) > self.tolerance / 5:
+                    strangers.append(tensor)
+            self.steps.forget(strangers)
+            if not strangers:
+                return
+
+    def _is_wrong(self, tensor: str, local: Local) -> bool:
+        if np.asarray(self.steps.values[tensor]).dtype.kind in "biu":
+            return local.error > 0
+        return local.error > _EXACT
+
+    def _matters(self, tensor: str, rounded: bool) -> bool:
+        others = set(self.faults) - {tensor}
+        outputs = self.steps.alone([tensor], others if rounded or tensor in self.faults else set(), rounded)
+        return not self.agrees(outputs, self.tolerance / 2)
+
+    def _exact(self, tensor: str, local: Local) -> Cause:
+        op = tensor.rpartition(":")[0]
+        said = [self.steps.undefined[name] for name in self.steps.ops_of(tensor) if name in self.steps.undefined]
+        kind, message = exact_kind(op, self.original, local, self.steps.values, said[0] if said else None)
+        error = self.alone.error(op, self.steps.values, float32=True)
+        return Cause(tensor, kind, message, error is not None and error > _EXACT)
+
+    def _by_rounding(self, tensor: str, local: Local) -> Cause:
+        op = tensor.rpartition(":")[0]
+        kind, message = rounding_kind(self.original.type_of(op), local)
+        error = self.alone.error(op, self.steps.values, float32=False) if self.alone.is_op(op) else None
+        return Cause(tensor, kind, message, error is not None and error > self.tolerance / 5)

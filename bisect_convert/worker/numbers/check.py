@@ -1,0 +1,203 @@
+"""Compare a converted model with its original, say which ops make them differ, and try what would help. Runs in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bisect_convert.evaluator import Unevaluated, program_of
+from bisect_convert.evaluator.program import dtype_of
+from bisect_convert.evaluator.rounding import LIMIT, half
+from bisect_convert.model import facts
+from bisect_convert.worker import tracebacks
+from bisect_convert.worker.conversion import carved_section, limit_memory
+from bisect_convert.worker.numbers.agreement import TOLERANCES, Agreement, agree, agreement, by_results, evaluated
+from bisect_convert.worker.numbers.causes import Cause, Search
+from bisect_convert.worker.numbers.converting import converted, in_float32, kept_in_float32
+from bisect_convert.worker.numbers.inputs import samples
+from bisect_convert.worker.numbers.lockstep import Lockstep
+from bisect_convert.worker.numbers.original import Original
+from bisect_convert.worker.numbers.precision import code, kept, names_of
+from bisect_convert.worker.numbers.sections import Alone
+from bisect_convert.worker.request import Numbers
+
+__all__ = ["Comparison", "check"]
+
+_BY_PRECISION = frozenset({"overflow", "underflow", "precision"})
+
+
+def check(request: Numbers) -> dict[str, Any]:
+    """Return how far the converted model is from the original, the causes, and what was tried; as JSON data.
+
+    "failed" has what the converter raised; "not_compared" why nothing can be said.
+    """
+    limit_memory(request.memory)
+    folder, packed = Path(request.folder), dict(request.options)
+    carved = carved_section(request, True)
+    results = list(facts.read(folder).graphs[""].results)
+    try:
+        original = Original(carved.graph_def)
+        shapes = {i["name"]: i["static"] for i in packed.get("inputs", ()) if i.get("name") and i.get("static")}
+        feeds = samples(original, request.samples, shapes, results)
+        wanted = [original.run(results, one) for one in feeds]
+    except (tf.errors.OpError, ValueError, TypeError, KeyError) as error:
+        return {"not_compared": f"TensorFlow cannot run the model: {_line(error)}"}
+    if any(np.asarray(v).dtype.kind not in "biuf" for v in wanted[0].values()):
+        return {"not_compared": "an output is none of numbers"}
+    try:
+        model = request.against or converted(carved, request.plan, packed)
+        program = program_of(model)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        failure = tracebacks.classify(error, ())
+        return {"failed": f"{failure.type}: {failure.message}"[:500]}
+    done = Comparison(program, results, feeds, wanted, request.tolerance)
+    try:
+        done.compare()
+    except Unevaluated as error:
+        return {"not_compared": str(error)}
+    except ValueError as error:
+        return {"not_compared": _line(error)}
+    answer = done.to_json()
+    if not done.agrees:
+        causes, search = done.causes(original, Alone(folder, carved.graph_def, packed))
+        again = _Again(carved, request, done)
+        answer |= {"causes": [_told(c) for c in causes], "remedies": again.remedies(search, causes)}
+    return answer
+
+
+class Comparison:
+    """A program beside what the original gives for some feeds; after `compare`, how far they are apart."""
+
+    def __init__(
+        self, program: Any, results: Sequence[str], feeds: Sequence[Mapping[str, Any]],
+        wanted: Sequence[Mapping[str, Any]], tolerance: float | None,
+    ) -> None:  # fmt: skip
+        self.program, self.results, self.feeds, self.wanted = program, results, feeds, wanted
+        block = program.functions["main"]
+        halves = any(dtype_of(v) == "fp16" for op in block.operations for v in op.outputs if op.op_type != "const")
+        self.precision = "float16" if halves else "float32"
+        self.tolerance = TOLERANCES[self.precision] if tolerance is None else tolerance
+        self.outputs: list[dict[str, Any]] = []
+        self.headroom: tuple[str, float] | None = None
+
+    def compare(self) -> Agreement:
+        """Evaluate the program on all feeds; raises Unevaluated."""
+        self.outputs = [evaluated(self.program, one, self.results, self._rounded, _ignored) for one in self.feeds]
+        return self.agreement
+
+    @property
+    def agreement(self) -> Agreement:
+        """How far each output is from the original's."""
+        return agreement(self.wanted, self.outputs)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all outputs are within the tolerance for all feeds."""
+        return self.differing() is None
+
+    def differing(self) -> int | None:
+        """Return the number of the first sample for which they differ."""
+        for number, (want, got) in enumerate(zip(self.wanted, self.outputs, strict=True)):
+            if not all(agree(got[name], value, self.tolerance) for name, value in want.items()):
+                return number
+        return None
+
+    def _rounded(self, op: Any, var: Any, value: Any) -> Any:
+        if dtype_of(var) != "fp16" or not isinstance(value, np.ndarray | np.generic):
+            return value
+        if np.size(value):
+            reached = float(np.max(np.abs(value)))
+            if self.headroom is None or reached > self.headroom[1]:
+                self.headroom = var.name, reached
+        return half(value)
+
+    def causes(self, original: Original, alone: Alone) -> tuple[list[Cause], Search]:
+        """Return the causes on the first sample that differs, and the search that found them."""
+        number = self.differing() or 0
+        feeds = self.feeds[number]
+        steps = Lockstep(self.program, feeds, original.inside(feeds))
+
+        def named(outputs: Mapping[str, Any]) -> dict[str, Any]:
+            return by_results(outputs, self.results)
+
+        search = Search(original, steps, alone, self.wanted[number], named, self.tolerance)
+        return search.causes(), search
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what there is to say, as plain data; infinite distances as null."""
+        apart = self.agreement
+        outputs = [
+            {"name": name, "max_abs": _finite(d.max_abs), "max_rel": _finite(d.max_rel), "scale": _finite(d.scale)}
+            for name, d in apart.outputs.items()
+        ]
+        room = (
+            None
+            if self.headroom is None
+            else {"op": self.headroom[0], "reached": _finite(self.headroom[1]), "limit": LIMIT}
+        )
+        return {
+            "precision": self.precision, "samples": apart.samples, "tolerance": self.tolerance, "outputs": outputs,
+            "headroom": room, "agrees": self.agrees,
+        }  # fmt: skip
+
+
+class _Again:
+    """The model converted in other ways, and compared again."""
+
+    def __init__(self, carved: Any, request: Numbers, done: Comparison) -> None:
+        self._carved, self._request, self._done = carved, request, done
+
+    def remedies(self, search: Search, causes: Sequence[Cause]) -> list[dict[str, Any]]:
+        """Return what would help against what float16 does, each with whether it was seen to."""
+        if self._done.precision != "float16" or self._request.against:
+            return []
+        if causes and not any(c.kind in _BY_PRECISION for c in causes):
+            return []
+        found = []
+        tensors = kept(search, [c.tensor for c in causes if c.kind in _BY_PRECISION])
+        if tensors:
+            names = names_of(search, tensors)
+            found.append({
+                "kind": "option", "summary": f"keep {len(names)} op{'s' * (len(names) != 1)} in float32",
+                "verified": self._agrees(kept_in_float32(names)), "code": code(names), "kept": tensors,
+            })  # fmt: skip
+        if not found or not found[0]["verified"]:
+            found.append({
+                "kind": "option", "summary": "compute in float32", "verified": self._agrees(in_float32()),
+                "code": "compute_precision=ct.precision.FLOAT32", "kept": [],
+            })  # fmt: skip
+        return found
+
+    def _agrees(self, precision: Any) -> bool:
+        done, packed = self._done, dict(self._request.options)
+        try:
+            model = converted(self._carved, self._request.plan, packed, compute_precision=precision)
+            other = Comparison(program_of(model), done.results, done.feeds, done.wanted, done.tolerance)
+            other.compare()
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except Exception:  # it does not convert so, or cannot be evaluated
+            return False
+        return other.agrees
+
+
+def _told(cause: Cause) -> dict[str, Any]:
+    return {"op": cause.op, "kind": cause.kind, "message": cause.message, "confirmed": cause.confirmed}
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if np.isfinite(number) else None
+
+
+def _ignored(op: Any, what: str) -> None:
+    return None
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

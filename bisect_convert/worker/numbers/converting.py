@@ -1,0 +1,44 @@
+"""Convert a carved section with its true weights and return the model, for its program to be evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bisect_convert.model.cuts import Plan
+from bisect_convert.worker import compression, private_api, unpacking
+from bisect_convert.worker.conversion import concerning
+from bisect_convert.worker.cut.sections import Carved
+
+__all__ = ["converted", "in_float32", "kept_in_float32"]
+
+
+def converted(carved: Carved, plan: Plan, packed: Mapping[str, Any], **instead: Any) -> Any:
+    """Return the converted model; `instead` replaces arguments of `ct.convert`. Raises whatever the converter does."""
+    import coremltools as ct
+
+    private_api.define_functions(carved.functions)
+    private_api.reset()
+    arguments = {**unpacking.unpack(concerning(carved, plan, packed)), **instead}
+    own = unpacking.in_force(packed.get("conversions", {}))
+    with own, private_api.shared_symbols(carved.symbols, carved.shapes, {}):
+        model = ct.convert(
+            private_api.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments
+        )
+    return compression.optimized(model, packed["optimize"]) if packed.get("optimize") else model
+
+
+def in_float32() -> Any:
+    """Return the precision in which nothing is rounded."""
+    import coremltools as ct
+
+    return ct.precision.FLOAT32
+
+
+def kept_in_float32(names: frozenset[str]) -> Any:
+    """Return the precision float16 but for the ops of these names, in which all but letters and digits is "_"."""
+    import re
+
+    import coremltools as ct
+
+    return ct.transform.FP16ComputePrecision(op_selector=lambda op: re.sub(r"\W", "_", op.name) not in names)

@@ -1,0 +1,72 @@
+"""What kind of fault it is that an op's result is wrong, and the words for it: pure, but for the values it looks at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bisect_convert.evaluator.rounding import LIMIT
+from bisect_convert.worker.numbers.lockstep import Local
+from bisect_convert.worker.numbers.original import Original
+
+__all__ = ["RANDOM", "exact_kind", "rounding_kind"]
+
+RANDOM = re.compile(r"Random|Multinomial|Rng|Shuffle|StatelessTrunc|TruncatedNormal")
+_INT32 = -(2**31), 2**31 - 1
+_NARROW = frozenset({"uint8", "int8", "uint16", "int16", "uint32", "uint64"})
+
+
+def exact_kind(
+    op: str, original: Original, local: Local, values: Mapping[str, Any], undefined: str | None
+) -> tuple[str, str]:
+    """Return kind and message for an op whose result is wrong in float32 too."""
+    kind = original.type_of(op)
+    reads, makes = original.dtypes(op)
+    if RANDOM.search(kind):
+        return "random", f"{kind} draws numbers: there is nothing to compare"
+    if undefined is not None:
+        return "undefined", f"{kind}: {undefined}, for which Core ML promises no result"
+    if (far := _beyond_int32(op, original, values)) is not None:
+        return "integer", f"{kind}: {far} is beyond int32, which ends at {_INT32[1]}: Core ML has no int64"
+    if narrow := sorted(makes & _NARROW or reads & _NARROW):
+        return "wraps", (
+            f"{kind} of {narrow[0]} wraps in TensorFlow; Core ML computes in int32: {local.got:g} where TensorFlow has "
+            f"{local.want:g}"
+        )
+    if "float64" in reads | makes:
+        return "float64", (
+            f"{kind} is computed in float64 by TensorFlow and in float32 by Core ML: {local.got:.6g} for {local.want:.6g}"
+        )
+    return "converter", (
+        f"{kind} comes out as {local.got:.6g} where TensorFlow has {local.want:.6g}, in float32 as well: its conversion "
+        "computes something else"
+    )
+
+
+def _beyond_int32(op: str, original: Original, values: Mapping[str, Any]) -> int | None:
+    """The number among what the op reads and makes that is furthest beyond int32."""
+    found: list[int] = []
+    for tensor in [*original.read_by(op), *(t for t in values if t.rpartition(":")[0] == op)]:
+        value = values.get(tensor, original.constant(tensor))
+        if value is None or np.asarray(value).dtype.kind not in "iu" or not np.size(value):
+            continue
+        found += [int(v) for v in (np.max(value), np.min(value)) if not _INT32[0] <= int(v) <= _INT32[1]]
+    return max(found, key=abs) if found else None
+
+
+def rounding_kind(kind: str, local: Local) -> tuple[str, str]:
+    """Return kind and message for an op of this type whose result is wrong in float16 only."""
+    if local.reached > LIMIT:
+        return "overflow", f"{kind} reaches {local.reached:.6g}; float16 ends at {LIMIT:.0f}"
+    if local.lost or local.unrounded < local.error / 4:
+        return "underflow", (
+            f"{kind} makes {local.want:.3g} and float16 has {local.got:.3g}: below 6.1e-05 it loses digits, below 6e-08 "
+            "it has zero"
+        )
+    return "precision", (
+        f"{kind} of the original's own inputs, rounded to float16, comes out as {local.got:.6g} for {local.want:.6g}; its "
+        f"largest number is {local.scale:.3g}"
+    )

@@ -1,0 +1,205 @@
+"""The program beside the original, value by value: an op is at fault if its result is wrong given the original's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bisect_convert.evaluator import run
+from bisect_convert.evaluator.program import dtype_of
+from bisect_convert.evaluator.rounding import LIMIT, half
+from bisect_convert.worker.numbers.agreement import distance, fed
+from bisect_convert.worker.numbers.names import correspondence, fitted
+
+__all__ = ["Local", "Lockstep"]
+
+_INT = -(2**31), 2**31 - 1
+
+
+@dataclass
+class Local:
+    """How one of the original's tensors comes out of the program, given the original's own inputs.
+
+    error: in parts of its `scale`; unrounded: the same before the result itself was rounded; part: of its worst element;
+    reached: the largest number before rounding, which may be inside; lost: numbers inside became zero; inherited: an input
+    is none that the program can hold, so that the error is passed on; got and want: where they are furthest apart.
+    """
+
+    tensor: str
+    error: float
+    unrounded: float
+    part: float
+    scale: float
+    reached: float
+    lost: bool
+    inherited: bool
+    got: float
+    want: float
+
+
+@dataclass
+class Lockstep:
+    """A program and all values of the original on one sample; `vars` has the tensor for each var of the program."""
+
+    program: Any
+    feeds: Mapping[str, Any]
+    values: Mapping[str, Any]
+    vars: dict[Any, str] = field(default_factory=dict)
+    undefined: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.block = self.program.functions["main"]
+        self.vars = correspondence(self.block, self.values)
+        self._of = {tensor: var for var, tensor in self.vars.items()}
+        self._made = {var: op for op in self.block.operations for var in op.outputs}
+
+    def forget(self, tensors: Iterable[str]) -> None:
+        """Take these tensors for none of the program's vars."""
+        for tensor in tensors:
+            self.vars.pop(self._of.pop(tensor), None)
+
+    def known(self, tensor: str) -> bool:
+        """Whether a var of the program is this tensor."""
+        return tensor in self._of
+
+    def region(self, tensor: str) -> tuple[set[Any], set[Any]]:
+        """Return the vars from which, and those by which, the tensor is made: back to the next that are known."""
+        inner, border, todo = {self._of[tensor]}, set(), [self._of[tensor]]
+        while todo:
+            op = self._made.get(todo.pop())
+            for var in _read(op) if op is not None else ():
+                if var in self.vars:
+                    border.add(var)
+                elif var not in inner and self._made.get(var) is not None and self._made[var].op_type != "const":
+                    inner.add(var)
+                    todo.append(var)
+        return inner, border
+
+    def local(self, rounded: bool) -> dict[str, Local]:
+        """Return how each known tensor comes out given the original's inputs, by name, in the program's order."""
+        found: dict[str, Local] = {}
+        spoiled: dict[Any, bool] = {}
+        reached: dict[Any, float] = {}
+        lost: dict[Any, bool] = {}
+
+        def result(op: Any, var: Any, value: Any) -> Any:
+            read = [] if op is None else list(_read(op))
+            spoiled[var] = any(spoiled.get(v, False) for v in read)
+            if not isinstance(value, np.ndarray | np.generic):
+                return value
+            inner = [v for v in read if v not in self.vars]
+            rounds = rounded and dtype_of(var) == "fp16"
+            got = half(value) if rounds else value
+            reached[var] = max([_largest(value), *(reached.get(v, 0.0) for v in inner)])
+            lost[var] = _vanishes(value) or any(lost.get(v, False) for v in inner) if rounds else False
+            tensor = self.vars.get(var)
+            want = None if tensor is None else fitted(self.values[tensor], got)
+            if tensor is None or want is None:
+                return got
+            found[tensor] = _told(tensor, value, got, want, (reached[var], lost[var], spoiled[var]))
+            true = np.asarray(want).astype(np.asarray(got).dtype)
+            spoiled[var] = _beyond(want, rounds)
+            return half(true) if rounds and not spoiled[var] else true
+
+        self._run(result)
+        return found
+
+    def alone(self, chosen: Iterable[str], true: Iterable[str], rounded: bool = True) -> dict[str, Any]:
+        """Return the outputs where only these tensors are made in float16, and those in `true` are the original's."""
+        inner: set[Any] = set()
+        for tensor in chosen if rounded else ():
+            inside, border = self.region(tensor)
+            inner |= inside | border
+        return self._mixed(lambda var: var in inner, set(true))
+
+    def but(self, kept: Iterable[str]) -> dict[str, Any]:
+        """Return the outputs where these tensors are made in float32, and all others as the program says."""
+        inner: set[Any] = set()
+        for tensor in kept:
+            inner |= self.region(tensor)[0]
+        return self._mixed(lambda var: var not in inner, set())
+
+    def ops_of(self, tensor: str) -> set[str]:
+        """Return the names of the program's ops that make the tensor."""
+        return {self._made[var].outputs[0].name for var in self.region(tensor)[0] if var in self._made}
+
+    def before(self, tensor: str) -> set[str]:
+        """Return the known tensors from which this one is made."""
+        return {self.vars[var] for var in self.region(tensor)[1]}
+
+    def _mixed(self, rounds: Any, true: set[str]) -> dict[str, Any]:
+        def result(op: Any, var: Any, value: Any) -> Any:
+            if not isinstance(value, np.ndarray | np.generic):
+                return value
+            tensor = self.vars.get(var)
+            if tensor in true and (want := fitted(self.values[tensor], value)) is not None:
+                return np.asarray(want).astype(np.asarray(value).dtype)
+            return half(value) if dtype_of(var) == "fp16" and rounds(var) else value
+
+        return self._run(result)
+
+    def _run(self, result: Any) -> dict[str, Any]:
+        def undefined(op: Any, what: str) -> None:
+            self.undefined.setdefault(op.outputs[0].name, what)
+
+        return run(self.program, fed(self.block, self.feeds), result, undefined=undefined)
+
+
+def _read(op: Any) -> Iterator[Any]:
+    for var in op.inputs.values():
+        yield from var if isinstance(var, list | tuple) else [var]
+    for block in op.blocks:
+        for inner in block.operations:
+            yield from _read(inner)
+
+
+def _told(tensor: str, value: Any, got: Any, want: Any, inside: tuple[float, bool, bool]) -> Local:
+    apart = distance(got, want)
+    a, b = np.asarray(got, np.float64).ravel(), np.asarray(want, np.float64).ravel()
+    with np.errstate(all="ignore"):
+        off = np.nan_to_num(np.where(a == b, 0.0, np.abs(a - b)), nan=np.inf)
+    at = int(np.argmax(off)) if off.size else None
+    reached, lost, spoiled = inside
+    return Local(
+        tensor, apart.max_rel, distance(value, want).max_rel, _part(a, b), apart.scale, reached, lost, spoiled,
+        0.0 if at is None else float(a[at]), 0.0 if at is None else float(b[at]),
+    )  # fmt: skip
+
+
+def _beyond(want: Any, rounds: bool) -> bool:
+    """Whether the original's value is none that the program can hold."""
+    array = np.asarray(want)
+    if array.dtype.kind in "iu":
+        return bool(array.size) and bool(((array > _INT[1]) | (array < _INT[0])).any())
+    if not rounds or array.dtype.kind != "f":
+        return False
+    finite = array[np.isfinite(array)]
+    return bool((np.abs(finite) > LIMIT).any()) or _vanishes(array)
+
+
+def _largest(value: Any) -> float:
+    array = np.asarray(value)
+    if array.dtype.kind != "f" or not array.size:
+        return 0.0
+    numbers = np.abs(array[np.isfinite(array)])
+    return float(numbers.max()) if numbers.size else 0.0
+
+
+def _vanishes(true: Any) -> bool:
+    """Whether all that is there becomes zero in float16."""
+    return np.asarray(true).dtype.kind == "f" and bool(np.any(true != 0)) and not bool(np.any(half(true)))
+
+
+def _part(a: Any, b: Any) -> float:
+    """The largest error of an element in parts of itself."""
+    if a.shape != b.shape:
+        return np.inf
+    there = (b != 0) & np.isfinite(b)
+    if not there.any():
+        return 0.0
+    with np.errstate(all="ignore"):
+        parts = np.abs(a[there] - b[there]) / np.abs(b[there])
+    return float(np.where(np.isnan(parts), np.inf, parts).max())

@@ -1,0 +1,60 @@
+"""The original in TensorFlow: its results, and every value inside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["Original"]
+
+v1 = tf.compat.v1
+_TOLD = frozenset("biuf")
+
+
+class Original:
+    """A frozen graph that is run on feeds by the names of its placeholders; raises tf.errors.OpError where it cannot be."""
+
+    def __init__(self, graph_def: Any) -> None:
+        self.graph_def = graph_def
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            tf.import_graph_def(graph_def, name="")
+        self._session = v1.Session(graph=self._graph)
+        self.inputs = [op for op in self._graph.get_operations() if op.type == "Placeholder"]
+
+    def run(self, tensors: Sequence[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of the tensors by their names."""
+        values = self._session.run(list(tensors), {f"{name}:0": value for name, value in feeds.items()})
+        return {name: np.asarray(value) for name, value in zip(tensors, values, strict=True)}
+
+    def inside(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the value of every tensor of numbers that is no constant."""
+        names = [
+            t.name
+            for op in self._graph.get_operations()
+            for t in op.outputs
+            if op.type != "Const" and t.dtype not in (tf.variant, tf.resource, tf.string)
+            and t.dtype.as_numpy_dtype is not None and np.dtype(t.dtype.as_numpy_dtype).kind in _TOLD
+        ]  # fmt: skip
+        return self.run(names, feeds)
+
+    def type_of(self, name: str) -> str:
+        """Return the type of the op of this name."""
+        return str(self._graph.get_operation_by_name(name).type)
+
+    def dtypes(self, name: str) -> tuple[set[str], set[str]]:
+        """Return the dtypes that the op reads, and that it makes."""
+        op = self._graph.get_operation_by_name(name)
+        return {t.dtype.base_dtype.name for t in op.inputs}, {t.dtype.base_dtype.name for t in op.outputs}
+
+    def read_by(self, name: str) -> list[str]:
+        """Return the tensors that the op reads."""
+        return [t.name for t in self._graph.get_operation_by_name(name).inputs]
+
+    def constant(self, tensor: str) -> Any:
+        """Return the value of a tensor that is a constant, else None."""
+        op = self._graph.get_tensor_by_name(tensor).op
+        return tf.make_ndarray(op.get_attr("value")) if op.type == "Const" else None

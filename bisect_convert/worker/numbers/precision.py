@@ -1,0 +1,74 @@
+"""The smallest set of ops that must be kept in float32 for the model to agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bisect_convert.worker.numbers.causes import Search
+from bisect_convert.worker.numbers.names import plain
+
+__all__ = ["code", "kept", "names_of"]
+
+#: How often the program is run to make the set smaller.
+_RUNS = 40
+
+
+def kept(search: Search, seeds: Iterable[str]) -> list[str] | None:
+    """Return tensors whose ops, kept in float32, make the sample agree: 1-minimal where there was time; None if none do.
+
+    It begins with the ops at fault and what passes their errors on, and grows by one step up and down at a time.
+    """
+    steps = search.steps
+    chosen = set(seeds) | {t for t, local in search.rounded.items() if local.inherited}
+    chosen = {t for t in chosen if steps.known(t)}
+    readers = _readers(search)
+    for _ in range(12):
+        if search.agrees(steps.but(chosen)):
+            return _smaller(search, sorted(chosen))
+        wider = chosen | {b for t in chosen for b in steps.before(t)} | {r for t in chosen for r in readers.get(t, ())}
+        if wider == chosen:
+            break
+        chosen = wider
+    return None
+
+
+def _readers(search: Search) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for tensor in search.steps.vars.values():
+        for read in search.steps.before(tensor):
+            found.setdefault(read, set()).add(tensor)
+    return found
+
+
+def _smaller(search: Search, chosen: list[str]) -> list[str]:
+    """Leave out halves, quarters, then single ones, as long as it agrees without them."""
+    runs, size = 0, max(len(chosen) // 2, 1)
+    while runs < _RUNS:
+        start = 0
+        while start < len(chosen) and runs < _RUNS:
+            less = chosen[:start] + chosen[start + size :]
+            runs += 1
+            if search.agrees(search.steps.but(less)):
+                chosen = less
+            else:
+                start += size
+        if size == 1:
+            break
+        size = max(size // 2, 1)
+    return chosen
+
+
+def code(names: Iterable[str]) -> str:
+    """Return the argument of `ct.convert` that keeps the ops of these names in float32, as code."""
+    listed = ", ".join(repr(name) for name in sorted(names))
+    return (
+        "import re\n"
+        f"keep = {{{listed}}}\n"
+        'selector = lambda op: re.sub(r"\\W", "_", op.name) not in keep\n'
+        "compute_precision=ct.transform.FP16ComputePrecision(op_selector=selector)"
+    )
+
+
+def names_of(search: Search, tensors: Iterable[str]) -> frozenset[str]:
+    """Return the names, as `code` has them, of the program's ops that make the tensors."""
+    return frozenset(plain(name) for t in tensors for name in search.steps.ops_of(t))
