@@ -33,13 +33,15 @@ def run(
     inputs: Mapping[str, Any],
     result: Result = lambda op, var, value: value,
     *,
+    operand: Result | None = None,
     function: str = "main",
     undefined: Callable[[Any, str], None] = lambda op, what: None,
 ) -> dict[str, Any]:
     """Return the program's outputs by name, given arrays for its inputs by name.
 
     program: coremltools' own form of an ML program. `result` gets each op, what it puts out and the value, and returns
-    the value that goes on. `undefined` hears of values for which Core ML promises no result.
+    the value that goes on; `operand` gets each op, what it reads and the value, and returns the value that it reads.
+    `undefined` hears of values for which Core ML promises no result.
     Raises Unevaluated for an op that there is no kernel of, ValueError for inputs that do not fit.
     """
     block = program.functions[function]
@@ -54,7 +56,7 @@ def run(
             raise ValueError(f"there is no value for the input {name}")
         values[var] = result(None, var, _held(var, np.asarray(inputs[name])))
     with np.errstate(all="ignore"):
-        outputs = _Run(result, undefined).block(block, values)
+        outputs = _Run(result, operand, undefined).block(block, values)
     return {var.name: value for var, value in zip(block.outputs, outputs, strict=True)}
 
 
@@ -106,8 +108,9 @@ def _state(var: Any) -> list[Any]:
 class _Run:
     """One run: who gets the results, and how often each var of a block is still to be read."""
 
-    def __init__(self, result: Result, undefined: Callable[[Any, str], None]) -> None:
+    def __init__(self, result: Result, operand: Result | None, undefined: Callable[[Any, str], None]) -> None:
         self._result = result
+        self._operand = operand
         self._undefined = undefined
         self._last: dict[int, dict[Any, list[Any]]] = {}
 
@@ -130,7 +133,7 @@ class _Run:
             return self.block(chosen, values)
         if op.op_type == "while_loop":
             return self._loop(op, values)
-        given = {name: _read(var, values) for name, var in op.inputs.items()}
+        given = {name: self._read(op, var, values) for name, var in op.inputs.items()}
         for name, default in op.default_inputs().items():
             if given.get(name) is None and default is not None:
                 given[name] = _read(default, values)
@@ -141,6 +144,13 @@ class _Run:
         except (ValueError, TypeError, IndexError, KeyError, NotImplementedError) as error:
             raise Unevaluated(op.op_type, f"{op.name}: {type(error).__name__}: {error}"[:200]) from error
         return list(got) if isinstance(got, tuple) else [got]
+
+    def _read(self, op: Any, var: Any, values: dict[Any, Any]) -> Any:
+        if self._operand is None:
+            return _read(var, values)
+        if isinstance(var, list | tuple):
+            return [self._read(op, v, values) for v in var]
+        return self._operand(op, var, _read(var, values))
 
     def _loop(self, op: Any, values: dict[Any, Any]) -> list[Any]:
         condition, body = op.blocks

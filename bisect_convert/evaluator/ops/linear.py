@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from bisect_convert.evaluator.kernels import Inputs, kernel
 
 __all__: list[str] = []
 
 
+def _product(x: Any, y: Any) -> Any:
+    """As TensorFlow sums it up, where it has such a product."""
+    return tf.matmul(x, y).numpy() if min(np.ndim(x), np.ndim(y)) > 1 else np.matmul(x, y)
+
+
 @kernel("linear")
 def _linear(i: Inputs) -> Any:
     """linear.linear"""
-    return i.x @ np.swapaxes(i.weight, -1, -2) + (0 if i.bias is None else i.bias)
+    return _product(i.x, np.swapaxes(i.weight, -1, -2)) + (0 if i.bias is None else i.bias)
 
 
 @kernel("matmul")
@@ -22,7 +28,7 @@ def _matmul(i: Inputs) -> Any:
     """linear.matmul"""
     x = np.swapaxes(i.x, -1, -2) if i.transpose_x is not None and bool(i.transpose_x) else i.x
     y = np.swapaxes(i.y, -1, -2) if i.transpose_y is not None and bool(i.transpose_y) else i.y
-    return np.matmul(x, y)
+    return _product(x, y)
 
 
 @kernel("einsum")

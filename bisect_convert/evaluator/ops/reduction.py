@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from bisect_convert.evaluator.kernels import Inputs, kernel
 
@@ -19,31 +20,31 @@ def _axes(i: Inputs) -> dict[str, Any]:
 @kernel("reduce_max")
 def _reduce_max(i: Inputs) -> Any:
     """reduction.reduce_max"""
-    return np.max(i.x, **_axes(i))
+    return tf.reduce_max(i.x, **_axes(i)).numpy()
 
 
 @kernel("reduce_min")
 def _reduce_min(i: Inputs) -> Any:
     """reduction.reduce_min"""
-    return np.min(i.x, **_axes(i))
+    return tf.reduce_min(i.x, **_axes(i)).numpy()
 
 
 @kernel("reduce_sum")
 def _reduce_sum(i: Inputs) -> Any:
     """reduction.reduce_sum"""
-    return np.sum(i.x, **_axes(i))
+    return tf.reduce_sum(i.x, **_axes(i)).numpy()
 
 
 @kernel("reduce_mean")
 def _reduce_mean(i: Inputs) -> Any:
     """reduction.reduce_mean"""
-    return np.mean(i.x, **_axes(i))
+    return tf.reduce_mean(i.x, **_axes(i)).numpy()
 
 
 @kernel("reduce_prod")
 def _reduce_prod(i: Inputs) -> Any:
     """reduction.reduce_prod"""
-    return np.prod(i.x, **_axes(i))
+    return tf.reduce_prod(i.x, **_axes(i)).numpy()
 
 
 @kernel("reduce_l1_norm")

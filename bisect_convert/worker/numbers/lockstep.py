@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from bisect_convert.worker.numbers.names import correspondence, fitted
 
 __all__ = ["Local", "Lockstep"]
 
+_DTYPE = re.compile(r"_to_fp(16|32)(_\d+)?$")
 _INT = -(2**31), 2**31 - 1
 
 
@@ -109,43 +111,44 @@ class Lockstep:
 
     def alone(self, chosen: Iterable[str], true: Iterable[str], rounded: bool = True) -> dict[str, Any]:
         """Return the outputs where only these tensors are made in float16, and those in `true` are the original's."""
-        inner: set[Any] = set()
-        for tensor in chosen if rounded else ():
-            inside, border = self.region(tensor)
-            inner |= inside | border
-        return self._mixed(lambda var: var in inner, set(true))
+        halves = {var for tensor in (chosen if rounded else ()) for var in self.region(tensor)[0]}
+        return self._mixed(halves, set(true))
 
     def but(self, kept: Iterable[str]) -> dict[str, Any]:
         """Return the outputs where these tensors are made in float32, and all others as the program says."""
-        inner: set[Any] = set()
-        for tensor in kept:
-            inner |= self.region(tensor)[0]
-        return self._mixed(lambda var: var not in inner, set())
-
-    def ops_of(self, tensor: str) -> set[str]:
-        """Return the names of the program's ops that make the tensor."""
-        return {self._made[var].outputs[0].name for var in self.region(tensor)[0] if var in self._made}
+        single = {var for tensor in kept for var in self.region(tensor)[0]}
+        return self._mixed(self._made.keys() - single, set())
 
     def before(self, tensor: str) -> set[str]:
         """Return the known tensors from which this one is made."""
         return {self.vars[var] for var in self.region(tensor)[1]}
 
-    def _mixed(self, rounds: Any, true: set[str]) -> dict[str, Any]:
+    def _mixed(self, halves: Iterable[Any], true: set[str]) -> dict[str, Any]:
+        """The outputs where the ops that make `halves` read and give float16, and all others float32."""
+        halves = set(halves)
+
+        def given(op: Any, var: Any, value: Any) -> Any:
+            reads = any(v in halves for v in op.outputs) and op.op_type != "cast" and hasattr(var, "dtype")
+            return half(value) if reads and _is_half(var, value) else value
+
         def result(op: Any, var: Any, value: Any) -> Any:
-            if not isinstance(value, np.ndarray | np.generic):
-                return value
             tensor = self.vars.get(var)
             if tensor in true and (want := fitted(self.values[tensor], value)) is not None:
                 return np.asarray(want).astype(np.asarray(value).dtype)
-            return half(value) if dtype_of(var) == "fp16" and rounds(var) else value
+            return half(value) if var in halves and _is_half(var, value) else value
 
-        return self._run(result)
+        return self._run(result, given)
 
-    def _run(self, result: Any) -> dict[str, Any]:
+    def ops_of(self, tensor: str) -> set[str]:
+        """Return the names of the program's ops that make the tensor, but for changes of dtype."""
+        made = [self._made[var] for var in self.region(tensor)[0] if var in self._made]
+        return {op.outputs[0].name for op in made if op.op_type != "cast" or not _DTYPE.search(op.outputs[0].name)}
+
+    def _run(self, result: Any, operand: Any = None) -> dict[str, Any]:
         def undefined(op: Any, what: str) -> None:
             self.undefined.setdefault(op.outputs[0].name, what)
 
-        return run(self.program, fed(self.block, self.feeds), result, undefined=undefined)
+        return run(self.program, fed(self.block, self.feeds), result, operand=operand, undefined=undefined)
 
 
 def _read(op: Any) -> Iterator[Any]:
@@ -154,6 +157,10 @@ def _read(op: Any) -> Iterator[Any]:
     for block in op.blocks:
         for inner in block.operations:
             yield from _read(inner)
+
+
+def _is_half(var: Any, value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic) and dtype_of(var) == "fp16"
 
 
 def _told(tensor: str, value: Any, got: Any, want: Any, inside: tuple[float, bool, bool]) -> Local:
