@@ -83,7 +83,8 @@ def _run(arguments: argparse.Namespace) -> int:
             wishes = Wishes(
                 signature=arguments.signature, first=arguments.first, slow=arguments.slow, timeout=arguments.timeout,
                 memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, told=told,
-                strict=True, jobs=arguments.jobs, cache=_cache(arguments), out=staged,
+                strict=True, jobs=arguments.jobs, cache=_cache(arguments), out=staged, numbers=_numbers(arguments),
+                tolerance=arguments.tolerance, against=arguments.against,
             )  # fmt: skip
             try:
                 report = find_packed(arguments.model, options, wishes, workers, _fixing(place))
@@ -112,6 +113,13 @@ def _fixing(place: Destination | None) -> Callable[[Diagnosis], Fix] | None:
     from bisect_convert.fix.converted import fixed
 
     return partial(fixed, destination=place)
+
+
+def _numbers(arguments: argparse.Namespace) -> str | None:
+    """What a model that converts is compared on; by itself it is, but where one is to be edited and written."""
+    if arguments.numbers is None:
+        return None if arguments.fix is not None or arguments.no_run else "auto"
+    return None if arguments.numbers == "off" else str(arguments.numbers)
 
 
 def _cache(arguments: argparse.Namespace) -> bool | Path:

@@ -27,7 +27,7 @@ inputs:
   parts that are a shape or a dtype is the name, so that x:0 is a name too. dtypes: float16, float32, int32, ...
 
 exit status:
-  0  the model converts         1  it does not, and the report has the findings
+  0  the model converts, and computes the same         1  it does not, and the report has the findings
   2  bad usage, or a model that cannot be read         3  inconclusive, or stopped
 """
 
@@ -53,6 +53,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("model", metavar="MODEL", help="a SavedModel folder, a .keras or .h5 file, or a frozen .pb")
     parser.add_argument("--version", action="version", version=f"bisect-convert {__version__}")
     _add_conversion(parser.add_argument_group("as in coremltools.convert"))
+    _add_behind(parser.add_argument_group("after the conversion"))
     _add_ours(parser)
     return parser.parse_args(argv)
 
@@ -68,8 +69,7 @@ def _add_conversion(group: Any) -> None:
     add("--compute-precision", choices=("float16", "float32"), type=str.lower, help="of an mlprogram")
 
 
-def _add_ours(parser: argparse.ArgumentParser) -> None:
-    behind = parser.add_argument_group("after the conversion")
+def _add_behind(behind: Any) -> None:
     behind.add_argument(
         "--optimize", choices=tuple(STEPS),
         help="also compress the weights, with coremltools.optimize: linear_quantize_weights to int8, palettize_weights "
@@ -81,6 +81,21 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         "and OUT.fix.py, which makes it again; .mlmodel for a neuralnetwork",
     )  # fmt: skip
     behind.add_argument("--overwrite", action="store_true", help="let --fix replace what is there")
+    behind.add_argument(
+        "--numbers", metavar="FILE.npz|DIR|random|zeros|off", default=None,
+        help="the inputs on which a model that converts is compared with its original (default: assets.extra/sample.npz "
+        "of a SavedModel, else random ones)",
+    )  # fmt: skip
+    behind.add_argument(
+        "--tolerance",
+        metavar="X",
+        type=_positive,
+        help="how far outputs may be apart, in parts of their largest number",
+    )
+    behind.add_argument("--against", metavar="OUT.mlpackage", help="compare with this package, made elsewhere")
+
+
+def _add_ours(parser: argparse.ArgumentParser) -> None:
     search = parser.add_argument_group("search")
     search.add_argument("--first", action="store_true", help="stop at the first finding")
     search.add_argument(

@@ -19,9 +19,12 @@ from bisect_convert.errors import EnvironmentError_, ModelError, UsageError
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.files import REST, damage
 from bisect_convert.model.loaded import Loaded, read_facts
+from bisect_convert.numbers import samples
+from bisect_convert.numbers.comparison import compared
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.findings import Finding
+from bisect_convert.report.findings import NUMBERS, Finding
+from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.report import Report
 from bisect_convert.search.hunt import Found, Hunt
 from bisect_convert.search.slow_sections import slow_section
@@ -55,6 +58,7 @@ class Diagnosis:
         self.findings: list[Finding] = []
         self.found: list[Found | None] = []
         self.notes = notes
+        self.numbers: Numbers | None = None
         self.complete = False
         self._own = not isinstance(workers, Workers)
         self.workers = workers if isinstance(workers, Workers) else workers()
@@ -71,11 +75,23 @@ class Diagnosis:
             if self.workers.ask(Check(dict(self.packed), timeout=_CHECK_LIMIT)).get("death") == "timeout":
                 raise EnvironmentError_(f"a look at the arguments did not come to an end within {_CHECK_LIMIT:.0f} s")
             self.loaded = _load(model, self.workers, request)
+            self._samples = self._chosen()
             self.versions = self.workers.versions()
         except BaseException:
             self.close()
             raise
         self.load_seconds = time.monotonic() - self.started
+
+    def _chosen(self) -> tuple[str, str] | None:
+        """The samples to compare on, as a worker takes them and in words; looked at before any search."""
+        wish, model = self.wishes.numbers, self.loaded.model
+        if self.wishes.against is not None and not os.path.exists(self.wishes.against):
+            raise UsageError(f"--against {self.wishes.against}: no such file or folder")
+        if wish is None or self.loaded.failure is not None:
+            return None
+        place = samples.beside(model.path) if wish == samples.AUTO else None
+        wish = str(place) if place is not None else "random" if wish == samples.AUTO else wish
+        return samples.chosen(wish, model.main, self.folder), wish
 
     def close(self) -> None:
         """Leave no process (but those that were lent) and no file behind."""
@@ -101,7 +117,7 @@ class Diagnosis:
             prober.turn_to(read_facts(rest))
         hunt = Hunt(prober)
         try:
-            for found in itertools.chain(hunt.causes(), self._with_weights(hunt)):
+            for found in itertools.chain(hunt.causes(), self._compared(prober, hunt), self._with_weights(hunt)):
                 self._keep(found, [completed(found, compose(found, prober))])
                 if first:
                     self.notes.append("stopped at the first finding, as asked")
@@ -121,8 +137,18 @@ class Diagnosis:
 
     def _with_weights(self, hunt: Hunt) -> Iterator[Found]:
         """A model that converts with its large weights as repeated values is converted once more as it is."""
-        if not self.findings and hunt.complete and self.loaded.slim:
+        seen = self.numbers is not None and self.numbers.compared and self.wishes.against is None
+        if not self.findings and hunt.complete and self.loaded.slim and not seen:
             yield from hunt.causes_with_weights()
+
+    def _compared(self, prober: Prober, hunt: Hunt) -> Iterator[Found]:
+        """A model that converts is compared with its original, for which it is converted with its true weights."""
+        if self._samples is None or self.findings or not hunt.complete or self.loaded.failure is not None:
+            return
+        done = compared(prober, *self._samples, self.wishes.tolerance, self.wishes.against)
+        self.numbers = done.numbers
+        self._keep(None, list(done.findings))
+        yield from ()
 
     def _keep(self, found: Found | None, findings: list[Finding]) -> None:
         self.findings += findings
@@ -131,14 +157,15 @@ class Diagnosis:
     def report(self, prober: Prober) -> Report:
         """Return the report on what is known now."""
         model = self.loaded.model
-        failing = any(not f.slow for f in self.findings)
-        verdict = "fails" if failing else "converts" if self.complete else "inconclusive"
+        failing = any(not f.slow and f.stage != NUMBERS for f in self.findings)
+        differing = any(f.stage == NUMBERS for f in self.findings)
+        verdict = "fails" if failing else "differs" if differing else "converts" if self.complete else "inconclusive"
         total = time.monotonic() - self.started
         return Report(
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
             digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
             options=convert_options.shown(self.packed), verdict=verdict, complete=self.complete,
-            findings=tuple(self.findings),
+            findings=tuple(self.findings), numbers=self.numbers,
             asked=prober.asked, cached=prober.cached,
             seconds={
                 "total": round(total, 2), "load": round(self.load_seconds, 2),

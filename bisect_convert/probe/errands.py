@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert.errors import EnvironmentError_, UsageError
-from bisect_convert.model.cuts import Section, Unsliceable
+from bisect_convert.model.cuts import Section, Unsliceable, whole
 from bisect_convert.model.outcome import Failure
 from bisect_convert.probe.door import Door
-from bisect_convert.worker.request import Carve, Compare, Passes, Run, Save
+from bisect_convert.worker.request import Carve, Compare, Numbers, Passes, Run, Save
 
 __all__ = ["Errands"]
 
 #: Seconds for what no conversion is part of.
 _LONGEST = 120.0
+#: A comparison takes so many times what a conversion may: it converts more than once, and runs the model.
+_COMPARED = 5.0
 
 
 class Errands:
@@ -62,6 +64,23 @@ class Errands:
             self._skipped("the values of a section were not compared with the model's", fault)
             return None
         return answer.get("differs")
+
+    def numbers(
+        self, samples: str, options: Mapping[str, Any], tolerance: float | None, against: str | None
+    ) -> dict[str, Any]:
+        """Return how far the converted model is from its original, or under "not_compared" why that is not known."""
+        if self._no_run:
+            return {"not_compared": "no graph is to be run"}
+        try:
+            about = self._door.about(Numbers, whole(self._door.loaded.model), fresh=True)
+            limit = None if about.timeout is None else _COMPARED * about.timeout
+            request = replace(
+                about, samples=samples, options=options, tolerance=tolerance, against=against, timeout=limit
+            )
+            answer = self._door.errand(request)
+        except (Unsliceable, EnvironmentError_) as fault:
+            return {"not_compared": str(fault)}
+        return dict(answer.get("numbers") or {"not_compared": f"the process ended ({answer.get('death', 'memory')})"})
 
     def passes(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the pass pipeline in force, packed: the caller's or the default; empty where no worker can tell it."""

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bisect_convert.render import words
+from bisect_convert.render.comparison import numbers_lines
 from bisect_convert.render.drawing import STYLE, svg_of
 from bisect_convert.render.names import harmless, parse, spell
 from bisect_convert.render.picture import Picture, of_arms, of_witness
@@ -48,7 +49,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {
-        "words": words, "parse": parse, "witness_of": _witness, "arms_of": _arms, "drawn": drawn, "style": Markup(STYLE),
+        "words": words, "numbers_lines": numbers_lines,
+        "parse": parse, "witness_of": _witness, "arms_of": _arms, "drawn": drawn, "style": Markup(STYLE),
     }  # fmt: skip
     environment.filters |= {"rows": rows, "spell": spell, "opening": lambda text: text[:1].upper() + text[1:]}
     return environment

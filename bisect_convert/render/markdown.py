@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from html import escape
 
 from bisect_convert.render import words
+from bisect_convert.render.comparison import numbers_lines, verified
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import Code, Sentence, harmless, parse, spell
 from bisect_convert.render.picture import of_witness
@@ -24,11 +25,12 @@ def markdown(report: Report) -> str:
     name = code(report.path) if report.path else words.name(report)
     blocks = [f"## {name} {escaped(words.summary(report))}", _facts(report)]
     blocks += [f"> **Note:** {_sentence(parse(note))}" for note in report.notes]
+    blocks.append("\n".join(f"> **Numbers:** {escaped(row)}  " for row in numbers_lines(report)))
     if len(report.findings) > 1:
         blocks.append(_overview(report.findings))
     for number, finding in enumerate(report.findings, 1):
         blocks += _finding(finding, number)
-    if report.verdict not in ("converts", "fails"):
+    if report.verdict not in ("converts", "fails", "differs"):
         blocks.append("\n".join(f"- {escaped(row)}" for row in words.known(report)))
     blocks.append("\n".join(f"*{escaped(row)}*  " for row in words.totals(report)))
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -102,7 +104,7 @@ def _finding(finding: Finding, number: int) -> list[str]:
         picture = of_witness(finding.witness, finding.culprits, limit=20, holding=holding)
         blocks += [f"**Smallest failing section:** {escaped(words.evidence(finding.witness))}", fenced(lines(picture))]
     blocks += _others(finding)
-    blocks += [block for remedy in finding.remedies for block in _remedy(remedy)]
+    blocks += [block for remedy in finding.remedies for block in _remedy(remedy, verified(finding))]
     return [*blocks, f"**Next:** {_sentence((words.next_step(finding),))}"] if finding.repro else blocks
 
 
@@ -136,8 +138,8 @@ def _others(finding: Finding) -> list[str]:
     return [f"**The same at {len(further)} more place{'s' * (len(further) != 1)}:**", "\n".join(rows)]
 
 
-def _remedy(remedy: Remedy) -> list[str]:
-    proof = "verified: a probe converted with it" if remedy.verified else "not tried"
+def _remedy(remedy: Remedy, seen: str) -> list[str]:
+    proof = f"verified: {seen}" if remedy.verified else "not tried"
     language = "python" if remedy.kind == "rewrite" else ""
     blocks = [f"**Help** ({proof}): {_sentence(parse(remedy.summary))}"]
     return [*blocks, fenced(remedy.code.strip("\n").splitlines(), language)] if remedy.code else blocks

@@ -6,10 +6,11 @@ import textwrap
 from collections.abc import Iterable
 
 from bisect_convert.render import words
+from bisect_convert.render.comparison import numbers_lines, verified
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import harmless, parse, plain, shorten, spell
 from bisect_convert.render.picture import of_witness
-from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact
+from bisect_convert.report.findings import NUMBERS, Culprit, Finding, Remedy, TensorFact
 from bisect_convert.report.fix import Fix
 from bisect_convert.report.report import Report
 
@@ -30,8 +31,13 @@ def text(report: Report, width: int = 100, color: bool = False, *, outlook: bool
     No character of it but line breaks, and colours where asked for, is a control character.
     """
     pen = _Pen(max(width, 40), color)
-    blocks = [_head(report, pen), _table(report, pen), *(_finding(f, pen) for f in report.findings)]
-    if report.verdict not in ("converts", "fails"):
+    blocks = [
+        _head(report, pen),
+        _numbers(report, pen),
+        _table(report, pen),
+        *(_finding(f, pen) for f in report.findings),
+    ]
+    if report.verdict not in ("converts", "fails", "differs"):
         blocks.append([r for i, row in enumerate(words.known(report)) for r in pen.entry("" if i else "known", row)])
     if report.fix is not None:
         blocks.append(_fix(report.fix, pen))
@@ -63,7 +69,7 @@ class _Pen:
 
 
 def _head(report: Report, pen: _Pen) -> list[str]:
-    code = {"converts": _GREEN, "fails": _RED}.get(report.verdict, _YELLOW)
+    code = {"converts": _GREEN, "fails": _RED, "differs": _RED}.get(report.verdict, _YELLOW)
     facts = [f"{report.ops} ops"]
     if report.functions:
         facts.append(f"{report.functions} function{'s' * (report.functions != 1)}")
@@ -75,6 +81,12 @@ def _head(report: Report, pen: _Pen) -> list[str]:
     if chosen := words.options(report):
         rows.append(pen.paint(shorten(f"options: {chosen}", pen.width), _DIM))
     return rows + [line for note in report.notes for line in pen.entry("note:", plain(parse(note)), _YELLOW, indent=0)]
+
+
+def _numbers(report: Report, pen: _Pen) -> list[str]:
+    """How far original and converted model are apart."""
+    rows = numbers_lines(report)
+    return [line for i, row in enumerate(rows) for line in pen.entry("" if i else "numbers:", row, indent=0)]
 
 
 def _table(report: Report, pen: _Pen) -> list[str]:
@@ -105,7 +117,7 @@ def _finding(finding: Finding, pen: _Pen) -> list[str]:
         rows += ["", *pen.entry("why", plain(parse(finding.explanation)))]
     rows += _witness(finding, pen)
     rows += _others(finding, pen)
-    remedies = [line for remedy in finding.remedies for line in _remedy(remedy, pen)]
+    remedies = [line for remedy in finding.remedies for line in _remedy(remedy, pen, verified(finding))]
     if finding.repro:
         remedies += pen.entry("next:", words.next_step(finding), _CYAN)
     return rows + ([""] if remedies else []) + remedies
@@ -174,8 +186,8 @@ def _more(count: int, what: str) -> str:
     return f"    and {count} more {what}{'s' * (count != 1)} (all of them in --format json)"
 
 
-def _remedy(remedy: Remedy, pen: _Pen) -> list[str]:
-    proof = "[verified: a probe converted with it]" if remedy.verified else "[not tried]"
+def _remedy(remedy: Remedy, pen: _Pen, seen: str) -> list[str]:
+    proof = f"[verified: {seen}]" if remedy.verified else "[not tried]"
     rows = pen.entry("help:", f"{plain(parse(remedy.summary))} {proof}", _GREEN if remedy.verified else _CYAN)
     code = [harmless(line) for line in (remedy.code or "").strip("\n").splitlines()]
     rows += [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" if line else "" for line in code[:_CODE_LINES]]
@@ -200,7 +212,7 @@ def _fix(fix: Fix, pen: _Pen) -> list[str]:
 
 def _tail(report: Report, pen: _Pen, outlook: bool) -> list[str]:
     rows = list(words.totals(report))
-    wanting = [f for f in report.findings if f.witness.ops and not f.repro]
+    wanting = [f for f in report.findings if f.witness.ops and not f.repro and f.stage != NUMBERS]
     if wanting and outlook:
         rows.append(f"next: {words.next_step(wanting[0])}")
     return [line for row in rows for line in textwrap.wrap(row, pen.width, break_long_words=False)]

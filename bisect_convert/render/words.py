@@ -6,15 +6,15 @@ from collections import Counter
 
 from bisect_convert.render.grouping import grouped
 from bisect_convert.render.names import Code, Sentence, dtypes, harmless
-from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, Witness
+from bisect_convert.report.findings import NUMBERS, Context, Culprit, Enclosing, Finding, Witness
 from bisect_convert.report.fix import Edit, Fix
 from bisect_convert.report.report import Report
 
 __all__ = [
     "agreement_line", "edit_line", "evidence", "facts", "facts_shown", "first_lines", "fix_headline", "fix_text",
-    "headline", "known",
-    "label", "name", "next_step", "options",
-    "others", "passes", "place", "proof", "role", "stage", "summary", "totals", "where_short", "layers", "table"]  # fmt: skip
+    "headline", "known", "label", "layers", "name", "next_step", "options", "others", "passes", "place", "proof", "role",
+    "stage", "summary", "table", "totals", "where_short",
+]  # fmt: skip
 
 _ROLES = {
     "trunk": "trunk",
@@ -42,6 +42,8 @@ def name(report: Report) -> str:
 def summary(report: Report) -> str:
     """Return what became of the conversion and how much is known, in one line without the model's path."""
     count = len(report.findings)
+    if report.verdict == "differs":
+        return f"converts, and computes something else: {count} finding{'s' * (count != 1)}"
     if report.verdict == "converts" and count:
         return f"converts with coremltools {harmless(report.coremltools)}, and this is where its time goes"
     if report.verdict == "converts":
@@ -76,7 +78,7 @@ def stage(finding: Finding) -> str:
 
 def label(finding: Finding) -> str:
     """Return what kind of finding it is, with its stage, as a compiler would head it."""
-    return f"{'slow' if finding.slow else 'error'}[{stage(finding)}]"
+    return f"{'slow' if finding.slow else 'differs' if finding.stage == NUMBERS else 'error'}[{stage(finding)}]"
 
 
 def passes(finding: Finding) -> str:
@@ -96,6 +98,8 @@ def headline(finding: Finding) -> str:
     """Return what fails in a few words: op types and dtypes, how many instances, or that no op is to blame."""
     culprits = finding.culprits
     if not culprits:
+        if finding.stage == NUMBERS:
+            return "no op by itself makes the difference"
         return "no op is at fault, the call or the model as a whole is"
     if finding.slow:
         return finding.error_message
@@ -107,7 +111,9 @@ def headline(finding: Finding) -> str:
     names = list(dict.fromkeys(c.op for c in culprits))
     kind = dtypes(culprits[0].inputs, culprits[0].outputs) if len(names) == 1 else ""
     verb = "does not convert" if len(names) == 1 else "do not convert"
-    if finding.stage == "optimize":
+    if finding.stage == NUMBERS:
+        verb = "computes something else" if len(names) == 1 else "compute something else"
+    elif finding.stage == "optimize":
         verb = "converts and then fails" if len(names) == 1 else "convert and then fail"
     times = f", at {len(culprits)} places" if len(culprits) > 1 else ""
     return harmless(f"{_listed(names)}{f' ({kind})' if kind else ''} {verb}{times}")
@@ -288,7 +294,7 @@ def totals(report: Report) -> tuple[str, ...]:
     cost = f"{report.asked} probe{'s' * (report.asked != 1)}{cached}"
     if (seconds := report.seconds.get("total")) is not None:
         cost += f" in {seconds:.1f} s"
-    if report.verdict == "converts":
+    if report.verdict in ("converts", "differs"):
         return (cost,)
     return (_completeness(report), cost)
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["SLOW", "Context", "Culprit", "Enclosing", "Finding", "Passes", "Remedy", "TensorFact", "Witness"]
+__all__ = ["NUMBERS", "SLOW", "Context", "Culprit", "Enclosing", "Finding", "Passes", "Remedy", "TensorFact", "Witness"]
 
 #: The error type of a finding that is no failure.
 SLOW = "Slow"
+#: The stage of a finding about a model that converts, and computes something else.
+NUMBERS = "numbers"
 
 
 @dataclass(frozen=True)

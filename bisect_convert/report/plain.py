@@ -9,6 +9,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bisect_convert.report.findings import Context, Culprit, Finding, Passes, Remedy, Witness
 from bisect_convert.report.fix import Fix
+from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.questions import Probe
 
 __all__ = ["SCHEMA", "finding_to_dict", "report_from_dict", "report_to_dict", "restored"]
@@ -29,6 +30,7 @@ def report_to_dict(report: Any) -> dict[str, Any]:
         "complete": report.complete,
         "findings": [finding_to_dict(f) for f in report.findings],
         "fix": None if report.fix is None else asdict(report.fix),
+        "numbers": None if report.numbers is None else asdict(report.numbers),
         "probes": {"asked": report.asked, "cached": report.cached},
         "seconds": dict(report.seconds),
         "notes": list(report.notes),
@@ -45,6 +47,7 @@ def report_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
         "complete": data["complete"],
         "findings": tuple(_finding(f) for f in data["findings"]),
         "fix": None if data.get("fix") is None else restored(Fix, data["fix"]),
+        "numbers": None if data.get("numbers") is None else restored(Numbers, data["numbers"]),
         "asked": data["probes"]["asked"],
         "cached": data["probes"]["cached"],
         "seconds": data["seconds"],

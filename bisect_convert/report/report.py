@@ -9,6 +9,7 @@ from typing import Any
 
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.fix import Fix
+from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.plain import SCHEMA, report_from_dict, report_to_dict
 from bisect_convert.report.questions import Probe
 
@@ -44,17 +45,19 @@ class Report:
     journal: tuple[Probe, ...] = ()
     fix: Fix | None = None
     """What came of editing the model until it converts, where that was asked for."""
+    numbers: Numbers | None = None
+    """How far the converted model is from the original, where that was asked for."""
 
     @property
     def exit_code(self) -> int:
-        """0 converts, or a converted model was written; 1 fails with findings, 3 inconclusive.
+        """0 converts, or a converted model was written; 1 findings: it fails, or its numbers differ; 3 inconclusive.
 
         >>> s.hunt().exit_code
         1
         """
         if self.fix is not None:
             return 0 if self.fix.converted else 1
-        return {"converts": 0, "fails": 1}.get(self.verdict, 3)
+        return {"converts": 0, "fails": 1, "differs": 1}.get(self.verdict, 3)
 
     def __str__(self) -> str:
         from bisect_convert.render.text import text

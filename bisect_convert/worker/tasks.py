@@ -54,6 +54,7 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
     if isinstance(request, requests.Ready):
         return known
     from bisect_convert.worker import conversion, execution, fixing, unpacking
+    from bisect_convert.worker.numbers.check import check
     from bisect_convert.worker.read import opening
 
     match request:
@@ -75,9 +76,7 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
             case requests.Compare():
                 return conversion.compare_section(request)
             case requests.Numbers():
-                from bisect_convert.worker.numbers import check
-
-                return {"numbers": check.check(request)}
+                return {"numbers": check(request)}
             case requests.Probe():
                 return {"outcome": conversion.probe(request, mark)}
             case requests.Fix():

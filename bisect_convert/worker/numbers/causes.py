@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bisect_convert.worker.numbers.agreement import agree
-from bisect_convert.worker.numbers.kinds import exact_kind, rounding_kind
+from bisect_convert.worker.numbers.kinds import RANDOM, exact_kind, rounding_kind
 from bisect_convert.worker.numbers.lockstep import Local, Lockstep
 from bisect_convert.worker.numbers.original import Original
 from bisect_convert.worker.numbers.sections import Alone
@@ -49,6 +49,7 @@ class Search:
     tolerance: float
     faults: dict[str, Local] = field(default_factory=dict)
     rounded: dict[str, Local] = field(default_factory=dict)
+    drawn: dict[str, str] = field(default_factory=dict)
 
     def causes(self) -> list[Cause]:
         """Return the causes in the program's order; none where no single op is at fault."""
@@ -80,6 +81,9 @@ class Search:
             self.faults = {}
             for tensor in wrong:
                 op, values = tensor.rpartition(":")[0], self.steps.values
+                if (drawn := self._drawn_before(op)) is not None:
+                    self.faults[tensor], self.drawn[tensor] = exact[tensor], drawn
+                    continue
                 if not self.alone.is_op(op):
                     strangers.append(tensor)
                     continue
@@ -91,6 +95,18 @@ class Search:
             self.steps.forget(strangers)
             if not strangers:
                 return
+
+    def _drawn_before(self, op: str) -> str | None:
+        """The op that draws random numbers between this op and what the program has by name: it may have become a constant."""
+        todo, seen = [op], {op}
+        while todo:
+            name = todo.pop()
+            if RANDOM.search(self.original.type_of(name)):
+                return name
+            before = [t.rpartition(":")[0] for t in self.original.read_by(name) if not self.steps.known(t)]
+            todo += [n for n in before if n not in seen]
+            seen.update(before)
+        return None
 
     def _is_wrong(self, tensor: str, local: Local) -> bool:
         if np.asarray(self.steps.values[tensor]).dtype.kind in "biu":
@@ -104,6 +120,9 @@ class Search:
 
     def _exact(self, tensor: str, local: Local) -> Cause:
         op = tensor.rpartition(":")[0]
+        if (drawn := self.drawn.get(tensor)) is not None:
+            kind, message = exact_kind(drawn, self.original, local, self.steps.values, None)
+            return Cause(f"{drawn}:0", kind, message, False)
         said = [self.steps.undefined[name] for name in self.steps.ops_of(tensor) if name in self.steps.undefined]
         kind, message = exact_kind(op, self.original, local, self.steps.values, said[0] if said else None)
         error = self.alone.error(op, self.steps.values, float32=True)

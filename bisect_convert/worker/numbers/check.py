@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,15 @@ def check(request: Numbers) -> dict[str, Any]:
         return {"not_compared": "an output is none of numbers"}
     try:
         model = request.against or converted(carved, request.plan, packed)
-        program = program_of(model)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
         failure = tracebacks.classify(error, ())
         return {"failed": f"{failure.type}: {failure.message}"[:500]}
+    try:
+        program = program_of(model)
+    except ValueError as error:
+        return {"not_compared": _line(error)}
     done = Comparison(program, results, feeds, wanted, request.tolerance)
     try:
         done.compare()
@@ -159,20 +163,32 @@ class _Again:
             return []
         if causes and not any(c.kind in _BY_PRECISION for c in causes):
             return []
-        found = []
-        tensors = kept(search, [c.tensor for c in causes if c.kind in _BY_PRECISION])
-        if tensors:
-            names = names_of(search, tensors)
-            found.append({
+        found: list[dict[str, Any]] = []
+        seeds = [c.tensor for c in causes if c.kind in _BY_PRECISION]
+        for searched in self._searches(search):
+            tensors = kept(searched, seeds)
+            if not tensors:
+                continue
+            names = names_of(searched, tensors)
+            found = [{
                 "kind": "option", "summary": f"keep {len(names)} op{'s' * (len(names) != 1)} in float32",
                 "verified": self._agrees(kept_in_float32(names)), "code": code(names), "kept": tensors,
-            })  # fmt: skip
+            }]  # fmt: skip
+            if found[0]["verified"]:
+                break
         if not found or not found[0]["verified"]:
             found.append({
                 "kind": "option", "summary": "compute in float32", "verified": self._agrees(in_float32()),
                 "code": "compute_precision=ct.precision.FLOAT32", "kept": [],
             })  # fmt: skip
         return found
+
+    def _searches(self, search: Search) -> Iterator[Search]:
+        """The search, then the same in the program as it is without float16, whose constants are those of the model."""
+        yield search
+        model = converted(self._carved, self._request.plan, dict(self._request.options), compute_precision=in_float32())
+        steps = Lockstep(program_of(model), search.steps.feeds, search.steps.values, float32=True)
+        yield replace(search, steps=steps)
 
     def _agrees(self, precision: Any) -> bool:
         done, packed = self._done, dict(self._request.options)

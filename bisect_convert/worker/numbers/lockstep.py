@@ -51,6 +51,8 @@ class Lockstep:
     values: Mapping[str, Any]
     vars: dict[Any, str] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
+    float32: bool = False
+    """The program is one in float32, and stands for the same in float16."""
 
     def __post_init__(self) -> None:
         self.block = self.program.functions["main"]
@@ -129,13 +131,13 @@ class Lockstep:
 
         def given(op: Any, var: Any, value: Any) -> Any:
             reads = any(v in halves for v in op.outputs) and op.op_type != "cast" and hasattr(var, "dtype")
-            return half(value) if reads and _is_half(var, value) else value
+            return half(value) if reads and self._is_half(var, value) else value
 
         def result(op: Any, var: Any, value: Any) -> Any:
             tensor = self.vars.get(var)
             if tensor in true and (want := fitted(self.values[tensor], value)) is not None:
                 return np.asarray(want).astype(np.asarray(value).dtype)
-            return half(value) if var in halves and _is_half(var, value) else value
+            return half(value) if var in halves and self._is_half(var, value) else value
 
         return self._run(result, given)
 
@@ -143,6 +145,10 @@ class Lockstep:
         """Return the names of the program's ops that make the tensor, but for changes of dtype."""
         made = [self._made[var] for var in self.region(tensor)[0] if var in self._made]
         return {op.outputs[0].name for op in made if op.op_type != "cast" or not _DTYPE.search(op.outputs[0].name)}
+
+    def _is_half(self, var: Any, value: Any) -> bool:
+        kinds = ("fp16", "fp32") if self.float32 else ("fp16",)
+        return isinstance(value, np.ndarray | np.generic) and dtype_of(var) in kinds
 
     def _run(self, result: Any, operand: Any = None) -> dict[str, Any]:
         def undefined(op: Any, what: str) -> None:
@@ -157,10 +163,6 @@ def _read(op: Any) -> Iterator[Any]:
     for block in op.blocks:
         for inner in block.operations:
             yield from _read(inner)
-
-
-def _is_half(var: Any, value: Any) -> bool:
-    return isinstance(value, np.ndarray | np.generic) and dtype_of(var) == "fp16"
 
 
 def _told(tensor: str, value: Any, got: Any, want: Any, inside: tuple[float, bool, bool]) -> Local:

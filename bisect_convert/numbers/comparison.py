@@ -1,0 +1,94 @@
+"""Ask for a comparison of original and converted model, and make findings of what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bisect_convert.explain.case import culprit_of, fact_of
+from bisect_convert.explain.placement import context_of
+from bisect_convert.model.graph import Model
+from bisect_convert.numbers.words import advice, why
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.findings import NUMBERS, Context, Finding, Remedy, Witness
+from bisect_convert.report.numbers import Headroom, Numbers, OutputDistance
+
+__all__ = ["Compared", "compared"]
+
+_BY_PRECISION = frozenset({"overflow", "underflow", "precision"})
+#: Of so many ops that must be kept in float32 one can say that they are at fault together.
+_TOGETHER = 8
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of it; failed: the model does not convert with its true weights, so that nothing is known."""
+
+    numbers: Numbers | None
+    findings: tuple[Finding, ...] = ()
+    failed: str | None = None
+
+
+def compared(
+    prober: Prober, samples: str, said: str, tolerance: float | None = None, against: str | None = None
+) -> Compared:
+    """Return how far the converted model is from its original, with a finding for each kind of op at fault.
+
+    samples: as `numbers.samples.chosen` gives them; said: the same in words, for the report.
+    """
+    answer = prober.errands.numbers(samples, dict(prober.options), tolerance, against)
+    if "failed" in answer:
+        return Compared(None, failed=str(answer["failed"]))
+    if "not_compared" in answer:
+        none = Numbers("evaluator", "", said, 0, tolerance or 0.0, not_compared=(str(answer["not_compared"]),))
+        return Compared(none)
+    room = answer["headroom"]
+    numbers = Numbers(
+        "evaluator", answer["precision"], said, answer["samples"], answer["tolerance"],
+        tuple(OutputDistance(**o) for o in answer["outputs"]), None if room is None else Headroom(**room),
+    )  # fmt: skip
+    if answer["agrees"]:
+        return Compared(numbers)
+    return Compared(numbers, tuple(_findings(prober.model, answer)))
+
+
+def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for cause in answer["causes"]:
+        groups.setdefault((model.main.ops[cause["op"]].type, cause["kind"]), []).append(cause)
+    tried = [Remedy(r["kind"], r["summary"], r["verified"], r["code"]) for r in answer["remedies"]]
+    for (op, kind), causes in groups.items():
+        remedies = [*(tried if kind in _BY_PRECISION else []), *advice(op, kind)]
+        yield _finding(model, kind, causes, remedies)
+    if not groups:
+        kept = [t.rpartition(":")[0] for r in answer["remedies"] for t in r["kept"]]
+        together = [{"op": op, "confirmed": False} for op in kept] if len(kept) <= _TOGETHER else []
+        kind = "precision" if answer["precision"] == "float16" else "converter"
+        message = "no op by itself makes the outputs differ, together they do"
+        yield _finding(model, kind, [{**c, "message": message} for c in together], tried, message)
+
+
+def _finding(
+    model: Model, kind: str, causes: list[Any], remedies: Iterable[Remedy], message: str | None = None
+) -> Finding:
+    names = [c["op"] for c in causes if c["op"] in model.main.ops]
+    first = names[0] if names else None
+    return Finding(
+        stage=NUMBERS, pass_name=None, error_type=kind, error_message=message or causes[0]["message"],
+        culprits=tuple(culprit_of(model.main, name) for name in names),
+        context=Context() if first is None else context_of(model, "", first),
+        witness=Witness() if first is None or message else _witness(model, first, bool(causes[0]["confirmed"])),
+        explanation=why(kind), remedies=tuple(remedies), interaction=bool(message) and len(names) > 1, passes=None,
+        repro=None, places=(tuple(names),) if message else tuple((name,) for name in names),
+    )  # fmt: skip
+
+
+def _witness(model: Model, name: str, confirmed: bool) -> Witness:
+    """The op by itself, converted alone and evaluated on the original's own inputs."""
+    ops = frozenset({name})
+    return Witness(
+        ops=(name,), inputs=tuple(fact_of(t) for t in model.main.entering(ops)),
+        outputs=tuple(fact_of(t) for t in model.main.leaving(ops)), minimal=True, confirmed=confirmed,
+        types=(model.main.ops[name].type,),
+    )  # fmt: skip

@@ -1,0 +1,66 @@
+"""What a comparison of original and converted model came to, as sentences without markup."""
+
+from __future__ import annotations
+
+from bisect_convert.render.names import harmless
+from bisect_convert.report.findings import NUMBERS, Finding
+from bisect_convert.report.numbers import Numbers
+from bisect_convert.report.report import Report
+
+__all__ = ["numbers_lines", "verified"]
+
+_OUTPUTS = 4
+
+
+def numbers_lines(report: Report) -> tuple[str, ...]:
+    """Return what was compared and how far the outputs are apart, where that was asked for.
+
+    >>> numbers_lines(s.hunt())
+    ()
+    """
+    numbers = report.numbers
+    if numbers is None:
+        return ()
+    if not numbers.compared:
+        return tuple(f"not compared: {harmless(reason)}" for reason in numbers.not_compared)
+    lines = [f"{numbers.precision}, {_inputs(numbers)}: {_apart(numbers)} (tolerance {numbers.tolerance:.2g})"]
+    if report.verdict == "differs":
+        worst = sorted(numbers.outputs, key=lambda o: -_infinite(o.max_rel))[:_OUTPUTS]
+        lines += [
+            f"{harmless(o.name)}: off by {_number(o.max_abs)}, where its largest number is {_number(o.scale)}"
+            for o in worst
+        ]
+    elif numbers.headroom is not None and numbers.precision == "float16":
+        room = numbers.headroom
+        lines.append(f"headroom: {harmless(room.op)} reaches {_number(room.reached)} of {room.limit:.0f}")
+    return tuple(lines)
+
+
+def verified(finding: Finding) -> str:
+    """Return what was seen of a remedy that is verified."""
+    return "evaluated with it, it agrees" if finding.stage == NUMBERS else "a probe converted with it"
+
+
+def _inputs(numbers: Numbers) -> str:
+    count, kind = numbers.samples, numbers.inputs
+    what = (
+        f"{kind} input{'s' * (count != 1)}"
+        if kind in ("random", "zeros")
+        else f"sample{'s' * (count != 1)} of {harmless(kind)}"
+    )
+    return f"{count} {what}"
+
+
+def _apart(numbers: Numbers) -> str:
+    worst = max((_infinite(o.max_rel) for o in numbers.outputs), default=0.0)
+    if worst == float("inf"):
+        return "one gives NaN or infinity where the other has numbers"
+    return f"largest difference {worst:.2g} of scale" if worst else "no difference"
+
+
+def _infinite(number: float | None) -> float:
+    return float("inf") if number is None else number
+
+
+def _number(number: float | None) -> str:
+    return "infinitely much" if number is None else f"{number:.4g}"

@@ -1,0 +1,51 @@
+"""How far a converted model is from its original, as it stands in a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Headroom", "Numbers", "OutputDistance"]
+
+
+@dataclass(frozen=True)
+class OutputDistance:
+    """One output: the largest difference, and that in parts of its scale; None is no number: NaN, or infinitely far."""
+
+    name: str
+    max_abs: float | None
+    max_rel: float | None
+    scale: float | None
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """How near to the limit of float16 the largest number comes, and where; None: beyond it."""
+
+    op: str
+    reached: float | None
+    limit: float
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What was compared: `by` what, in which `precision`, on how many `samples` of which `inputs`, and what came of it.
+
+    not_compared: why nothing, or not all, was compared.
+
+    >>> Numbers("evaluator", "float16", "random", 5, 0.02).compared
+    True
+    """
+
+    by: str
+    precision: str
+    inputs: str
+    samples: int
+    tolerance: float
+    outputs: tuple[OutputDistance, ...] = ()
+    headroom: Headroom | None = None
+    not_compared: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> bool:
+        """Whether anything was compared."""
+        return not self.not_compared
