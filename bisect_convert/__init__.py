@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bisect_convert.diagnose.compare import compare
     from bisect_convert.diagnose.find import find
+    from bisect_convert.evaluator.evaluation import evaluate
     from bisect_convert.fix.convert import NotConverted, convert
     from bisect_convert.report.report import Report
     from bisect_convert.session.section import Section
     from bisect_convert.session.session import Session
 
 __version__ = "0.1.0"
-__all__ = ["NotConverted", "Report", "Section", "Session", "__version__", "convert", "find"]
+__all__ = ["NotConverted", "Report", "Section", "Session", "__version__", "compare", "convert", "evaluate", "find"]
 
 _HOMES = {
+    "compare": "bisect_convert.diagnose.compare",
+    "evaluate": "bisect_convert.evaluator.evaluation",
     "NotConverted": "bisect_convert.fix.convert",
     "convert": "bisect_convert.fix.convert",
     "find": "bisect_convert.diagnose.find",

@@ -85,13 +85,15 @@ class Diagnosis:
     def _chosen(self) -> tuple[str, str] | None:
         """The samples to compare on, as a worker takes them and in words; looked at before any search."""
         wish, model = self.wishes.numbers, self.loaded.model
+        if wish == "off":
+            return None
         if self.wishes.against is not None and not os.path.exists(self.wishes.against):
             raise UsageError(f"--against {self.wishes.against}: no such file or folder")
         if wish is None or self.loaded.failure is not None:
             return None
         place = samples.beside(model.path) if wish == samples.AUTO else None
         wish = str(place) if place is not None else "random" if wish == samples.AUTO else wish
-        return samples.chosen(wish, model.main, self.folder), wish
+        return samples.chosen(wish, model.main, self.folder), wish if isinstance(wish, str) else "the caller's"
 
     def close(self) -> None:
         """Leave no process (but those that were lent) and no file behind."""
@@ -116,6 +118,10 @@ class Diagnosis:
                 return
             prober.turn_to(read_facts(rest))
         hunt = Hunt(prober)
+        if self.wishes.against is not None:
+            self.complete = hunt.complete = True
+            list(self._compared(prober, hunt))
+            return
         try:
             for found in itertools.chain(hunt.causes(), self._compared(prober, hunt), self._with_weights(hunt)):
                 self._keep(found, [completed(found, compose(found, prober))])

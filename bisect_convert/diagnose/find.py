@@ -47,6 +47,8 @@ def find(
     executor: Executor | None = None,
     cache: bool | str | os.PathLike[str] = False,
     out: str | os.PathLike[str] | None = None,
+    numbers: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    tolerance: float | None = None,
     **convert_kwargs: Any,
 ) -> Report:
     """Return a report of every op that keeps the model from converting: `ct.convert`'s arguments, unchanged, and ours.
@@ -59,6 +61,8 @@ def find(
     nothing of the model. Calls that share `workers` start them once; an `executor` of the caller's, which must run
     processes, takes their place. In `out` each
     finding gets a folder with a script that reproduces it.
+    `numbers`: compare a model that converts with its original, on "random" inputs, "zeros", arrays by the inputs' names, or
+    an .npz file or folder of such; outputs may be apart by `tolerance` of their largest number.
     Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
     (with the report so far) on Ctrl-C.
 
@@ -72,6 +76,7 @@ def find(
     wishes = Wishes(
         signature=signature, first=first, slow=slow, timeout=timeout, memory=memory, allow_code=allow_code, told=told,
         no_run=no_run, jobs=jobs, cache=cache, out=out, verbose=verbose,
+        numbers=numbers if isinstance(numbers, Mapping) or numbers is None else os.fspath(numbers), tolerance=tolerance,
     )  # fmt: skip
     packed = packing.pack(convert_kwargs)
     check_path(model, signature)

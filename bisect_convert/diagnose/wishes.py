@@ -40,8 +40,8 @@ class Wishes:
     """The folder where outcomes are kept, or True for the user's own; False: nowhere."""
     out: str | os.PathLike[str] | None = None
     """Where each finding gets a folder finding-N with its repro; None: nowhere."""
-    numbers: str | None = None
-    """Compare a model that converts with its original, on "random" inputs, "zeros" or a path of samples; None: do not."""
+    numbers: str | Mapping[str, Any] | None = None
+    """Compare a model that converts with its original, on "random" inputs, "zeros", a path or arrays; None: do not."""
     tolerance: float | None = None
     """How far outputs may be apart, in parts of their scale; None: by the precision."""
     against: str | None = None

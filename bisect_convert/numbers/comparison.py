@@ -8,10 +8,11 @@ from typing import Any
 
 from bisect_convert.explain.case import culprit_of, fact_of
 from bisect_convert.explain.placement import context_of
+from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Model
 from bisect_convert.numbers.words import advice, why
 from bisect_convert.probe.prober import Prober
-from bisect_convert.report.findings import NUMBERS, Context, Finding, Remedy, Witness
+from bisect_convert.report.findings import NUMBERS, Context, Culprit, Finding, Remedy, Witness
 from bisect_convert.report.numbers import Headroom, Numbers, OutputDistance
 
 __all__ = ["Compared", "compared"]
@@ -31,13 +32,20 @@ class Compared:
 
 
 def compared(
-    prober: Prober, samples: str, said: str, tolerance: float | None = None, against: str | None = None
+    prober: Prober,
+    samples: str,
+    said: str,
+    tolerance: float | None = None,
+    against: str | None = None,
+    *,
+    section: Section | None = None,
 ) -> Compared:
     """Return how far the converted model is from its original, with a finding for each kind of op at fault.
 
-    samples: as `numbers.samples.chosen` gives them; said: the same in words, for the report.
+    section: compare only this part of the model. samples: as `numbers.samples.chosen` gives them;
+    said: the same in words, for the report.
     """
-    answer = prober.errands.numbers(samples, dict(prober.options), tolerance, against)
+    answer = prober.errands.numbers(section, samples, dict(prober.options), tolerance, against)
     if "failed" in answer:
         return Compared(None, failed=str(answer["failed"]))
     if "not_compared" in answer:
@@ -56,14 +64,14 @@ def compared(
 def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for cause in answer["causes"]:
-        groups.setdefault((model.main.ops[cause["op"]].type, cause["kind"]), []).append(cause)
+        groups.setdefault((cause["type"], cause["kind"]), []).append(cause)
     tried = [Remedy(r["kind"], r["summary"], r["verified"], r["code"]) for r in answer["remedies"]]
     for (op, kind), causes in groups.items():
         remedies = [*(tried if kind in _BY_PRECISION else []), *advice(op, kind)]
         yield _finding(model, kind, causes, remedies)
     if not groups:
         kept = [t.rpartition(":")[0] for r in answer["remedies"] for t in r["kept"]]
-        together = [{"op": op, "confirmed": False} for op in kept] if len(kept) <= _TOGETHER else []
+        together = [{"op": op, "type": "", "confirmed": False} for op in kept] if len(kept) <= _TOGETHER else []
         kind = "precision" if answer["precision"] == "float16" else "converter"
         message = "no op by itself makes the outputs differ, together they do"
         yield _finding(model, kind, [{**c, "message": message} for c in together], tried, message)
@@ -72,16 +80,22 @@ def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
 def _finding(
     model: Model, kind: str, causes: list[Any], remedies: Iterable[Remedy], message: str | None = None
 ) -> Finding:
-    names = [c["op"] for c in causes if c["op"] in model.main.ops]
-    first = names[0] if names else None
+    names = [c["op"] for c in causes]
+    first = next((n for n in names if n in model.main.order), None)
     return Finding(
         stage=NUMBERS, pass_name=None, error_type=kind, error_message=message or causes[0]["message"],
-        culprits=tuple(culprit_of(model.main, name) for name in names),
+        culprits=tuple(_culprit(model, c) for c in causes),
         context=Context() if first is None else context_of(model, "", first),
         witness=Witness() if first is None or message else _witness(model, first, bool(causes[0]["confirmed"])),
         explanation=why(kind), remedies=tuple(remedies), interaction=bool(message) and len(names) > 1, passes=None,
         repro=None, places=(tuple(names),) if message else tuple((name,) for name in names),
     )  # fmt: skip
+
+
+def _culprit(model: Model, cause: Mapping[str, Any]) -> Culprit:
+    """The op as reports show it; one that reads constants alone is none of the graph's, which has it with its readers."""
+    name = cause["op"]
+    return culprit_of(model.main, name) if name in model.main.ops else Culprit(name, cause["type"])
 
 
 def _witness(model: Model, name: str, confirmed: bool) -> Witness:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,17 @@ def beside(model: str) -> Path | None:
     return place if place.is_file() else None
 
 
-def chosen(wish: str, graph: Graph, folder: Path) -> str:
+def chosen(wish: str | Mapping[str, Any], graph: Graph, folder: Path) -> str:
     """Return what a worker is told: "random", "zeros", or an .npz file in `folder` that has all samples as NUMBER/INPUT.
 
-    wish: one of these words, an .npz file with an array for each input by name, or a folder of such files.
+    wish: one of these words, an .npz file with an array for each input by name, a folder of such files, or the arrays.
     Raises UsageError for files that are none, and for arrays that are not what the model takes.
     """
+    out = folder / "samples.npz"
+    if isinstance(wish, Mapping):
+        arrays = {name: np.asarray(value) for name, value in wish.items()}
+        np.savez(out, **{f"0/{k}": v for k, v in _placed("inputs", arrays, graph).items()})
+        return str(out)
     if wish in ("random", "zeros"):
         return wish
     path = Path(wish)
@@ -39,15 +45,13 @@ def chosen(wish: str, graph: Graph, folder: Path) -> str:
     files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
     if not files:
         raise UsageError(f"--numbers {wish}: there is no .npz file in this folder")
-    arrays = {f"{n}/{k}": v for n, file in enumerate(files) for k, v in _sample(file, graph).items()}
-    out = folder / "samples.npz"
-    np.savez(out, **arrays)
+    read = [_placed(str(file), _read(file), graph) for file in files]
+    np.savez(out, **{f"{n}/{name}": value for n, sample in enumerate(read) for name, value in sample.items()})
     return str(out)
 
 
-def _sample(file: Path, graph: Graph) -> dict[str, Any]:
+def _placed(file: str, given: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
     wanted = {n: graph.ops[n].outputs[0] for n in graph.ops if graph.ops[n].type == "Placeholder"}
-    given = _read(file)
     names = {_plain(name): name for name in wanted}
     placed = {names.get(_plain(key), key): value for key, value in given.items()}
     if unknown := sorted(placed.keys() - wanted.keys()):
@@ -60,10 +64,13 @@ def _sample(file: Path, graph: Graph) -> dict[str, Any]:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
+    if file.suffix != ".npy" and not zipfile.is_zipfile(file):
+        raise UsageError(f"{file} cannot be read as an .npz file: np.savez(file, NAME=array) writes one")
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise UsageError(f"{file} is a single array, no .npz file: np.savez(file, NAME=array) writes one")
+        arrays = np.load(file, allow_pickle=False)
+        if isinstance(arrays, np.ndarray):
+            raise UsageError(f"{file} is a single array, no .npz file: np.savez(file, NAME=array) writes one")
+        with arrays:
             return {name: arrays[name] for name in arrays.files}
     except UsageError:
         raise
@@ -75,7 +82,7 @@ def _read(file: Path) -> Mapping[str, Any]:
         raise UsageError(f"{file} cannot be read as an .npz file: np.savez(file, NAME=array) writes one") from error
 
 
-def _check(file: Path, name: str, value: Any, tensor: Tensor) -> None:
+def _check(file: str, name: str, value: Any, tensor: Tensor) -> None:
     if value.dtype.name != tensor.dtype:
         raise UsageError(f"{file}: {name} is {value.dtype.name}, but the model takes {tensor.dtype}")
     shape = tensor.shape

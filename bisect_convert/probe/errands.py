@@ -66,13 +66,14 @@ class Errands:
         return answer.get("differs")
 
     def numbers(
-        self, samples: str, options: Mapping[str, Any], tolerance: float | None, against: str | None
-    ) -> dict[str, Any]:
-        """Return how far the converted model is from its original, or under "not_compared" why that is not known."""
+        self, section: Section | None, samples: str, options: Mapping[str, Any], tolerance: float | None,
+        against: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return how far a converted section, or the model, is from its original; "not_compared": why that is not known."""
         if self._no_run:
             return {"not_compared": "no graph is to be run"}
         try:
-            about = self._door.about(Numbers, whole(self._door.loaded.model), fresh=True)
+            about = self._door.about(Numbers, section or whole(self._door.loaded.model), fresh=True)
             limit = None if about.timeout is None else _COMPARED * about.timeout
             request = replace(
                 about, samples=samples, options=options, tolerance=tolerance, against=against, timeout=limit

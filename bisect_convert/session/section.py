@@ -17,6 +17,7 @@ from bisect_convert.model.graph import Graph, Tensor
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.report.findings import TensorFact, Witness
+from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.questions import Kind
 from bisect_convert.session.workspace import Workspace
 
@@ -176,6 +177,16 @@ class Section:
         if strange := sorted(set(given) - {t.name for t in wanted}):
             raise UsageError(f"the section has no input {strange[0]!r}; it has: {_names(wanted)}")
         return self._workspace.values(self.cut, wanted, given)
+
+    def compare(self, inputs: str = "random", tolerance: float | None = None) -> Numbers:
+        """Convert the section alone and return how far it is from what TensorFlow makes of the same inputs.
+
+        inputs: "random" or "zeros". Outputs may be apart by `tolerance` of their largest number.
+
+        >>> s.ops("dense/*").compare().samples
+        5
+        """
+        return self._workspace.compared(self.cut, inputs, tolerance)
 
     def save(self, path: str | Path) -> Path:
         """Write the section with its true weights as a SavedModel, or as a frozen graph where `path` ends in .pb.

@@ -18,9 +18,11 @@ from bisect_convert.model.graph import Graph, Model, Tensor
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
+from bisect_convert.numbers.comparison import compared
 from bisect_convert.probe.errands import Errands
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Culprit
+from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.questions import Question
 from bisect_convert.session.stepper import Walk
 
@@ -107,6 +109,15 @@ class Workspace:
     def convert(self, cut: cuts.Section, question: Question, *, true_weights: bool = False) -> Outcome:
         """Return what came of converting the section, all stages; never probed twice."""
         return self.prober.outcome(cut, question, fresh=true_weights)
+
+    def compared(self, cut: cuts.Section, inputs: str, tolerance: float | None) -> Numbers:
+        """Return how far the converted section is from what TensorFlow makes of the same inputs."""
+        if inputs not in ("random", "zeros"):
+            raise UsageError(f"a section is compared on random inputs or zeros, not {inputs!r}")
+        done = compared(self.prober, inputs, inputs, tolerance, section=cut)
+        if done.numbers is None:
+            raise UsageError(f"this section does not convert: {done.failed}")
+        return done.numbers
 
     def values(self, cut: cuts.Section, wanted: Sequence[Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
         """Run the section in TensorFlow and return the tensors that leave it; inputs that are not given are made up."""

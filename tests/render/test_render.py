@@ -25,6 +25,7 @@ from bisect_convert.render.names import harmless, shorten, spell
 from bisect_convert.render.picture import Node, Picture, of_arms, of_witness
 from bisect_convert.render.text import text
 from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, Passes, Remedy, TensorFact, Witness
+from bisect_convert.report.numbers import Headroom, Numbers, OutputDistance
 from bisect_convert.report.questions import Probe
 from bisect_convert.report.report import Report  # fmt: skip
 
@@ -198,7 +199,33 @@ def hostile() -> Report:
     )  # fmt: skip
 
 
+def differs() -> Report:
+    finding = replace(
+        on_a_skip().findings[0], stage="numbers", pass_name=None, error_type="overflow",
+        error_message="Exp reaches 640000; float16 ends at 65504",
+        remedies=(Remedy("option", "keep 2 ops in float32", True, "x"),),
+    )  # fmt: skip
+    numbers = Numbers(
+        "evaluator",
+        "float16",
+        "random",
+        5,
+        0.02,
+        (OutputDistance("Identity", None, None, 5.0),),
+        Headroom("exp", None, 65504.0),
+    )
+    return report(finding, verdict="differs", numbers=numbers)
+
+
+def agrees() -> Report:
+    outputs = (OutputDistance("Identity", 0.001, 2.4e-4, 4.0),)
+    return replace(
+        converts(), numbers=Numbers("evaluator", "float16", "random", 5, 0.02, outputs, Headroom("c", 17.9, 65504.0))
+    )
+
+
 REPORTS = {
+    "differs": differs, "agrees": agrees,
     "skip": on_a_skip, "instances": at_twelve_places, "interaction": only_together, "loop": in_a_loop,
     "no_op": no_op, "converts": converts, "inconclusive": inconclusive, "hostile": hostile,
 }  # fmt: skip

@@ -39,7 +39,7 @@ def check(request: Numbers) -> dict[str, Any]:
     limit_memory(request.memory)
     folder, packed = Path(request.folder), dict(request.options)
     carved = carved_section(request, True)
-    results = list(facts.read(folder).graphs[""].results)
+    results = _results(folder, request)
     try:
         original = Original(carved.graph_def)
         shapes = {i["name"]: i["static"] for i in packed.get("inputs", ()) if i.get("name") and i.get("static")}
@@ -71,8 +71,15 @@ def check(request: Numbers) -> dict[str, Any]:
     if not done.agrees:
         causes, search = done.causes(original, Alone(folder, carved.graph_def, packed))
         again = _Again(carved, request, done)
-        answer |= {"causes": [_told(c) for c in causes], "remedies": again.remedies(search, causes)}
+        answer |= {"causes": [_told(c, original) for c in causes], "remedies": again.remedies(search, causes)}
     return answer
+
+
+def _results(folder: Path, request: Numbers) -> list[str]:
+    """The tensors to compare: the outputs of the model, or what leaves the section."""
+    if request.plan.whole:
+        return list(facts.read(folder).graphs[""].results)
+    return [e.tensor for e in request.plan.exits]
 
 
 class Comparison:
@@ -203,8 +210,11 @@ class _Again:
         return other.agrees
 
 
-def _told(cause: Cause) -> dict[str, Any]:
-    return {"op": cause.op, "kind": cause.kind, "message": cause.message, "confirmed": cause.confirmed}
+def _told(cause: Cause, original: Original) -> dict[str, Any]:
+    return {
+        "op": cause.op, "type": original.type_of(cause.op),
+        "kind": cause.kind, "message": cause.message, "confirmed": cause.confirmed,
+    }  # fmt: skip
 
 
 def _finite(number: float) -> float | None:

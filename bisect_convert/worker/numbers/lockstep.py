@@ -18,6 +18,8 @@ from bisect_convert.worker.numbers.names import correspondence, fitted
 __all__ = ["Local", "Lockstep"]
 
 _DTYPE = re.compile(r"_to_fp(16|32)(_\d+)?$")
+#: The part of a tensor that rounding may take away before what reads it is no longer to blame for its own result.
+_GONE = 0.05
 _INT = -(2**31), 2**31 - 1
 
 
@@ -186,7 +188,11 @@ def _beyond(want: Any, rounds: bool) -> bool:
     if not rounds or array.dtype.kind != "f":
         return False
     finite = array[np.isfinite(array)]
-    return bool((np.abs(finite) > LIMIT).any()) or _vanishes(array)
+    if (np.abs(finite) > LIMIT).any():
+        return True
+    finite = finite.astype(np.float32)
+    gone = np.abs(half(finite) - finite).sum(dtype=np.float64)
+    return bool(gone > _GONE * np.abs(finite).sum(dtype=np.float64))
 
 
 def _largest(value: Any) -> float:
