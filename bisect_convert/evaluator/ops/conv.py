@@ -57,17 +57,19 @@ def _convolved(x: Any, weight: Any, strides: list[int], dilations: list[int], gr
         by_channel = weight.reshape(*weight.shape[:2], groups, -1)
         y = tf.nn.depthwise_conv2d(x, by_channel, [1, *strides, 1], "VALID", dilations=dilations)
         return y.numpy().transpose(first)
+    if groups == 1:
+        return _one(x, weight, strides, dilations).transpose(first)
     of_x, of_weight = np.split(x, groups, axis=-1), np.split(weight, groups, axis=-1)
     parts = [_one(a, b, strides, dilations) for a, b in zip(of_x, of_weight, strict=True)]
     return np.concatenate(parts, axis=-1).transpose(first)
 
 
 def _one(x: Any, weight: Any, strides: list[int], dilations: list[int]) -> Any:
-    if weight.shape[:-2] == (1, 1) and strides == [1, 1]:
-        return np.reshape(x.reshape(-1, x.shape[-1]) @ weight[0, 0], (*x.shape[:-1], -1))
     if max(strides) > 1 and max(dilations) > 1:
         weight, dilations = _dilated(weight, dilations), [1] * len(dilations)
     weight = np.ascontiguousarray(weight)
+    if len(strides) == 2:
+        return tf.nn.conv2d(x, weight, strides, "VALID", dilations=dilations).numpy()
     return tf.nn.convolution(x, weight, strides=strides, padding="VALID", dilations=dilations).numpy()
 
 
