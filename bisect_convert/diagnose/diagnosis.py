@@ -143,7 +143,7 @@ class Diagnosis:
 
     def _with_weights(self, hunt: Hunt) -> Iterator[Found]:
         """A model that converts with its large weights as repeated values is converted once more as it is."""
-        seen = self.numbers is not None and self.numbers.compared and self.wishes.against is None
+        seen = self.numbers is not None and self.numbers.compared and "optimize" not in self.packed
         if not self.findings and hunt.complete and self.loaded.slim and not seen:
             yield from hunt.causes_with_weights()
 

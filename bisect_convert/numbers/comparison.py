@@ -13,7 +13,8 @@ from bisect_convert.model.graph import Model
 from bisect_convert.numbers.words import advice, why
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import NUMBERS, Context, Culprit, Finding, Remedy, Witness
-from bisect_convert.report.numbers import Headroom, Numbers, OutputDistance
+from bisect_convert.report.numbers import Compression, Headroom, Numbers, OutputDistance
+from bisect_convert.report.plain import restored
 
 __all__ = ["Compared", "compared"]
 
@@ -55,6 +56,7 @@ def compared(
     numbers = Numbers(
         "evaluator", answer["precision"], said, answer["samples"], answer["tolerance"],
         tuple(OutputDistance(**o) for o in answer["outputs"]), None if room is None else Headroom(**room),
+        compression=None if answer.get("compression") is None else restored(Compression, answer["compression"]),
     )  # fmt: skip
     if answer["agrees"]:
         return Compared(numbers)

@@ -33,7 +33,20 @@ def numbers_lines(report: Report) -> tuple[str, ...]:
     elif numbers.headroom is not None and numbers.precision == "float16":
         room = numbers.headroom
         lines.append(f"headroom: {harmless(room.op)} reaches {_number(room.reached)} of {room.limit:.0f}")
-    return tuple(lines)
+    return tuple([*lines, *_compression(numbers)])
+
+
+def _compression(numbers: Numbers) -> list[str]:
+    found = numbers.compression
+    if found is None:
+        return []
+    layers = ", ".join(f"{harmless(layer.op)} {layer.cost:.2g}" for layer in found.layers)
+    lines = [f"{found.step} costs {'infinitely much' if found.total is None else f'{found.total:.2g} of scale'}"]
+    lines[0] += f"; most of it by itself: {layers}" if layers else ""
+    if found.without:
+        left = ", ".join(harmless(name) for name in found.without)
+        lines.append(f"within {numbers.tolerance:.2g} without the weights of {left}")
+    return lines
 
 
 def verified(finding: Finding) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Headroom", "Numbers", "OutputDistance"]
+__all__ = ["Compression", "Headroom", "LayerCost", "Numbers", "OutputDistance"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,27 @@ class Headroom:
 
 
 @dataclass(frozen=True)
+class LayerCost:
+    """What the compression of one op's weights costs by itself, in parts of the outputs' scale."""
+
+    op: str
+    cost: float
+
+
+@dataclass(frozen=True)
+class Compression:
+    """What a step of compression costs: in all (None: infinitely much), the worst layers, and which to leave out.
+
+    without: the ops to leave out so that the outputs stay within the tolerance; None where they do, or no few are enough.
+    """
+
+    step: str
+    total: float | None
+    layers: tuple[LayerCost, ...] = ()
+    without: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Numbers:
     """What was compared: `by` what, in which `precision`, on how many `samples` of which `inputs`, and what came of it.
 
@@ -44,6 +65,8 @@ class Numbers:
     outputs: tuple[OutputDistance, ...] = ()
     headroom: Headroom | None = None
     not_compared: tuple[str, ...] = ()
+    compression: Compression | None = None
+    """What the compression that followed the conversion costs, beside that."""
 
     @property
     def compared(self) -> bool:

@@ -181,3 +181,17 @@ def test_what_is_no_npz_file_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=said):
             chosen(str(tmp_path / wish), graph(), tmp_path)
+
+
+def test_what_compression_costs_is_said_layer_by_layer(workers: Workers) -> None:
+    def two(x: Any) -> Any:
+        y = tf.nn.relu(tf.matmul(x, weights(64, 65), name="first"))
+        return tf.matmul(y, weights(65, 66), name="second")
+
+    inputs = {"x": small(1, 64)}
+    report = find(function(two, inputs), numbers=inputs, workers=workers, optimize="palettize4", tolerance=0.08)
+    assert report.verdict == "converts" and report.numbers is not None
+    found = report.numbers.compression
+    assert found is not None and found.total is not None and found.total > 0.01
+    assert {layer.op.removesuffix("_cast_fp16") for layer in found.layers} == {"first", "second"}
+    assert "palettize4 costs" in str(report) and Report.from_json(report.to_json()) == report

@@ -18,6 +18,7 @@ from bisect_convert.worker import tracebacks
 from bisect_convert.worker.conversion import carved_section, limit_memory
 from bisect_convert.worker.numbers.agreement import TOLERANCES, Agreement, agree, agreement, by_results, evaluated
 from bisect_convert.worker.numbers.causes import Cause, Search
+from bisect_convert.worker.numbers.compressed import cost
 from bisect_convert.worker.numbers.converting import converted, in_float32, kept_in_float32
 from bisect_convert.worker.numbers.inputs import samples
 from bisect_convert.worker.numbers.lockstep import Lockstep
@@ -50,7 +51,7 @@ def check(request: Numbers) -> dict[str, Any]:
     if any(np.asarray(v).dtype.kind not in "biuf" for v in wanted[0].values()):
         return {"not_compared": "an output is none of numbers"}
     try:
-        model = request.against or converted(carved, request.plan, packed)
+        model = request.against or converted(carved, request.plan, {k: v for k, v in packed.items() if k != "optimize"})
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
@@ -68,6 +69,8 @@ def check(request: Numbers) -> dict[str, Any]:
     except ValueError as error:
         return {"not_compared": _line(error)}
     answer = done.to_json()
+    if packed.get("optimize") and not request.against:
+        answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees:
         causes, search = done.causes(original, Alone(folder, carved.graph_def, packed))
         again = _Again(carved, request, done)
@@ -80,6 +83,16 @@ def _results(folder: Path, request: Numbers) -> list[str]:
     if request.plan.whole:
         return list(facts.read(folder).graphs[""].results)
     return [e.tensor for e in request.plan.exits]
+
+
+def _cost(model: Any, wanted: Any, done: Comparison) -> dict[str, Any] | None:
+    """What compression costs; None where it fails, which is no matter of numbers."""
+    try:
+        return cost(model, wanted, done.results, done.feeds, done.outputs, done.tolerance)
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except Exception:
+        return None
 
 
 class Comparison:
