@@ -148,6 +148,8 @@ def script(
     own = own or {}
     roots = {
         "apply",
+        "heavy",
+        "light",
         "pruned",
         "shaped",
         *(s.recipe for s in steps if s.recipe not in own),

@@ -43,9 +43,9 @@ def fix(request: Fix) -> dict[str, Any]:
     converter = _Converter(request.options)
     first = [edit for patch in request.patches for edit in _patched(program, patch)]
     done = fixed(program, results, inputs, converter.failures, first, search=request.search)
-    whole = agreement(program, done.program, [f"{r}:0" for r in results], inputs) if inputs else None
+    whole = agreement(program, done.whole, [f"{r}:0" for r in results], inputs) if inputs else None
     if request.out and not done.remaining:
-        converter.save(done.program, request.out)
+        converter.save(done.whole, request.out)
     return {
         "edits": [_described(e, done.equal.get(e)) for e in done.edits],
         "remaining": [_failure(f) for f in done.remaining],

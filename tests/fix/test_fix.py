@@ -34,9 +34,7 @@ EDITED = {
     "pair_apart": ["bridged"],
     "pair_only": ["renamed", "renamed"],
     "rank6": ["low_ranks"],
-    "bool_mask": ["Cast__bool"],
     "residual_ok": [],
-    "pad_before_conv": ["option"],
     "string_label_pass": ["labels_as_numbers"],
 }
 

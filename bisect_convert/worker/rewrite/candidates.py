@@ -43,6 +43,8 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
         return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches")]
     if "bytes" in message:
         return [Edit(path, op.name, op.type, "labels_as_numbers") for path, op in _making(program, {"string"})]
+    if stage is Stage.LOAD and "input_shapes" in message:  # of a branch that is given nothing
+        return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches", "left_out")]
     if stage is Stage.LOAD:
         return [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
     return _sizes(program)

@@ -16,20 +16,24 @@ import tensorflow as tf
 from bisect_convert.worker.private_api import body_graph
 
 __all__ = [
-    "RESULT", "Path", "apply", "calls", "fresh_nodes", "imported", "inside", "level_at", "opened", "pruned", "replaced",
+    "RESULT", "Path", "apply", "calls", "fresh_nodes", "heavy", "light", "imported", "inside", "level_at", "opened",
+    "pruned", "replaced",
     "shaped", "spliced", "without",
 ]  # fmt: skip
 
 RESULT = "result__"
+#: How many elements a constant has at most that edits may look at.
+LARGE = 65_536
 Path = Sequence[tuple[str, str]]
 
 
 def apply(graph_def: Any, path: Path, edits: Sequence[Callable[[Any], Any]]) -> Any:
     """Return the GraphDef with the edits, each a function from GraphDef to GraphDef, done to the level at the path."""
     if not path:
+        graph_def = _unshaped(graph_def)
         for edit in edits:
-            graph_def = shaped(edit(graph_def))
-        return graph_def
+            graph_def = edit(graph_def)
+        return shaped(graph_def)
     (name, role), *below = path
     call = imported(graph_def).get_operation_by_name(name)
     made = tf.compat.v1.GraphDef()
@@ -67,11 +71,7 @@ def imported(graph_def: Any) -> Any:
 
 def shaped(graph_def: Any) -> Any:
     """Return the GraphDef with the shapes that follow for it, and of the functions those that are reached."""
-    plain = tf.compat.v1.GraphDef()
-    plain.CopyFrom(graph_def)
-    for node in plain.node:
-        node.attr.pop("_output_shapes", None)
-    made = imported(plain).as_graph_def(add_shapes=True)
+    made = imported(_unshaped(graph_def)).as_graph_def(add_shapes=True)
     functions = {f.signature.name: f for f in made.library.function}
     reached: dict[str, Any] = {}
     todo = list(made.node)
@@ -83,6 +83,45 @@ def shaped(graph_def: Any) -> Any:
                     todo += functions[name].node_def
     del made.library.function[:]
     made.library.function.extend(reached[name] for name in sorted(reached))
+    return made
+
+
+def _unshaped(graph_def: Any) -> Any:
+    plain = tf.compat.v1.GraphDef()
+    plain.CopyFrom(graph_def)
+    for node in plain.node:
+        node.attr.pop("_output_shapes", None)
+    return plain
+
+
+def light(graph_def: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the GraphDef with a Placeholder for each large constant, and these constants: edits need not carry them."""
+    made = tf.compat.v1.GraphDef()
+    made.versions.CopyFrom(graph_def.versions)
+    made.library.CopyFrom(graph_def.library)
+    weights: dict[str, Any] = {}
+    for node in graph_def.node:
+        shape = tf.TensorShape(node.attr["value"].tensor.tensor_shape) if node.op == "Const" else None
+        if shape is None or (shape.num_elements() or 0) <= LARGE:
+            made.node.add().CopyFrom(node)
+            continue
+        weights[node.name] = node
+        hollow = made.node.add(name=node.name, op="Placeholder")
+        hollow.attr["dtype"].CopyFrom(node.attr["dtype"])
+        hollow.attr["shape"].shape.CopyFrom(shape.as_proto())
+    return made, weights
+
+
+def heavy(graph_def: Any, weights: Mapping[str, Any]) -> Any:
+    """Return the GraphDef with these constants in the place of their Placeholders."""
+    made = tf.compat.v1.GraphDef()
+    made.versions.CopyFrom(graph_def.versions)
+    made.library.CopyFrom(graph_def.library)
+    read = {i.lstrip("^").partition(":")[0] for n in graph_def.node for i in n.input}
+    for node in graph_def.node:
+        if node.name in weights and node.name not in read:
+            continue
+        made.node.add().CopyFrom(weights.get(node.name, node))
     return made
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from bisect_convert.model.outcome import Failure
 from bisect_convert.worker.rewrite.agreement import Agreement, Values, where_made
 from bisect_convert.worker.rewrite.candidates import candidates
-from bisect_convert.worker.rewrite.editing import level_at, pruned
+from bisect_convert.worker.rewrite.editing import apply, heavy, level_at, light, pruned, shaped
 from bisect_convert.worker.rewrite.edits import Edit, edited
 
 __all__ = ["Fixed", "fixed"]
@@ -23,11 +24,18 @@ class Fixed:
     """What came of it: the edits in their order, what each changes where it is made, and what still fails."""
 
     program: Any
+    """The GraphDef with Placeholders for its large constants, which are in `weights`."""
+    weights: Mapping[str, Any]
     edits: list[Edit] = field(default_factory=list)
     equal: dict[Edit, Agreement | None] = field(default_factory=dict)
     remaining: list[Failure] = field(default_factory=list)
     refused: dict[Edit, str] = field(default_factory=dict)
     """Edits that were tried and not kept, and why."""
+
+    @property
+    def whole(self) -> Any:
+        """The program with all its constants."""
+        return heavy(self.program, self.weights)
 
 
 def fixed(
@@ -44,10 +52,11 @@ def fixed(
     results: names of the ops that make the outputs; inputs: feeds on which edits are compared; convert: what fails in a
     program, in the converter's order, empty where it converts; first: edits to begin with; search: for further ones.
     """
-    done = Fixed(program)
+    hollow, weights = light(program)
+    done = Fixed(hollow, weights)
     _take(done, first, results, inputs)
     for _ in range(_ROUNDS):
-        failures = convert(done.program)
+        failures = convert(done.whole)
         done.remaining = failures
         if not failures or not search:
             break
@@ -59,9 +68,14 @@ def fixed(
             break
         if faulty:
             kept = [e for e in done.edits if e not in faulty]
-            done.edits, done.program = kept, pruned(edited(program, kept), results)
+            done.edits, done.program = kept, pruned(edited(hollow, kept), results)
         _take(done, chosen, results, inputs)
     return done
+
+
+def _instead(level: Any, _: Any) -> Any:
+    """The edit that puts a level in the place of what was there."""
+    return level
 
 
 def _at_fault(edits: Sequence[Edit], failures: Sequence[Failure]) -> list[Edit]:
@@ -97,7 +111,7 @@ def _chosen(done: Fixed, failures: Sequence[Failure], faulty: Sequence[Edit]) ->
 def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: Sequence[Mapping[str, Any]]) -> None:
     """Make those of the chosen edits that fit and change nothing."""
     for path, group in groupby(chosen, lambda e: e.path):
-        values = Values(done.program, inputs)
+        values = Values(done.whole, inputs)
         try:
             level = level_at(done.program, path)
         except Exception:  # an edit of this round replaced what leads to it
@@ -109,7 +123,8 @@ def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: S
                 fitting.append(edit)
             except Exception as error:  # a recipe refuses what it is not made for, in whatever way
                 done.refused[edit] = f"{type(error).__name__}: {error}"
-        equal = where_made(values, level, fitting) if fitting else {}
+        after = level if path else heavy(level, done.weights)
+        equal = where_made(values, after, fitting) if fitting else {}
         kept = []
         for edit in fitting:
             gap = equal[edit]
@@ -118,7 +133,11 @@ def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: S
             else:
                 kept.append(edit)
         try:
-            done.program = pruned(edited(done.program, kept), results)
+            if kept == fitting:
+                made = shaped(level) if not path else apply(done.program, path, [partial(_instead, level)])
+            else:
+                made = edited(done.program, kept)
+            done.program = pruned(made, results)
         except Exception as error:
             done.refused.update(dict.fromkeys(kept, f"{type(error).__name__}: {error}"))
             continue
