@@ -178,7 +178,8 @@ def _told(tensor: str, value: Any, got: Any, want: Any, inside: tuple[float, boo
     at = int(np.argmax(off)) if off.size else None
     reached, lost, spoiled = inside
     return Local(
-        tensor, apart.max_rel, distance(value, want).max_rel, _part(a, b), apart.scale, reached, lost, spoiled, uneven(want) and apart.max_abs > 0,
+        tensor, apart.max_rel, distance(value, want).max_rel, _part(a, b), apart.scale, reached, lost, spoiled,
+        uneven(want) and apart.max_abs > 0,
         0.0 if at is None else float(a[at]), 0.0 if at is None else float(b[at]),
     )  # fmt: skip
 
