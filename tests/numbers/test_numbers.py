@@ -195,3 +195,12 @@ def test_what_compression_costs_is_said_layer_by_layer(workers: Workers) -> None
     assert found is not None and found.total is not None and found.total > 0.01
     assert {layer.op.removesuffix("_cast_fp16") for layer in found.layers} == {"first", "second"}
     assert "palettize4 costs" in str(report) and Report.from_json(report.to_json()) == report
+
+
+def test_an_image_is_given_as_the_pixels_that_the_program_scales(workers: Workers) -> None:
+    import coremltools as ct
+
+    model = function(lambda image: tf.reduce_mean(tf.nn.relu(image), [1, 2]), {"image": small(1, 8, 8, 3)})
+    image = ct.ImageType(name="image", shape=(1, 8, 8, 3), scale=1 / 127.5, bias=[-1.0, -1.0, -1.0])
+    report = find(model, numbers="random", workers=workers, inputs=[image])
+    assert report.verdict == "converts" and report.numbers is not None and report.numbers.compared, str(report)

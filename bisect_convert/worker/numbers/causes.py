@@ -10,7 +10,7 @@ import numpy as np
 
 from bisect_convert.worker.numbers.agreement import agree
 from bisect_convert.worker.numbers.kinds import RANDOM, exact_kind, rounding_kind
-from bisect_convert.worker.numbers.lockstep import Local, Lockstep
+from bisect_convert.worker.numbers.lockstep import Local, Lockstep, uneven
 from bisect_convert.worker.numbers.original import Original
 from bisect_convert.worker.numbers.sections import Alone
 
@@ -30,11 +30,13 @@ class Cause:
     kind: str
     message: str
     confirmed: bool
+    inside: str | None = None
+    """The op to blame, where that is one before the one that makes the tensor, without a name in the program."""
 
     @property
     def op(self) -> str:
-        """The op that makes the tensor."""
-        return self.tensor.rpartition(":")[0]
+        """The op to blame."""
+        return self.inside or self.tensor.rpartition(":")[0]
 
 
 @dataclass
@@ -55,10 +57,7 @@ class Search:
         """Return the causes in the program's order; none where no single op is at fault."""
         self._look_in_float32()
         self.rounded = {t: one for t, one in self.steps.local(rounded=True).items() if t not in self.faults}
-        near = self.tolerance / 5
-        suspects = {
-            t: one for t, one in self.rounded.items() if not one.inherited and (one.error > near or one.part > _PART)
-        }
+        suspects = {t: one for t, one in self.rounded.items() if not one.inherited and self._is_off(t, one)}
         worst = sorted(suspects, key=lambda t: -max(suspects[t].error, suspects[t].part / 10))[:_MOST]
         found = [self._exact(t, self.faults[t]) for t in self.faults if self._matters(t, rounded=False)]
         for tensor in [t for t in suspects if t in worst]:
@@ -109,9 +108,24 @@ class Search:
         return None
 
     def _is_wrong(self, tensor: str, local: Local) -> bool:
-        if np.asarray(self.steps.values[tensor]).dtype.kind in "biu":
+        if self._is_whole(tensor):
             return local.error > 0
         return local.error > _EXACT
+
+    def _uneven_before(self, op: str) -> str | None:
+        """The first op that makes whole numbers that float16 does not have, of those without a name in the program."""
+        for tensor in self.original.read_by(op):
+            value = self.steps.values.get(tensor)
+            if value is not None and not self.steps.known(tensor) and uneven(value):
+                before = tensor.rpartition(":")[0]
+                return self._uneven_before(before) or before
+        return None
+
+    def _is_whole(self, tensor: str) -> bool:
+        return np.asarray(self.steps.values[tensor]).dtype.kind in "biu"
+
+    def _is_off(self, tensor: str, local: Local) -> bool:
+        return local.error > (0 if self._is_whole(tensor) else self.tolerance / 5) or local.part > _PART or local.uneven
 
     def _matters(self, tensor: str, rounded: bool) -> bool:
         others = set(self.faults) - {tensor}
@@ -122,7 +136,7 @@ class Search:
         op = tensor.rpartition(":")[0]
         if (drawn := self.drawn.get(tensor)) is not None:
             kind, message = exact_kind(drawn, self.original, local, self.steps.values, None)
-            return Cause(f"{drawn}:0", kind, message, False)
+            return Cause(tensor, kind, message, False, drawn)
         said = [self.steps.undefined[name] for name in self.steps.ops_of(tensor) if name in self.steps.undefined]
         kind, message = exact_kind(op, self.original, local, self.steps.values, said[0] if said else None)
         error = self.alone.error(op, self.steps.values, float32=True)
@@ -130,6 +144,8 @@ class Search:
 
     def _by_rounding(self, tensor: str, local: Local) -> Cause:
         op = tensor.rpartition(":")[0]
-        kind, message = rounding_kind(self.original.type_of(op), local)
+        first = self._uneven_before(op) if local.uneven else None
+        kind, message = rounding_kind(self.original.type_of(first or op), local)
         error = self.alone.error(op, self.steps.values, float32=False) if self.alone.is_op(op) else None
-        return Cause(tensor, kind, message, error is not None and error > self.tolerance / 5)
+        least = 0 if local.uneven or self._is_whole(tensor) else self.tolerance / 5
+        return Cause(tensor, kind, message, error is not None and error > least, first)

@@ -61,7 +61,8 @@ def check(request: Numbers) -> dict[str, Any]:
         program = program_of(model)
     except ValueError as error:
         return {"not_compared": _line(error)}
-    done = Comparison(program, results, feeds, wanted, request.tolerance)
+    given = [{name: _pixels(packed, name, value) for name, value in one.items()} for one in feeds]
+    done = Comparison(program, results, given, wanted, request.tolerance)
     try:
         done.compare()
     except Unevaluated as error:
@@ -72,10 +73,24 @@ def check(request: Numbers) -> dict[str, Any]:
     if packed.get("optimize") and not request.against:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees:
-        causes, search = done.causes(original, Alone(folder, carved.graph_def, packed))
+        number = done.differing() or 0
+        values = original.inside(feeds[number])
+        causes, search = done.causes(number, original, values, Alone(folder, carved.graph_def, packed))
         again = _Again(carved, request, done)
         answer |= {"causes": [_told(c, original) for c in causes], "remedies": again.remedies(search, causes)}
     return answer
+
+
+def _pixels(packed: Mapping[str, Any], name: str, value: Any) -> Any:
+    """What the program takes for an input of the original's: of an image the pixels that it scales by itself."""
+    for spec in packed.get("inputs") or ():
+        named = spec.get("name") in (name, None)
+        if spec.get("kind") != "ImageType" or not named or np.ndim(value) != 4:
+            continue
+        bias = np.asarray(spec.get("bias") if spec.get("bias") is not None else 0.0, np.float32)
+        bias = bias.reshape(-1, 1, 1) if spec.get("channel_first") and bias.ndim else bias
+        return ((value - bias) / np.float32(spec.get("scale") or 1.0)).astype(np.float32)
+    return value
 
 
 def _results(folder: Path, request: Numbers) -> list[str]:
@@ -141,11 +156,11 @@ class Comparison:
                 self.headroom = var.name, reached
         return half(value)
 
-    def causes(self, original: Original, alone: Alone) -> tuple[list[Cause], Search]:
-        """Return the causes on the first sample that differs, and the search that found them."""
-        number = self.differing() or 0
-        feeds = self.feeds[number]
-        steps = Lockstep(self.program, feeds, original.inside(feeds))
+    def causes(
+        self, number: int, original: Original, values: Mapping[str, Any], alone: Alone
+    ) -> tuple[list[Cause], Search]:
+        """Return the causes on a sample that differs, and the search that found them; values: all of the original's."""
+        steps = Lockstep(self.program, self.feeds[number], values)
 
         def named(outputs: Mapping[str, Any]) -> dict[str, Any]:
             return by_results(outputs, self.results)

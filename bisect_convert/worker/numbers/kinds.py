@@ -61,6 +61,11 @@ def rounding_kind(kind: str, local: Local) -> tuple[str, str]:
     """Return kind and message for an op of this type whose result is wrong in float16 only."""
     if local.reached > LIMIT:
         return "overflow", f"{kind} reaches {local.reached:.6g}; float16 ends at {LIMIT:.0f}"
+    if local.uneven:
+        return "precision", (
+            f"{kind} makes whole numbers that float16 does not have, such as {local.want:.6g}: above 2048 it has the even "
+            f"ones only, and {local.got:.6g} comes of it"
+        )
     if local.lost or local.unrounded < local.error / 4:
         return "underflow", (
             f"{kind} makes {local.want:.3g} and float16 has {local.got:.3g}: below 6.1e-05 it loses digits, below 6e-08 "

@@ -15,11 +15,12 @@ from bisect_convert.evaluator.rounding import LIMIT, half
 from bisect_convert.worker.numbers.agreement import distance, fed
 from bisect_convert.worker.numbers.names import correspondence, fitted
 
-__all__ = ["Local", "Lockstep"]
+__all__ = ["Local", "Lockstep", "uneven"]
 
 _DTYPE = re.compile(r"_to_fp(16|32)(_\d+)?$")
-#: The part of a tensor that rounding may take away before what reads it is no longer to blame for its own result.
-_GONE = 0.05
+#: The part of a tensor that rounding may take away before what reads it is no longer to blame for its own result: four
+#: times what it takes of numbers in float16's normal range.
+_GONE = 2e-3
 _INT = -(2**31), 2**31 - 1
 
 
@@ -29,7 +30,8 @@ class Local:
 
     error: in parts of its `scale`; unrounded: the same before the result itself was rounded; part: of its worst element;
     reached: the largest number before rounding, which may be inside; lost: numbers inside became zero; inherited: an input
-    is none that the program can hold, so that the error is passed on; got and want: where they are furthest apart.
+    is none that the program can hold, so that the error is passed on; uneven: whole numbers that float16 does not have; got
+    and want: where they are furthest apart.
     """
 
     tensor: str
@@ -40,6 +42,7 @@ class Local:
     reached: float
     lost: bool
     inherited: bool
+    uneven: bool
     got: float
     want: float
 
@@ -132,7 +135,7 @@ class Lockstep:
         halves = set(halves)
 
         def given(op: Any, var: Any, value: Any) -> Any:
-            reads = any(v in halves for v in op.outputs) and op.op_type != "cast" and hasattr(var, "dtype")
+            reads = any(v in halves for v in op.outputs) and hasattr(var, "dtype")
             return half(value) if reads and self._is_half(var, value) else value
 
         def result(op: Any, var: Any, value: Any) -> Any:
@@ -176,6 +179,7 @@ def _told(tensor: str, value: Any, got: Any, want: Any, inside: tuple[float, boo
     reached, lost, spoiled = inside
     return Local(
         tensor, apart.max_rel, distance(value, want).max_rel, _part(a, b), apart.scale, reached, lost, spoiled,
+        uneven(want) and apart.max_abs > 0,
         0.0 if at is None else float(a[at]), 0.0 if at is None else float(b[at]),
     )  # fmt: skip
 
@@ -188,11 +192,19 @@ def _beyond(want: Any, rounds: bool) -> bool:
     if not rounds or array.dtype.kind != "f":
         return False
     finite = array[np.isfinite(array)]
-    if (np.abs(finite) > LIMIT).any():
+    if (np.abs(finite) > LIMIT).any() or uneven(finite):
         return True
     finite = finite.astype(np.float32)
     gone = np.abs(half(finite) - finite).sum(dtype=np.float64)
     return bool(gone > _GONE * np.abs(finite).sum(dtype=np.float64))
+
+
+def uneven(want: Any) -> bool:
+    """Return whether these are whole numbers of which float16 does not have all: above 2048 it has the even ones only."""
+    array = np.asarray(want)
+    if array.dtype.kind != "f" or not array.size or not np.isfinite(array).all():
+        return False
+    return bool((array == np.floor(array)).all()) and not bool((half(array.astype(np.float32)) == array).all())
 
 
 def _largest(value: Any) -> float:
