@@ -80,10 +80,11 @@ def _hsv(rgb):
     r, g, b = rgb[..., 0:1], rgb[..., 1:2], rgb[..., 2:3]
     v = tf.reduce_max(rgb, -1, keepdims=True)
     spread = v - tf.reduce_min(rgb, -1, keepdims=True)
-    safe = tf.where(spread > 0.0, spread, tf.ones_like(spread))
-    hue = tf.where(tf.equal(v, r), (g - b) / safe, tf.where(tf.equal(v, g), (b - r) / safe + 2.0, (r - g) / safe + 4.0))
-    hue = tf.where(hue < 0.0, hue + 6.0, hue) / 6.0 * tf.cast(spread > 0.0, rgb.dtype)
-    return hue, spread / tf.where(v > 0.0, v, tf.ones_like(v)), v
+    grey, dark = tf.equal(spread, 0.0), tf.less_equal(v, 0.0)
+    part = 1.0 / (6.0 * tf.where(grey, 1.0, spread))
+    of_green, of_blue = part * (b - r) + 2.0 / 6.0, part * (r - g) + 4.0 / 6.0
+    hue = tf.where(grey, 0.0, tf.where(tf.equal(v, r), part * (g - b), tf.where(tf.equal(v, g), of_green, of_blue)))
+    return tf.where(hue < 0.0, hue + 1.0, hue), tf.where(dark, 0.0, spread / tf.where(dark, 1.0, v)), v
 
 
 def AdjustContrastv2(images, factor):
