@@ -53,7 +53,7 @@ def test_it_converts_with_edits_that_change_nothing(name: str, workers: Workers)
     report, fix = fix_of(name, workers)
     assert fix.converted
     assert report.exit_code == 0
-    assert [edit.recipe for edit in fix.edits] == EDITED[name]
+    assert sorted(edit.recipe for edit in fix.edits) == sorted(EDITED[name])
     assert all(edit.equal is None or edit.equal.max_rel <= 1e-6 for edit in fix.edits)
     assert fix.agreement is not None
     assert fix.agreement.samples >= 4
