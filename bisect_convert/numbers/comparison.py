@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,17 +51,26 @@ def compared(
     if "failed" in answer:
         return Compared(None, failed=str(answer["failed"]))
     if "not_compared" in answer:
-        none = Numbers("evaluator", "", said, 0, tolerance or 0.0, not_compared=(str(answer["not_compared"]),))
+        none = Numbers(
+            "evaluator", "", said, 0, tolerance or 0.0, not_compared=(str(answer["not_compared"]),), against=against
+        )
         return Compared(none)
     room = answer["headroom"]
     numbers = Numbers(
         "evaluator", answer["precision"], said, answer["samples"], answer["tolerance"],
-        tuple(OutputDistance(**o) for o in answer["outputs"]), None if room is None else Headroom(**room),
+        tuple(OutputDistance(**o) for o in answer["outputs"]), None if room is None else Headroom(**{**room, "op": _named(prober.model, room["op"])}),
+        against=against,
         compression=None if answer.get("compression") is None else restored(Compression, answer["compression"]),
     )  # fmt: skip
     if answer["agrees"]:
         return Compared(numbers)
     return Compared(numbers, tuple(_findings(prober.model, answer)))
+
+
+def _named(model: Model, name: str) -> str:
+    """The model's op that a value of the program is named after, else that name."""
+    plain = re.sub(r"(_to_fp16|_cast_fp16)$", "", name)
+    return next((op for op in model.main.ops if re.sub(r"\W", "_", op) == plain), plain)
 
 
 def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:

@@ -65,6 +65,8 @@ class Numbers:
     outputs: tuple[OutputDistance, ...] = ()
     headroom: Headroom | None = None
     not_compared: tuple[str, ...] = ()
+    against: str | None = None
+    """The package that was compared, where it was made elsewhere."""
     compression: Compression | None = None
     """What the compression that followed the conversion costs, beside that."""
 
