@@ -58,8 +58,9 @@ def compared(
     room = answer["headroom"]
     numbers = Numbers(
         "evaluator", answer["precision"], said, answer["samples"], answer["tolerance"],
-        tuple(OutputDistance(**o) for o in answer["outputs"]), None if room is None else Headroom(**{**room, "op": _named(prober.model, room["op"])}),
+        tuple(OutputDistance(**o) for o in answer["outputs"]), None if room is None else _headroom(prober.model, room),
         against=against,
+        not_compared=(str(answer["ties"]),) if "ties" in answer else (),
         compression=None if answer.get("compression") is None else restored(Compression, answer["compression"]),
     )  # fmt: skip
     if answer["agrees"]:
@@ -67,10 +68,11 @@ def compared(
     return Compared(numbers, tuple(_findings(prober.model, answer)))
 
 
-def _named(model: Model, name: str) -> str:
-    """The model's op that a value of the program is named after, else that name."""
-    plain = re.sub(r"(_to_fp16|_cast_fp16)$", "", name)
-    return next((op for op in model.main.ops if re.sub(r"\W", "_", op) == plain), plain)
+def _headroom(model: Model, room: Mapping[str, Any]) -> Headroom:
+    """The same with the model's op that the value of the program is named after, where there is one."""
+    plain = re.sub(r"(_to_fp16|_cast_fp16)$", "", room["op"])
+    name = next((op for op in model.main.ops if re.sub(r"\W", "_", op) == plain), plain)
+    return Headroom(name, room["reached"], room["limit"])
 
 
 def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:

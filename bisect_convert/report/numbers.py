@@ -53,8 +53,8 @@ class Numbers:
 
     not_compared: why nothing, or not all, was compared.
 
-    >>> Numbers("evaluator", "float16", "random", 5, 0.02).compared
-    True
+    >>> Numbers("evaluator", "float16", "random", 5, 0.02, not_compared=("no evaluation of `x`",)).compared
+    False
     """
 
     by: str
@@ -73,4 +73,4 @@ class Numbers:
     @property
     def compared(self) -> bool:
         """Whether anything was compared."""
-        return not self.not_compared
+        return bool(self.outputs)

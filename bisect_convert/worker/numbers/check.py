@@ -91,6 +91,9 @@ def _explained(
     number = done.differing() or 0
     try:
         causes, search = done.causes(number, original, original.inside(feeds[number]), alone)
+        if not causes and (picks := search.picks()):
+            why = f"{len(picks)} op{'s' * (len(picks) != 1)} such as {picks[0]} pick among values that float16 takes for equal"
+            return {"agrees": True, "ties": f"what comes of it: {why}"}
         return {"causes": [_told(c, original) for c in causes], "remedies": again.remedies(search, causes)}
     except (tf.errors.OpError, ValueError, TypeError, KeyError, Unevaluated):
         return {"causes": [], "remedies": []}
@@ -175,7 +178,7 @@ class Comparison:
         self, number: int, original: Original, values: Mapping[str, Any], alone: Alone
     ) -> tuple[list[Cause], Search]:
         """Return the causes on a sample that differs, and the search that found them; values: all of the original's."""
-        steps = Lockstep(self.program, self.feeds[number], values)
+        steps = Lockstep(self.program, self.feeds[number], values, source=original.source)
 
         def named(outputs: Mapping[str, Any]) -> dict[str, Any]:
             return by_results(outputs, self.results)
@@ -242,7 +245,9 @@ class _Again:
         """The search, then the same in the program as it is without float16, whose constants are those of the model."""
         yield search
         model = converted(self._carved, self._request.plan, dict(self._request.options), compute_precision=in_float32())
-        steps = Lockstep(program_of(model), search.steps.feeds, search.steps.values, float32=True)
+        steps = Lockstep(
+            program_of(model), search.steps.feeds, search.steps.values, source=search.original.source, float32=True
+        )
         yield replace(search, steps=steps)
 
     def _agrees(self, precision: Any) -> bool:

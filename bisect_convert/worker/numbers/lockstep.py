@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,12 +56,17 @@ class Lockstep:
     values: Mapping[str, Any]
     vars: dict[Any, str] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
+    source: Callable[[str], str] = str
+    """From a tensor to the one that it is the same as."""
     float32: bool = False
     """The program is one in float32, and stands for the same in float16."""
 
     def __post_init__(self) -> None:
         self.block = self.program.functions["main"]
-        self.vars = correspondence(self.block, self.values)
+        self.vars = {}
+        for var, tensor in correspondence(self.block, self.values).items():
+            if (source := self.source(tensor)) not in self.vars.values():
+                self.vars[var] = source
         self._of = {tensor: var for var, tensor in self.vars.items()}
         self._made = {var: op for op in self.block.operations for var in op.outputs}
 
