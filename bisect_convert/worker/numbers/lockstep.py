@@ -140,7 +140,8 @@ class Lockstep:
         halves = set(halves)
 
         def given(op: Any, var: Any, value: Any) -> Any:
-            reads = any(v in halves for v in op.outputs) and hasattr(var, "dtype")
+            widens = op.op_type == "cast" and dtype_of(op.outputs[0]) == "fp32"
+            reads = any(v in halves for v in op.outputs) and hasattr(var, "dtype") and not widens
             return half(value) if reads and self._is_half(var, value) else value
 
         def result(op: Any, var: Any, value: Any) -> Any:
@@ -154,7 +155,7 @@ class Lockstep:
     def ops_of(self, tensor: str) -> set[str]:
         """Return the names of the program's ops that make the tensor, but for changes of dtype."""
         made = [self._made[var] for var in self.region(tensor)[0] if var in self._made]
-        return {op.outputs[0].name for op in made if op.op_type != "cast" or not _DTYPE.search(op.outputs[0].name)}
+        return {op.name for op in made if op.op_type != "cast" or not _DTYPE.search(op.outputs[0].name)}
 
     def _is_half(self, var: Any, value: Any) -> bool:
         kinds = ("fp16", "fp32") if self.float32 else ("fp16",)
@@ -162,7 +163,7 @@ class Lockstep:
 
     def _run(self, result: Any, operand: Any = None) -> dict[str, Any]:
         def undefined(op: Any, what: str) -> None:
-            self.undefined.setdefault(op.outputs[0].name, what)
+            self.undefined.setdefault(op.name, what)
 
         return run(self.program, fed(self.block, self.feeds), result, operand=operand, undefined=undefined)
 
