@@ -119,8 +119,9 @@ class Diagnosis:
             prober.turn_to(read_facts(rest))
         hunt = Hunt(prober)
         if self.wishes.against is not None:
-            self.complete = hunt.complete = True
+            hunt.complete = True
             list(self._compared(prober, hunt))
+            self.complete = self.numbers is not None and self.numbers.compared
             return
         try:
             for found in itertools.chain(hunt.causes(), self._compared(prober, hunt), self._with_weights(hunt)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,17 +51,28 @@ def compared(
     if "failed" in answer:
         return Compared(None, failed=str(answer["failed"]))
     if "not_compared" in answer:
-        none = Numbers("evaluator", "", said, 0, tolerance or 0.0, not_compared=(str(answer["not_compared"]),))
+        none = Numbers(
+            "evaluator", "", said, 0, tolerance or 0.0, not_compared=(str(answer["not_compared"]),), against=against
+        )
         return Compared(none)
     room = answer["headroom"]
     numbers = Numbers(
         "evaluator", answer["precision"], said, answer["samples"], answer["tolerance"],
-        tuple(OutputDistance(**o) for o in answer["outputs"]), None if room is None else Headroom(**room),
+        tuple(OutputDistance(**o) for o in answer["outputs"]), None if room is None else _headroom(prober.model, room),
+        against=against,
+        not_compared=(str(answer["ties"]),) if "ties" in answer else (),
         compression=None if answer.get("compression") is None else restored(Compression, answer["compression"]),
     )  # fmt: skip
     if answer["agrees"]:
         return Compared(numbers)
     return Compared(numbers, tuple(_findings(prober.model, answer)))
+
+
+def _headroom(model: Model, room: Mapping[str, Any]) -> Headroom:
+    """The same with the model's op that the value of the program is named after, where there is one."""
+    plain = re.sub(r"(_to_fp16|_cast_fp16)$", "", room["op"])
+    name = next((op for op in model.main.ops if re.sub(r"\W", "_", op) == plain), plain)
+    return Headroom(name, room["reached"], room["limit"])
 
 
 def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:

@@ -7,9 +7,18 @@ from bisect_convert.report.findings import NUMBERS, Finding
 from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.report import Report
 
-__all__ = ["numbers_lines", "verified"]
+__all__ = ["compared_headline", "numbers_lines", "verified"]
 
 _OUTPUTS = 4
+
+
+def compared_headline(report: Report) -> str:
+    """Return what became of a comparison, in one line without the model's path."""
+    count = len(report.findings)
+    if report.numbers is None or report.numbers.against is None:
+        return f"converts, and computes something else: {count} finding{'s' * (count != 1)}"
+    seen = {"differs": "computes something else than", "converts": "agrees with"}
+    return f"{seen.get(report.verdict, 'was not compared with')} {harmless(report.numbers.against)}"
 
 
 def numbers_lines(report: Report) -> tuple[str, ...]:
@@ -33,6 +42,7 @@ def numbers_lines(report: Report) -> tuple[str, ...]:
     elif numbers.headroom is not None and numbers.precision == "float16":
         room = numbers.headroom
         lines.append(f"headroom: {harmless(room.op)} reaches {_number(room.reached)} of {room.limit:.0f}")
+    lines += [f"not compared: {harmless(reason)}" for reason in numbers.not_compared]
     return tuple([*lines, *_compression(numbers)])
 
 
@@ -56,12 +66,10 @@ def verified(finding: Finding) -> str:
 
 def _inputs(numbers: Numbers) -> str:
     count, kind = numbers.samples, numbers.inputs
-    what = (
-        f"{kind} input{'s' * (count != 1)}"
-        if kind in ("random", "zeros")
-        else f"sample{'s' * (count != 1)} of {harmless(kind)}"
-    )
-    return f"{count} {what}"
+    several = "s" * (count != 1)
+    if kind in ("random", "zeros"):
+        return f"{count} random input{several}" if kind == "random" else f"{count} input{several} of zeros"
+    return f"{count} sample{several}: {harmless(kind)}"
 
 
 def _apart(numbers: Numbers) -> str:

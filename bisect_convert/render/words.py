@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bisect_convert.render.comparison import compared_headline
 from bisect_convert.render.grouping import grouped
 from bisect_convert.render.names import Code, Sentence, dtypes, harmless
 from bisect_convert.report.findings import NUMBERS, Context, Culprit, Enclosing, Finding, Witness
@@ -42,8 +43,8 @@ def name(report: Report) -> str:
 def summary(report: Report) -> str:
     """Return what became of the conversion and how much is known, in one line without the model's path."""
     count = len(report.findings)
-    if report.verdict == "differs":
-        return f"converts, and computes something else: {count} finding{'s' * (count != 1)}"
+    if report.verdict == "differs" or (report.numbers is not None and report.numbers.against is not None):
+        return compared_headline(report)
     if report.verdict == "converts" and count:
         return f"converts with coremltools {harmless(report.coremltools)}, and this is where its time goes"
     if report.verdict == "converts":

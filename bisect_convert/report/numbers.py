@@ -53,8 +53,8 @@ class Numbers:
 
     not_compared: why nothing, or not all, was compared.
 
-    >>> Numbers("evaluator", "float16", "random", 5, 0.02).compared
-    True
+    >>> Numbers("evaluator", "float16", "random", 5, 0.02, not_compared=("no evaluation of `x`",)).compared
+    False
     """
 
     by: str
@@ -65,10 +65,12 @@ class Numbers:
     outputs: tuple[OutputDistance, ...] = ()
     headroom: Headroom | None = None
     not_compared: tuple[str, ...] = ()
+    against: str | None = None
+    """The package that was compared, where it was made elsewhere."""
     compression: Compression | None = None
     """What the compression that followed the conversion costs, beside that."""
 
     @property
     def compared(self) -> bool:
         """Whether anything was compared."""
-        return not self.not_compared
+        return bool(self.outputs)

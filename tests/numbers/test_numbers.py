@@ -204,3 +204,10 @@ def test_an_image_is_given_as_the_pixels_that_the_program_scales(workers: Worker
     image = ct.ImageType(name="image", shape=(1, 8, 8, 3), scale=1 / 127.5, bias=[-1.0, -1.0, -1.0])
     report = find(model, numbers="random", workers=workers, inputs=[image])
     assert report.verdict == "converts" and report.numbers is not None and report.numbers.compared, str(report)
+
+
+def test_a_tie_is_nobodys_fault(workers: Workers) -> None:
+    x = np.ones((1, 16), "f") + np.linspace(0, 1e-4, 16, dtype="f")[None]
+    report = find(function(lambda x: tf.argmax(x, -1, tf.int32), {"x": x}), numbers={"x": x}, workers=workers)
+    assert report.verdict == "converts" and report.numbers is not None and report.numbers.not_compared
+    assert "takes for equal" in " ".join(str(report).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,9 @@ __all__ = ["Cause", "Search"]
 
 #: How wrong a result is to be before it is looked at: in float32; of its own in float16, by scale and by element.
 _EXACT, _PART = 1e-2, 0.05
+#: Ops that pick or decide, and those that make whole numbers, which is a decision as long as numbers are not too large.
+_PICKS = re.compile(r"ArgM|TopK|Greater|Less|Equal|NotEqual|NonMax|InTopK|Unique|Where$")
+_STEPS, _COARSE = re.compile(r"Cast$|Floor$|Ceil$|Round$|Rint$"), 512.0
 #: At how many ops one looks at most: the worst.
 _MOST = 40
 
@@ -124,7 +128,19 @@ class Search:
     def _is_whole(self, tensor: str) -> bool:
         return np.asarray(self.steps.values[tensor]).dtype.kind in "biu"
 
+    def picks(self) -> list[str]:
+        """Return the ops that pick otherwise than the original, among values that float16 takes for equal, and matter."""
+        near = [t for t, one in self.rounded.items() if not one.inherited and one.error > 0 and self._is_pick(t, one)]
+        return [t.rpartition(":")[0] for t in near[:_MOST] if self._matters(t, rounded=True)]
+
+    def _is_pick(self, tensor: str, local: Local) -> bool:
+        """Whether it can differ only where values are equal but for float16's rounding: a tie, which is nobody's fault."""
+        kind = self.original.type_of(tensor.rpartition(":")[0])
+        return bool(_PICKS.match(kind)) or (bool(_STEPS.match(kind)) and local.reached < _COARSE)
+
     def _is_off(self, tensor: str, local: Local) -> bool:
+        if self._is_pick(tensor, local):
+            return False
         return local.error > (0 if self._is_whole(tensor) else self.tolerance / 5) or local.part > _PART or local.uneven
 
     def _matters(self, tensor: str, rounded: bool) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bisect_convert.errors import UsageError
 from bisect_convert.evaluator import Unevaluated, program_of
 from bisect_convert.evaluator.program import dtype_of
 from bisect_convert.evaluator.rounding import LIMIT, half
@@ -57,28 +58,45 @@ def check(request: Numbers) -> dict[str, Any]:
     except BaseException as error:
         failure = tracebacks.classify(error, ())
         return {"failed": f"{failure.type}: {failure.message}"[:500]}
-    try:
-        program = program_of(model)
-    except ValueError as error:
-        return {"not_compared": _line(error)}
     given = [{name: _pixels(packed, name, value) for name, value in one.items()} for one in feeds]
-    done = Comparison(program, results, given, wanted, request.tolerance)
     try:
+        done = Comparison(_program(model, request), results, given, wanted, request.tolerance)
         done.compare()
-    except Unevaluated as error:
-        return {"not_compared": str(error)}
-    except ValueError as error:
+    except (Unevaluated, ValueError) as error:
         return {"not_compared": _line(error)}
     answer = done.to_json()
     if packed.get("optimize") and not request.against:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees:
-        number = done.differing() or 0
-        values = original.inside(feeds[number])
-        causes, search = done.causes(number, original, values, Alone(folder, carved.graph_def, packed))
-        again = _Again(carved, request, done)
-        answer |= {"causes": [_told(c, original) for c in causes], "remedies": again.remedies(search, causes)}
+        answer |= _explained(
+            done, original, feeds, Alone(folder, carved.graph_def, packed), _Again(carved, request, done)
+        )
     return answer
+
+
+def _program(model: Any, request: Numbers) -> Any:
+    """The program in it; raises UsageError for a caller's package that has none."""
+    try:
+        return program_of(model)
+    except ValueError as error:
+        if request.against:
+            raise UsageError(f"--against: {_line(error)}") from error
+        raise
+
+
+def _explained(
+    done: Comparison, original: Original, feeds: Sequence[Mapping[str, Any]], alone: Alone, again: _Again
+) -> dict[str, Any]:
+    """The causes and what would help, where the insides of the original can be looked at."""
+    number = done.differing() or 0
+    try:
+        causes, search = done.causes(number, original, original.inside(feeds[number]), alone)
+        if not causes and (picks := search.picks()):
+            why = f"{len(picks)} op{'s' * (len(picks) != 1)} such as {picks[0]} pick among values that float16 takes for equal"
+            return {"agrees": True, "ties": f"what comes of it: {why}"}
+        return {"causes": [_told(c, original) for c in causes], "remedies": again.remedies(search, causes)}
+    except (tf.errors.OpError, ValueError, TypeError, KeyError, Unevaluated):
+        return {"causes": [], "remedies": []}
 
 
 def _pixels(packed: Mapping[str, Any], name: str, value: Any) -> Any:
@@ -160,7 +178,7 @@ class Comparison:
         self, number: int, original: Original, values: Mapping[str, Any], alone: Alone
     ) -> tuple[list[Cause], Search]:
         """Return the causes on a sample that differs, and the search that found them; values: all of the original's."""
-        steps = Lockstep(self.program, self.feeds[number], values)
+        steps = Lockstep(self.program, self.feeds[number], values, source=original.source)
 
         def named(outputs: Mapping[str, Any]) -> dict[str, Any]:
             return by_results(outputs, self.results)
@@ -172,7 +190,12 @@ class Comparison:
         """Return what there is to say, as plain data; infinite distances as null."""
         apart = self.agreement
         outputs = [
-            {"name": name, "max_abs": _finite(d.max_abs), "max_rel": _finite(d.max_rel), "scale": _finite(d.scale)}
+            {
+                "name": name.removesuffix(":0"),
+                "max_abs": _finite(d.max_abs),
+                "max_rel": _finite(d.max_rel),
+                "scale": _finite(d.scale),
+            }
             for name, d in apart.outputs.items()
         ]
         room = (
@@ -222,7 +245,9 @@ class _Again:
         """The search, then the same in the program as it is without float16, whose constants are those of the model."""
         yield search
         model = converted(self._carved, self._request.plan, dict(self._request.options), compute_precision=in_float32())
-        steps = Lockstep(program_of(model), search.steps.feeds, search.steps.values, float32=True)
+        steps = Lockstep(
+            program_of(model), search.steps.feeds, search.steps.values, source=search.original.source, float32=True
+        )
         yield replace(search, steps=steps)
 
     def _agrees(self, precision: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,12 +56,17 @@ class Lockstep:
     values: Mapping[str, Any]
     vars: dict[Any, str] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
+    source: Callable[[str], str] = str
+    """From a tensor to the one that it is the same as."""
     float32: bool = False
     """The program is one in float32, and stands for the same in float16."""
 
     def __post_init__(self) -> None:
         self.block = self.program.functions["main"]
-        self.vars = correspondence(self.block, self.values)
+        self.vars = {}
+        for var, tensor in correspondence(self.block, self.values).items():
+            if (source := self.source(tensor)) not in self.vars.values():
+                self.vars[var] = source
         self._of = {tensor: var for var, tensor in self.vars.items()}
         self._made = {var: op for op in self.block.operations for var in op.outputs}
 
@@ -135,7 +140,8 @@ class Lockstep:
         halves = set(halves)
 
         def given(op: Any, var: Any, value: Any) -> Any:
-            reads = any(v in halves for v in op.outputs) and hasattr(var, "dtype")
+            widens = op.op_type == "cast" and dtype_of(op.outputs[0]) == "fp32"
+            reads = any(v in halves for v in op.outputs) and hasattr(var, "dtype") and not widens
             return half(value) if reads and self._is_half(var, value) else value
 
         def result(op: Any, var: Any, value: Any) -> Any:
@@ -149,7 +155,7 @@ class Lockstep:
     def ops_of(self, tensor: str) -> set[str]:
         """Return the names of the program's ops that make the tensor, but for changes of dtype."""
         made = [self._made[var] for var in self.region(tensor)[0] if var in self._made]
-        return {op.outputs[0].name for op in made if op.op_type != "cast" or not _DTYPE.search(op.outputs[0].name)}
+        return {op.name for op in made if op.op_type != "cast" or not _DTYPE.search(op.outputs[0].name)}
 
     def _is_half(self, var: Any, value: Any) -> bool:
         kinds = ("fp16", "fp32") if self.float32 else ("fp16",)
@@ -157,7 +163,7 @@ class Lockstep:
 
     def _run(self, result: Any, operand: Any = None) -> dict[str, Any]:
         def undefined(op: Any, what: str) -> None:
-            self.undefined.setdefault(op.outputs[0].name, what)
+            self.undefined.setdefault(op.name, what)
 
         return run(self.program, fed(self.block, self.feeds), result, operand=operand, undefined=undefined)
 

@@ -50,6 +50,14 @@ class Original:
         op = self._graph.get_operation_by_name(name)
         return {t.dtype.base_dtype.name for t in op.inputs}, {t.dtype.base_dtype.name for t in op.outputs}
 
+    def source(self, tensor: str) -> str:
+        """Return the tensor that this one is the same as: what comes before ops that do nothing."""
+        op = self._graph.get_tensor_by_name(tensor).op
+        while op.type == "Identity" and op.inputs[0].op.type not in ("Placeholder", "Const"):
+            tensor = op.inputs[0].name
+            op = op.inputs[0].op
+        return tensor
+
     def read_by(self, name: str) -> list[str]:
         """Return the tensors that the op reads."""
         return [t.name for t in self._graph.get_operation_by_name(name).inputs]
