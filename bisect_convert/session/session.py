@@ -49,8 +49,7 @@ class Session(Fixing):
         cut       s.whole  s.prefix("op")  s.section("from", "to")  s.around("op", 2)  s.without("op")   join: | - &
         ask       section.convert()  .run(inputs)  .save("dir")  .draw()  .graph_def
         search    s.step()  s.ahead  s.hunt()  s.findings  s.report  s.witness(0)  s.journal
-        mend      s.patch("Erfc", function)  s.fix("out.mlpackage")
-        shrink    s.minimise(section)  s.minimise(section, fails=lambda part: ...)
+        change    s.minimise(section)  s.minimise(section, fails=lambda part: ...)  s.patch("Erfc", function)  s.fix()
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; the rest is as for `find`; who
@@ -239,8 +238,7 @@ class Session(Fixing):
         """
         asked = self._workspace.walk.step(answer)
         if answer is not None:
-            note = "some questions were answered by hand, so this report is no evidence"
-            self._workspace.run.notes += [note] if note not in self._workspace.run.notes else []
+            self._workspace.no_evidence()
         if asked is None:
             return None
         section = Section.of(self._workspace.turned, asked.query.section)

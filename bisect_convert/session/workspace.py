@@ -79,6 +79,11 @@ class Workspace:
     def _asks(self, prober: Prober) -> bool:
         return prober.loaded is self.loaded and prober.options == self._options
 
+    def no_evidence(self) -> None:
+        """Let the report say that a person answered in the converter's place."""
+        note = "some questions were answered by hand, so this report is no evidence"
+        self.run.notes += [note] if note not in self.run.notes else []
+
     def close(self) -> None:
         """End the search and its processes, and remove its files."""
         self.walk.close()

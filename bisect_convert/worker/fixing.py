@@ -20,11 +20,12 @@ from bisect_convert.worker import compression, private_api, tracebacks, unpackin
 from bisect_convert.worker.conversion import limit_memory
 from bisect_convert.worker.read.writing import slim
 from bisect_convert.worker.request import Fix
-from bisect_convert.worker.rewrite.agreement import Agreement, agreement, labels_of, sample_inputs
+from bisect_convert.worker.rewrite.agreement import Agreement, agreement, labels_of
 from bisect_convert.worker.rewrite.candidates import levels
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import BOUNDARY, Edit, literal, recipe_names
 from bisect_convert.worker.rewrite.fixing import fixed
+from bisect_convert.worker.rewrite.samples import sample_inputs
 from bisect_convert.worker.survey import Survey, surveying
 
 __all__ = ["fix", "same_program", "structure"]

@@ -36,7 +36,6 @@ EDITED = {
     "rank6": ["low_ranks"],
     "residual_ok": [],
     "string_label_pass": ["labels_as_numbers"],
-    "two_culprits": ["island", "Lgamma"],
 }
 
 

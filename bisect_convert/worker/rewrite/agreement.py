@@ -13,15 +13,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert.worker.rewrite.editing import imported, opened
+from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import EXACT, REGIONAL, Edit
+from bisect_convert.worker.rewrite.samples import Feeds, Values, runs, there
 
-__all__ = ["TOLERANCE", "Agreement", "Values", "agreement", "difference", "labels_of", "sample_inputs", "where_made"]
+__all__ = ["TOLERANCE", "Agreement", "agreement", "difference", "labels_of", "where_made"]
 
-v1 = tf.compat.v1
-Feeds = Mapping[str, Any]
-#: How long one run of a graph may take: a loop need not end on made-up inputs.
-_MILLISECONDS = 60_000
 _HANDLES = (tf.variant, tf.resource)
 _VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "random values": lambda rng, shape: rng.standard_normal(shape),
@@ -85,100 +82,6 @@ def difference(one: Any, other: Any, scale: float = 0.0) -> Agreement:
     return Agreement(gap, gap / scale if scale else gap, 1)
 
 
-def sample_inputs(program: Any, shapes: Mapping[str, Sequence[int | None]], count: int = 3) -> list[dict[str, Any]]:
-    """Return `count` sets of random inputs for the program, and one of zeros, as feeds by tensor name.
-
-    shapes: those that the caller gives to inputs. Integers lie within the tables that they index.
-    """
-    graph = imported(program)
-    inputs = [op for op in graph.get_operations() if op.type == "Placeholder"]
-    most = {op.name: _indexed(op.outputs[0]) for op in inputs if op.outputs[0].dtype.is_integer}
-    return [
-        {f"{op.name}:0": _drawn(op, shapes.get(op.name), most, np.random.default_rng(seed), seed == count) for op in inputs}
-        for seed in range(count + 1)
-    ]  # fmt: skip
-
-
-def _drawn(op: Any, shape: Sequence[int | None] | None, most: Mapping[str, int], rng: Any, zeros: bool) -> Any:
-    tensor = op.outputs[0]
-    known = list(shape) if shape is not None else tensor.shape.as_list() if tensor.shape.rank is not None else [2]
-    sizes = [s if s is not None else 2 if axis == 0 else 32 for axis, s in enumerate(known)]
-    dtype = tensor.dtype.as_numpy_dtype
-    if tensor.dtype in (tf.string, tf.variant, tf.resource):
-        raise ValueError(f"no {tensor.dtype.name} can be drawn")
-    if zeros:
-        return np.zeros(sizes, dtype)
-    if tensor.dtype == tf.bool:
-        return rng.integers(0, 2, sizes).astype(bool)
-    if tensor.dtype.is_integer:
-        return rng.integers(0, most[op.name], sizes).astype(dtype)
-    return rng.standard_normal(sizes).astype(dtype)
-
-
-def _indexed(tensor: Any) -> int:
-    """Above which number the values of an input must stay: the rows of the smallest table that they look up."""
-    todo, seen, most = [tensor], set(), 256 if tensor.dtype == tf.uint8 else 0
-    while todo:
-        for reader in todo.pop().consumers():
-            if reader.type in ("GatherV2", "Gather") and reader.inputs[0].shape.rank:
-                rows = reader.inputs[0].shape[0]
-                most = min(most or rows, rows) if rows else most
-            elif reader.name not in seen and reader.type in (
-                "Cast", "Identity", "Reshape", "ExpandDims", "Squeeze", "Maximum", "Minimum", "SelectV2",
-            ):  # fmt: skip
-                seen.add(reader.name)
-                todo += reader.outputs
-    return most or 2
-
-
-class Values:
-    """The values that a program has at its levels, for some sets of inputs; bodies of loops have those of their first turn."""
-
-    def __init__(self, program: Any, inputs: Sequence[Feeds]) -> None:
-        self.program = program
-        self.inputs = inputs
-        self._levels: dict[tuple[tuple[str, str], ...], tuple[Any, list[Feeds]]] = {}
-
-    def level(self, path: tuple[tuple[str, str], ...]) -> tuple[Any, list[Feeds]]:
-        """Return the level at the path, and what is fed to it for each set of inputs."""
-        if not path:
-            return self.program, list(self.inputs)
-        if path not in self._levels:
-            above, feeds = self.level(path[:-1])
-            name, role = path[-1]
-            graph = imported(above)
-            call = graph.get_operation_by_name(name)
-            level = opened(above, call, role)
-            inputs = [n.name for n in level.node if n.op == "Placeholder"]
-            given = list(call.inputs)[len(call.inputs) - len(inputs) :]
-            handles = {i: t for i, t in zip(inputs, given, strict=True) if t.dtype in (tf.variant, tf.resource)}
-            found: list[Feeds] = []
-            for values in _runs(
-                graph, [t.name for t in given if t.name not in {h.name for h in handles.values()}], feeds
-            ):
-                found.append({f"{i}:0": values[t.name] for i, t in zip(inputs, given, strict=True) if t.name in values})
-            self._levels[path] = (level, found)
-        return self._levels[path]
-
-
-def _runs(graph: Any, fetches: Sequence[str], feeds: Sequence[Feeds]) -> list[dict[str, Any]]:
-    wanted, found = list(dict.fromkeys(fetches)), []
-    if not hasattr(graph, "_bisect_convert_session"):
-        graph._bisect_convert_session = v1.Session(graph=graph)  # it lives as long as the graph does
-    for feed in feeds:
-        given = {n: v for n, v in feed.items() if _there(graph, n)}
-        got = graph._bisect_convert_session.run(wanted, given, options=v1.RunOptions(timeout_in_ms=_MILLISECONDS))
-        found.append(dict(zip(wanted, got, strict=True)))
-    return found
-
-
-def _there(graph: Any, tensor: str) -> bool:
-    try:
-        return graph.get_tensor_by_name(tensor) is not None
-    except (KeyError, ValueError):
-        return False
-
-
 def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, Agreement | None]:
     """Return for each edit of one level how far its results are from those before; None where that cannot be seen.
 
@@ -209,8 +112,8 @@ def _together(before: Any, now: Any, edits: Sequence[Edit], feeds: Sequence[Feed
         op = before.get_operation_by_name(edit.op)
         outputs = [t for t in op.outputs if t.consumers() and t.dtype not in _HANDLES]
         moved[edit] = {t.name: _moved(now, op, t) for t in outputs}
-    known = _runs(before, [old for each in moved.values() for old in each], feeds)
-    fresh = _runs(now, [new for each in moved.values() for new in each.values()], feeds)
+    known = runs(before, [old for each in moved.values() for old in each], feeds)
+    fresh = runs(now, [new for each in moved.values() for new in each.values()], feeds)
     scales = _scales(known)
     found: dict[Edit, Agreement | None] = {}
     for edit, pairs in moved.items():
@@ -229,18 +132,18 @@ def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agre
     moved = {t.name: _moved(now, op, t) for t in outputs}
     labels = {t.name: labels_of(t) for t in outputs}
     given = [t for t in op.inputs if t.op.type != "Const" and t.dtype not in _HANDLES]
-    known = _runs(before, [*(t.name for t in given), *moved], feeds) if outputs else []
+    known = runs(before, [*(t.name for t in given), *moved], feeds) if outputs else []
     started, scales = time.monotonic(), _scales(known)
     total, tolerance = Agreement(), max([TOLERANCE, *(_COARSE.get(t.dtype, 0.0) for t in op.outputs)])
     for feed, values in zip(feeds, known, strict=False):
         if any(t.dtype in _HANDLES for t in op.inputs):  # what cannot be fed is made by what comes before
-            total |= _apart(values, _runs(now, list(moved.values()), [feed])[0], moved, labels, scales)
+            total |= _apart(values, runs(now, list(moved.values()), [feed])[0], moved, labels, scales)
             continue
         own = {t.name: values[t.name] for t in given}
-        total |= _apart(values, _runs(now, list(moved.values()), [own])[0], moved, labels, scales)
+        total |= _apart(values, runs(now, list(moved.values()), [own])[0], moved, labels, scales)
         for word, case in _varied(own) if time.monotonic() - started < _LONGEST else ():
-            one = _runs(before, list(moved), [case])[0]
-            gap = _apart(one, _runs(now, list(moved.values()), [case])[0], moved, labels, scales)
+            one = runs(before, list(moved), [case])[0]
+            gap = _apart(one, runs(now, list(moved.values()), [case])[0], moved, labels, scales)
             total |= Agreement(samples=1, apart=(word,) if gap.max_rel > tolerance else ())
     return replace(total, tolerance=tolerance)
 
@@ -250,8 +153,8 @@ def _where_they_meet(before: Any, now: Any, feeds: Sequence[Feeds]) -> Agreement
     kinds = {op.name: op.type for op in now.get_operations()}
     names = [f"{o.name}:0" for o in before.get_operations() if kinds.get(o.name, o.type) != o.type]
     total = Agreement()
-    known = _runs(before, names, feeds)
-    for one, other in zip(known, _runs(now, names, feeds), strict=True):
+    known = runs(before, names, feeds)
+    for one, other in zip(known, runs(now, names, feeds), strict=True):
         total |= _apart(one, other, {n: n for n in names}, {}, _scales(known))
     return total if names else None
 
@@ -323,12 +226,12 @@ def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequenc
     before, now = imported(program), imported(edited)
     total = Agreement()
     wanted = [
-        r for r in results if _there(now, r) and before.get_tensor_by_name(r).dtype not in (tf.variant, tf.resource)
+        r for r in results if there(now, r) and before.get_tensor_by_name(r).dtype not in (tf.variant, tf.resource)
     ]
     labels = {name: labels_of(before.get_tensor_by_name(name)) for name in wanted}
     try:
-        known = _runs(before, wanted, inputs)
-        for one, other in zip(known, _runs(now, wanted, inputs), strict=True):
+        known = runs(before, wanted, inputs)
+        for one, other in zip(known, runs(now, wanted, inputs), strict=True):
             total |= _apart(one, other, {n: n for n in wanted}, labels, _scales(known))
     except (tf.errors.OpError, ValueError, TypeError):
         return None

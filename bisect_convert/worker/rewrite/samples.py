@@ -1,0 +1,114 @@
+"""Inputs made up for a program, and the values that it has at its levels for them. Runs in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bisect_convert.worker.rewrite.editing import imported, opened
+
+__all__ = ["Feeds", "Values", "runs", "sample_inputs", "there"]
+
+v1 = tf.compat.v1
+Feeds = Mapping[str, Any]
+#: How long one run of a graph may take: a loop need not end on made-up inputs.
+_MILLISECONDS = 60_000
+
+
+def sample_inputs(program: Any, shapes: Mapping[str, Sequence[int | None]], count: int = 3) -> list[dict[str, Any]]:
+    """Return `count` sets of random inputs for the program, and one of zeros, as feeds by tensor name.
+
+    shapes: those that the caller gives to inputs. Integers lie within the tables that they index.
+    """
+    graph = imported(program)
+    inputs = [op for op in graph.get_operations() if op.type == "Placeholder"]
+    most = {op.name: _indexed(op.outputs[0]) for op in inputs if op.outputs[0].dtype.is_integer}
+    return [
+        {f"{op.name}:0": _drawn(op, shapes.get(op.name), most, np.random.default_rng(seed), seed == count) for op in inputs}
+        for seed in range(count + 1)
+    ]  # fmt: skip
+
+
+def _drawn(op: Any, shape: Sequence[int | None] | None, most: Mapping[str, int], rng: Any, zeros: bool) -> Any:
+    tensor = op.outputs[0]
+    known = list(shape) if shape is not None else tensor.shape.as_list() if tensor.shape.rank is not None else [2]
+    sizes = [s if s is not None else 2 if axis == 0 else 32 for axis, s in enumerate(known)]
+    dtype = tensor.dtype.as_numpy_dtype
+    if tensor.dtype in (tf.string, tf.variant, tf.resource):
+        raise ValueError(f"no {tensor.dtype.name} can be drawn")
+    if zeros:
+        return np.zeros(sizes, dtype)
+    if tensor.dtype == tf.bool:
+        return rng.integers(0, 2, sizes).astype(bool)
+    if tensor.dtype.is_integer:
+        return rng.integers(0, most[op.name], sizes).astype(dtype)
+    return rng.standard_normal(sizes).astype(dtype)
+
+
+def _indexed(tensor: Any) -> int:
+    """Above which number the values of an input must stay: the rows of the smallest table that they look up."""
+    todo, seen, most = [tensor], set(), 256 if tensor.dtype == tf.uint8 else 0
+    while todo:
+        for reader in todo.pop().consumers():
+            if reader.type in ("GatherV2", "Gather") and reader.inputs[0].shape.rank:
+                rows = reader.inputs[0].shape[0]
+                most = min(most or rows, rows) if rows else most
+            elif reader.name not in seen and reader.type in (
+                "Cast", "Identity", "Reshape", "ExpandDims", "Squeeze", "Maximum", "Minimum", "SelectV2",
+            ):  # fmt: skip
+                seen.add(reader.name)
+                todo += reader.outputs
+    return most or 2
+
+
+class Values:
+    """The values that a program has at its levels, for some sets of inputs; bodies of loops have those of their first turn."""
+
+    def __init__(self, program: Any, inputs: Sequence[Feeds]) -> None:
+        self.program = program
+        self.inputs = inputs
+        self._levels: dict[tuple[tuple[str, str], ...], tuple[Any, list[Feeds]]] = {}
+
+    def level(self, path: tuple[tuple[str, str], ...]) -> tuple[Any, list[Feeds]]:
+        """Return the level at the path, and what is fed to it for each set of inputs."""
+        if not path:
+            return self.program, list(self.inputs)
+        if path not in self._levels:
+            above, feeds = self.level(path[:-1])
+            name, role = path[-1]
+            graph = imported(above)
+            call = graph.get_operation_by_name(name)
+            level = opened(above, call, role)
+            inputs = [n.name for n in level.node if n.op == "Placeholder"]
+            given = list(call.inputs)[len(call.inputs) - len(inputs) :]
+            handles = {i: t for i, t in zip(inputs, given, strict=True) if t.dtype in (tf.variant, tf.resource)}
+            found: list[Feeds] = []
+            for values in runs(
+                graph, [t.name for t in given if t.name not in {h.name for h in handles.values()}], feeds
+            ):
+                found.append({f"{i}:0": values[t.name] for i, t in zip(inputs, given, strict=True) if t.name in values})
+            self._levels[path] = (level, found)
+        return self._levels[path]
+
+
+def runs(graph: Any, fetches: Sequence[str], feeds: Sequence[Feeds]) -> list[dict[str, Any]]:
+    """Return the values of the tensors for each set of feeds, of which those count that the tf.Graph has a tensor for."""
+    wanted, found = list(dict.fromkeys(fetches)), []
+    if not hasattr(graph, "_bisect_convert_session"):
+        graph._bisect_convert_session = v1.Session(graph=graph)  # it lives as long as the graph does
+    for feed in feeds:
+        given = {n: v for n, v in feed.items() if there(graph, n)}
+        got = graph._bisect_convert_session.run(wanted, given, options=v1.RunOptions(timeout_in_ms=_MILLISECONDS))
+        found.append(dict(zip(wanted, got, strict=True)))
+    return found
+
+
+def there(graph: Any, tensor: str) -> bool:
+    """Return whether the tf.Graph has the tensor."""
+    try:
+        return graph.get_tensor_by_name(tensor) is not None
+    except (KeyError, ValueError):
+        return False
