@@ -17,6 +17,7 @@ _DTYPES = {
     "float16": "fp16", "float32": "fp32", "float64": "fp64", "int8": "int8", "uint8": "uint8", "int32": "int32",
     "int64": "int64", "bool": "bool",
 }  # fmt: skip
+_LAYOUTS = ("RGB", "BGR", "GRAYSCALE", "GRAYSCALE_FLOAT16")
 _DIMENSION = r"[1-9]\d*(?:\.\.(?:[1-9]\d*)?)?"
 _SHAPE = re.compile(rf"{_DIMENSION}(?:[x,]{_DIMENSION})*")
 
@@ -64,6 +65,17 @@ def _add_conversion(group: Any) -> None:
     add("--input", metavar="NAME[:SHAPE[:DTYPE]]", action="append", type=_input, default=[],
         help="an input's shape and dtype; once for each input (see below)")  # fmt: skip
     add("--output", metavar="NAME", action="append", default=[], help="an op to take as output; once for each")
+    add(
+        "--image",
+        metavar="NAME[:KEY=VALUE,...]",
+        action="append",
+        type=_image,
+        default=[],
+        help="an input that is an image; keys: scale (a number, or 1/255), bias (a number, or R|G|B), layout (RGB, BGR, ...)",
+    )
+    add("--classes", metavar="FILE", type=_classes, help="make a classifier; the class labels, one a line")
+    add("--pass-pipeline", metavar="NAME", help="one of coremltools' own pipelines: DEFAULT, EMPTY, CLEANUP, ...")
+    add("--skip-pass", metavar="NAME", action="append", default=[], help="a pass to leave out; once for each")
     add("--convert-to", choices=("mlprogram", "neuralnetwork", "milinternal"), help="the kind of model to make")
     add("--minimum-deployment-target", metavar="TARGET", help="iOS17, macOS14, ...")
     add("--compute-precision", choices=("float16", "float32"), type=str.lower, help="of an mlprogram")
@@ -131,8 +143,13 @@ def packed_options(arguments: argparse.Namespace) -> dict[str, Any]:
     for name in ("convert_to", "minimum_deployment_target", "compute_precision", "optimize"):
         if (value := getattr(arguments, name)) is not None:
             packed[name] = value
-    if arguments.input:
-        packed["inputs"] = arguments.input
+    if arguments.input or arguments.image:
+        packed["inputs"] = [*arguments.input, *arguments.image]
+    if arguments.classes is not None:
+        labels = {"class_labels": arguments.classes, "predicted_feature_name": "classLabel"}
+        packed["classifier_config"] = {**labels, "predicted_probabilities_output": None}
+    if arguments.pass_pipeline is not None or arguments.skip_pass:
+        packed["pass_pipeline"] = {"name": arguments.pass_pipeline or "DEFAULT", "without": arguments.skip_pass}
     if arguments.output:
         packed["outputs"] = [{"kind": "name", "name": name} for name in arguments.output]
     return packed
@@ -157,6 +174,51 @@ def _input(text: str) -> dict[str, Any]:
     if not data["name"]:
         raise argparse.ArgumentTypeError(f"{text!r} has no name; write NAME[:SHAPE[:DTYPE]]")
     return data
+
+
+def _image(text: str) -> dict[str, Any]:
+    """Read NAME[:scale=1/255,bias=-1,layout=RGB]; of several biases, one for each channel, `|` stands between."""
+    name, _, rest = text.rpartition(":") if "=" in text.rpartition(":")[2] else (text, "", "")
+    data: dict[str, Any] = {"kind": "ImageType", "name": name}
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        try:
+            if key == "scale":
+                data["scale"] = _number(value)
+            elif key == "bias":
+                biases = [_number(v) for v in value.split("|")]
+                data["bias"] = biases if len(biases) > 1 else biases[0]
+            elif key == "layout" and value.upper() in _LAYOUTS:
+                data["color_layout"] = value.upper()
+            else:
+                raise ValueError
+        except (ValueError, ZeroDivisionError):
+            raise argparse.ArgumentTypeError(
+                f"{part!r} in {text!r} is none of scale=NUMBER, bias=NUMBER, layout={'|'.join(_LAYOUTS)}"
+            ) from None
+    if not name:
+        raise argparse.ArgumentTypeError(f"{text!r} has no name; write NAME[:scale=1/255,...]")
+    return data
+
+
+def _number(text: str) -> float:
+    over, _, under = text.partition("/")
+    return float(over) / (float(under) if under else 1.0)
+
+
+def _classes(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            labels = [line.rstrip("\r\n") for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    while labels and not labels[-1]:
+        labels.pop()
+    if not labels:
+        raise argparse.ArgumentTypeError(f"{path} holds no label; write one a line")
+    return labels
 
 
 def _dimension(text: str) -> int | dict[str, list[int]]:

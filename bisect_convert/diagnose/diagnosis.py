@@ -72,7 +72,10 @@ class Diagnosis:
         try:
             if request.path:
                 self.workers.versions()
-            if self.workers.ask(Check(dict(self.packed), timeout=_CHECK_LIMIT)).get("death") == "timeout":
+            checked = self.workers.ask(Check(dict(self.packed), timeout=_CHECK_LIMIT))
+            if "pipeline" in checked:  # one of coremltools' own, by name
+                self.packed["pass_pipeline"] = checked["pipeline"]
+            if checked.get("death") == "timeout":
                 raise EnvironmentError_(f"a look at the arguments did not come to an end within {_CHECK_LIMIT:.0f} s")
             self.loaded = _load(model, self.workers, request)
             self._samples = self._chosen()
@@ -168,6 +171,7 @@ class Diagnosis:
         differing = any(f.stage == NUMBERS for f in self.findings)
         verdict = "fails" if failing else "differs" if differing else "converts" if self.complete else "inconclusive"
         total = time.monotonic() - self.started
+        own = _call_note(self.loaded) if verdict == "converts" else []
         return Report(
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
             digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
@@ -178,7 +182,8 @@ class Diagnosis:
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
                 "search": round(total - self.load_seconds, 2),
             },
-            notes=tuple([*_signature_note(self.loaded), *self.notes, *prober.errands.notes]), journal=tuple(prober.journal),
+            notes=(*own, *_signature_note(self.loaded), *self.notes, *prober.errands.notes),
+            journal=tuple(prober.journal),
         )  # fmt: skip
 
 
@@ -212,6 +217,20 @@ def _load(model: Any, workers: Workers, request: Load) -> Loaded:
     else:
         opening.freeze_and_write(opening.concrete_function(model), folder, reading)
     return read_facts(folder)
+
+
+def _call_note(loaded: Loaded) -> list[str]:
+    """Return what is to be said where the user's own call fails, though what we made of the model converts."""
+    path, said = loaded.model.path, loaded.own_call
+    if path.endswith((".keras", ".pb")):
+        said = "ValueError: Input model path should be .h5/.hdf5 file or a directory"
+    if not said:
+        return []
+    what = "the frozen graph in it" if path.endswith(".pb") else "the concrete function of model(x, training=False)"
+    return [
+        f"ct.convert({path or 'model'}) itself fails: {said}. What converts is {what}: --fix OUT.mlpackage (in Python "
+        "bisect_convert.convert) makes the model of it, and OUT.fix.py has the lines"
+    ]
 
 
 def _signature_note(loaded: Loaded) -> list[str]:

@@ -103,7 +103,7 @@ def find_packed(
     try:
         if wishes.strict:
             check(run.loaded, run.packed)
-        prober = wishes.prober(run.loaded, workers, packed, cache)
+        prober = wishes.prober(run.loaded, workers, run.packed, cache)
         try:
             run.search(prober, completed=partial(with_repro, wishes.out_folder, prober, run))
         except (KeyboardInterrupt, Stopped, EnvironmentError_) as stop:

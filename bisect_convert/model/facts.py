@@ -24,7 +24,8 @@ class Facts:
     the main graph declares, as "name", "dtype", "declared". failure: how reading or freezing it failed, and which (graph,
     op) are `blamed` for it. convertible: the op types that the converter has a conversion for. slim: how many weights stand
     as one repeated value. keys: what the signature calls the results -> the ops that make them. refused: TensorFlow itself
-    finds that it cannot work on the shapes that were given.
+    finds that it cannot work on the shapes that were given. own_call: what `ct.convert` itself raises for the model as it
+    is, before it looks at any op.
     """
 
     path: str = ""
@@ -40,10 +41,11 @@ class Facts:
     slim: int = 0
     keys: Mapping[str, str] = field(default_factory=dict)
     refused: bool = False
+    own_call: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores equal facts."""
-        plain = {name: getattr(self, name) for name in ("path", "signature", "digest", "slim", "refused")}
+        plain = {name: getattr(self, name) for name in ("path", "signature", "digest", "slim", "refused", "own_call")}
         return {
             **plain,
             "signatures": list(self.signatures),
@@ -64,7 +66,7 @@ class Facts:
             graphs={name: _graph_from_json(name, graph) for name, graph in data["graphs"].items()}, files=data["files"],
             inputs=tuple(data["inputs"]), failure=Outcome.from_json(data["failure"]) if data["failure"] else None,
             blamed=tuple((graph, op) for graph, op in data["blamed"]), convertible=frozenset(data["convertible"]),
-            slim=data["slim"], keys=data["keys"], refused=data["refused"],
+            slim=data["slim"], keys=data["keys"], refused=data["refused"], own_call=data["own_call"],
         )  # fmt: skip
 
 

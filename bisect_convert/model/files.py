@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import zipfile
 
 from bisect_convert.errors import ModelError, UsageError
@@ -14,6 +15,7 @@ __all__ = ["REST", "check_path", "damage"]
 REST = "rest"
 
 _FILES = (".pb", ".keras", ".h5", ".hdf5")
+_PATTERN = re.compile(r"[\[\]*?]")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -66,6 +68,11 @@ def damage(path: str, message: str) -> str:
     """
     if not os.path.isdir(path):
         return message
+    if _PATTERN.search(path) and "/variables/variables" in message:
+        return (
+            f"{path} cannot be read: TensorFlow takes [ ] * and ? in a path for a pattern; rename the folder, or pass it "
+            "by a link without them"
+        )
     parts = ("variables.index", "variables.data-*")
     missing = [
         f"variables/{part}" for part in parts if not glob.glob(os.path.join(glob.escape(path), "variables", part))

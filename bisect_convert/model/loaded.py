@@ -32,6 +32,8 @@ class Loaded:
     keys: Mapping[str, str] = field(default_factory=dict)
     """What the signature calls the results -> the ops that make them."""
     refused: bool = False
+    own_call: str = ""
+    """What `ct.convert` itself raises for the model as it is, before it looks at any op."""
     """True where TensorFlow itself finds that the model cannot work on the shapes that were given."""
     blamed: tuple[tuple[str, str], ...] = ()
     """The (graph, op) that keep it from being read or frozen."""
@@ -57,5 +59,6 @@ def read_facts(folder: Path) -> Loaded:
         (folder / "weights.pb").stat().st_size / 2**20,
         known.keys,
         known.refused,
+        known.own_call,
         tuple((graph, op) for graph, op in known.blamed if op in graphs.get(graph, _NONE).ops),
     )

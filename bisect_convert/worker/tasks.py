@@ -59,8 +59,7 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
 
     match request:
         case requests.Check():
-            unpacking.unpack(request.options)
-            return {}
+            return unpacking.checked(request.options)
         case requests.Passes():
             return {"pipeline": unpacking.default_pipeline()}
         case requests.Load():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import coremltools as ct
@@ -14,7 +15,7 @@ from coremltools.converters.mil.frontend.tensorflow import tf_op_registry
 from bisect_convert.arguments.packing import pipeline
 from bisect_convert.errors import UsageError
 
-__all__ = ["default_pipeline", "in_force", "unpack"]
+__all__ = ["checked", "default_pipeline", "in_force", "unpack"]
 
 #: Symbols that coremltools has named itself; given by hand they would clash with those it makes later.
 _MADE_UP = re.compile(r"is\d+")
@@ -48,6 +49,13 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
+def checked(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return under "pipeline" what a pipeline that is only named consists of; raises UsageError as `unpack` does."""
+    made = unpack(packed)
+    named = "passes" not in packed.get("pass_pipeline", {"passes": ()})
+    return {"pipeline": pipeline(made["pass_pipeline"])} if named else {}
+
+
 def _member(space: Any, name: str, argument: str) -> Any:
     for known, member in space.__members__.items():
         if known.lower() == name.lower():
@@ -65,10 +73,28 @@ def _make_precision(ct: Any, value: Any) -> Any:
 
 
 def _make_pipeline(ct: Any, value: Mapping[str, Any]) -> Any:
+    if "passes" not in value:
+        return _named_pipeline(ct, value["name"], value["without"])
+    if "passes" not in value:
+        return _named_pipeline(ct, value["name"], value["without"])
     pipeline = ct.PassPipeline(list(value["passes"]), value["name"])
     for name, found in value["options"].items():
         pipeline.set_options(name, {k: _unpickled(v) for k, v in found}, override=True)
     return pipeline
+
+
+def _named_pipeline(ct: Any, name: str, without: Iterable[str]) -> Any:
+    """One of coremltools' own pipelines, without some passes; raises UsageError for a name that there is not."""
+    known = sorted(n for n in vars(ct.PassPipeline) if n.isupper() and not n.startswith("_"))
+    if name.upper() not in known:
+        raise UsageError(f"coremltools has no pass pipeline {name!r}; it has: {', '.join(known)}")
+    made = getattr(ct.PassPipeline, name.upper())
+    for each in without:
+        if each not in made.passes:
+            near = difflib.get_close_matches(each, made.passes, 3, 0.4)
+            raise UsageError(f"the pipeline {name} has no pass {each!r}; near it: {', '.join(near) or 'nothing'}")
+    made.remove_passes(set(without))
+    return made
 
 
 def _unpickled(value: Any) -> Any:

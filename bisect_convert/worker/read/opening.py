@@ -19,7 +19,7 @@ from bisect_convert.model.files import REST
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
-from bisect_convert.worker.read import source_lines
+from bisect_convert.worker.read import keras_errors, source_lines
 from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.unfreezable import without_keepers
@@ -63,7 +63,9 @@ def read_model(request: Load) -> dict[str, Any]:
 
 def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str, Any]:
     """Freeze the concrete function and write its facts; where freezing fails, those of the graph as it was loaded."""
-    reading = replace(reading, sources=reading.sources or source_lines.of_function(function))
+    owner = getattr(function, "_bisect_convert_owner", None)
+    own_call = keras_errors.own_call(owner)
+    reading = replace(reading, sources=reading.sources or source_lines.of_function(function), own_call=own_call)
     try:
         graph_def = private_api.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"
@@ -170,9 +172,9 @@ def _keras_model(path: str, allow_code: bool) -> Any:
         raise
     except Exception as error:  # a damaged or foreign file may raise nearly anything
         text = str(error)
-        if "Lambda" in text or "safe_mode" in text or "unsafe" in text:
+        if not allow_code and ("Lambda" in text or "safe_mode" in text or "unsafe" in text):
             raise _code_in(path) from error
-        raise ModelError(f"{path} cannot be read: {_one_line(error)}; save the model again") from error
+        raise keras_errors.unread(path, error) from error
 
 
 def _code_in(path: str) -> ModelError:
@@ -221,6 +223,8 @@ def _only_function(module: Any) -> Any:
 
 def _trace_keras(model: Any) -> Any:
     if not getattr(model, "inputs", None):
+        if (said := keras_errors.unbuilt(model)) is not None:
+            raise ModelError(f"the Keras model fails when it is called: {said}")
         raise UsageError("the Keras model was never built: call it once, or pass a tf.function with an input_signature")
     specs = [tf.TensorSpec(i.shape, i.dtype, name=getattr(i, "name", f"input_{n}").split(":")[0])
              for n, i in enumerate(model.inputs)]  # fmt: skip
@@ -228,7 +232,10 @@ def _trace_keras(model: Any) -> Any:
     def call(*inputs: Any) -> Any:
         return model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
-    function = tf.function(call).get_concrete_function(*specs)
+    try:
+        function = tf.function(call).get_concrete_function(*specs)
+    except Exception as error:  # whatever the code of its layers raises
+        raise ModelError(f"the Keras model fails when it is called: {keras_errors.root(error)}") from error
     function._bisect_convert_owner = model
     return function
 

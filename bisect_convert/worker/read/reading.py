@@ -29,5 +29,6 @@ class Reading:
     keys: Mapping[str, str] = field(default_factory=dict)
     define: bool = False
     no_run: bool = False
+    own_call: str = ""
     failure: Outcome | None = None
     blamed: tuple[tuple[str, str], ...] | None = None

@@ -1,0 +1,72 @@
+"""Why a Keras file cannot be read or called, in the words of what raised it first. Runs in a worker."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bisect_convert.errors import ModelError
+
+__all__ = ["own_call", "root", "unbuilt", "unread"]
+
+_CLASS = re.compile(r"(?:Unknown layer: |Could not locate class )'?([\w>]+)'?")
+_LONGEST = 300
+
+
+def unread(path: str, error: BaseException) -> ModelError:
+    """Return the error to show for a Keras file that does not load: the class that is missing, else Keras's own words."""
+    for each in _chain(error):
+        if (found := _CLASS.search(str(each))) is not None:
+            name = re.search(rf"'class_name': '{re.escape(found[1])}'.*?'name': '([^']*)'", str(each), re.DOTALL)
+            layer = f"the layer {name[1]!r} of the class {found[1]}" if name else f"a layer of the class {found[1]}"
+            return ModelError(
+                f"{path} holds {layer}, whose code is not in the file: load the model in Python, where that class is "
+                "imported, and pass the model to bisect_convert.find, or export it as a SavedModel"
+            )
+    return ModelError(f"{path} cannot be read: {root(error)}; save the model again")
+
+
+def own_call(model: Any) -> str:
+    """Return what `ct.convert` raises for a Keras model as it is; "" where it takes it.
+
+    Its loader reads `output_names`, which Keras 3 gives to functional models only (frontend/tensorflow2/load.py).
+    """
+    if model is None or type(model).__name__ != "Sequential" or hasattr(model, "output_names"):
+        return ""
+    return "AttributeError: 'Sequential' object has no attribute 'output_names'"
+
+
+def root(error: BaseException) -> str:
+    """Return the type and first line of what was raised first, without what Keras wraps around it, at whole words."""
+    first = list(_chain(error))[-1]
+    lines = [line.strip() for line in str(first).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))] or lines
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in lines]
+    said = textwrap.shorten(lines[0], _LONGEST, placeholder=" ...") if lines else ""
+    said = said if said.endswith("...") else said.rstrip(".")
+    return f"{type(first).__name__}: {said}" if said else type(first).__name__
+
+
+def unbuilt(model: Any) -> str | None:
+    """Return what a model that Keras left without inputs raises when it is called; None where it says its shape nowhere."""
+    shapes = [getattr(layer, "batch_shape", None) for layer in getattr(model, "_layers", ())]
+    shape = next((s for s in shapes if s is not None), None)
+    if shape is None:
+        return None
+    try:
+        model(np.zeros([1 if size is None else size for size in shape], np.float32))
+    except Exception as error:  # whatever its code raises
+        return root(error)
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those that it was raised from."""
+    each: BaseException | None = error
+    while each is not None:
+        yield each
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)

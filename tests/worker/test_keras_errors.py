@@ -1,0 +1,45 @@
+"""What is said of a Keras file that cannot be read or called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from bisect_convert.model.files import damage
+from bisect_convert.worker.read.keras_errors import own_call, root, unread
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    try:
+        raise error from cause
+    except Exception as caught:
+        return caught
+
+
+def test_a_class_that_is_missing_is_named_with_its_layer() -> None:
+    config = "config={'class_name': 'Gate', 'config': {'name': 'my_gate'}}"
+    error = raised(TypeError("could not be deserialized"), TypeError(f"Could not locate class 'Gate'. {config}"))
+    said = str(unread("net.keras", error))
+    assert "the layer 'my_gate' of the class Gate, whose code is not in the file" in said
+    assert "a layer of the class Gate" in str(unread("net.h5", ValueError("Unknown layer: 'Gate'. Please ensure")))
+
+
+def test_what_was_raised_first_is_shown_whole_words_and_without_colours() -> None:
+    wrapped = raised(
+        RuntimeError("Exception encountered when calling Lambda.call()."), NameError("\x1b[1mname 'x'\x1b[0m")
+    )
+    assert root(wrapped) == "NameError: name 'x'"
+    assert root(ValueError("word " * 200)).endswith("word ...")
+
+
+def test_a_sequential_model_is_none_that_the_converter_takes() -> None:
+    sequential = type("Sequential", (), {})()
+    assert "output_names" in own_call(sequential)
+    assert own_call(None) == own_call(SimpleNamespace()) == ""
+
+
+def test_brackets_in_a_folders_name_are_what_tensorflow_stumbles_over(tmp_path: Path) -> None:
+    folder = tmp_path / "model v2 [neu]"
+    (folder / "variables").mkdir(parents=True)
+    said = damage(str(folder), "Failed to find any matching files for .../variables/variables")
+    assert "rename the folder" in said
