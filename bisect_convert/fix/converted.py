@@ -157,7 +157,12 @@ def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
 
 def _edit(edit: Mapping[str, Any], run: Diagnosis) -> Edit:
     names = {edit["op"], *(name for name, _ in edit["path"])}
-    caution = edit["boundary"] or (f"it differs on {', '.join(edit['apart'])}" if edit["apart"] else None)
+    unseen = "its values were not compared: TensorFlow does not run it on inputs made up for it"
+    caution = (
+        edit["boundary"]
+        or (unseen if edit["equal"] is None and not edit["exact"] else None)
+        or (f"it differs on {', '.join(edit['apart'])}" if edit["apart"] else None)
+    )
     equal = edit["equal"]
     return Edit(
         _finding(names, run.findings), edit["kind"], ("/".join([*(n for n, _ in edit["path"]), edit["op"]]),), edit["recipe"],

@@ -39,7 +39,7 @@ def UnsortedSegmentSum(data, ids, count):
     """sum the segments by a product with their one-hot matrix"""
     if data.dtype.is_integer:
         raise ValueError("for floats only")
-    picks = tf.one_hot(tf.reshape(ids, [-1]), count, axis=0, dtype=data.dtype)
+    picks = tf.one_hot(tf.reshape(tf.cast(ids, tf.int32), [-1]), tf.cast(count, tf.int32), axis=0, dtype=data.dtype)
     rows = tf.reshape(data, [-1, *data.shape[len(ids.shape) :]])
     flat = tf.reshape(rows, [-1, max(1, rows.shape[1:].num_elements())])
     return tf.reshape(picks @ flat, [-1, *rows.shape[1:]])
@@ -65,6 +65,7 @@ def UnsortedSegmentMin(data, ids, count):
 
 def SegmentSum(data, ids):
     """sum the segments by a product with their one-hot matrix (better still: give it a constant number of segments)"""
+    ids = tf.cast(ids, tf.int32)
     picks = tf.one_hot(ids, tf.reduce_max(ids) + 1, axis=0, dtype=data.dtype)
     flat = tf.reshape(data, [-1, max(1, data.shape[1:].num_elements())])
     return tf.reshape(picks @ flat, [-1, *data.shape[1:]])
@@ -72,6 +73,7 @@ def SegmentSum(data, ids):
 
 def SegmentMean(data, ids):
     """average the segments by a product with their one-hot matrix (better: a constant number of segments)"""
+    ids = tf.cast(ids, tf.int32)
     picks = tf.one_hot(ids, tf.reduce_max(ids) + 1, axis=0, dtype=data.dtype)
     picks = picks / tf.maximum(tf.reduce_sum(picks, 1, keepdims=True), 1.0)
     flat = tf.reshape(data, [-1, max(1, data.shape[1:].num_elements())])

@@ -23,7 +23,7 @@ from bisect_convert.worker.request import Fix
 from bisect_convert.worker.rewrite.agreement import Agreement, agreement, labels_of
 from bisect_convert.worker.rewrite.candidates import levels
 from bisect_convert.worker.rewrite.editing import imported
-from bisect_convert.worker.rewrite.edits import BOUNDARY, Edit, literal, recipe_names
+from bisect_convert.worker.rewrite.edits import BOUNDARY, CHECKS, EXACT, Edit, literal, recipe_names
 from bisect_convert.worker.rewrite.fixing import fixed
 from bisect_convert.worker.rewrite.samples import sample_inputs
 from bisect_convert.worker.survey import Survey, surveying
@@ -202,6 +202,7 @@ def _described(edit: Edit, equal: Agreement | None) -> dict[str, Any]:
     given = {name: literal(value) for name, value in edit.given.items()} if spliced else {}
     return {
         "kind": "boundary" if edit.recipe in BOUNDARY else "rewrite", "boundary": BOUNDARY.get(edit.recipe),
+        "exact": edit.recipe in EXACT | CHECKS,
         "path": [list(step) for step in edit.path], "op": edit.op, "type": edit.type, "recipe": edit.recipe,
         "spliced": spliced, "summary": edit.summary, "attributes": given,
         "equal": None if equal is None or not equal.samples else equal.to_json(),

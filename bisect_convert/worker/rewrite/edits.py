@@ -17,6 +17,7 @@ from bisect_convert.worker.rewrite.editing import Path, apply, spliced
 
 __all__ = [
     "BOUNDARY",
+    "CHECKS",
     "EXACT",
     "REGIONAL",
     "STRUCTURAL",
@@ -42,6 +43,8 @@ STRUCTURAL: Mapping[str, Callable[[Any, str], Any]] = {
 
 #: Edits that compute what was computed with the same ops.
 EXACT = frozenset({"inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled"})
+#: Edits that leave out what makes no value.
+CHECKS = frozenset({"left_out", "handed_on"})
 #: Edits of all ops that hang together, at one of which they stand.
 REGIONAL = frozenset({"low_ranks"})
 #: Edits that move the model's boundary: what the app has to do then, in a sentence.
