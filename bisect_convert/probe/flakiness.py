@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from bisect_convert.model.outcome import Outcome, Signature, Verdict, judge
 
-__all__ = ["MOST_ASKED", "Steadiness", "Tally", "died", "face", "needed"]
+__all__ = ["MOST_ASKED", "Steadiness", "Tally", "deaths_needed", "died", "face", "needed"]
 
 T = TypeVar("T")
 #: Seconds after which one question is not asked again, however unsteady its answers are.
@@ -24,8 +24,10 @@ _LONGEST = 90.0
 
 #: How often one question is asked at most.
 MOST_ASKED = 120
-#: How many deaths in a row are one of the section's own, where processes are known to die now and then.
+#: How many deaths in a row are at least needed for one of the section's own, where processes are known to die by chance.
 _DEATHS = 8
+#: How many are at most, whatever the chance.
+_MOST_DEATHS = 40
 #: The chance that is left of taking a section for free of a failure that comes and goes.
 _RISK = 1e-4
 #: By how much a rate may be lower than the few conversions say from which it is known.
@@ -53,18 +55,33 @@ def needed(rate: float) -> int:
     return 1 if rate >= 1 else min(MOST_ASKED, math.ceil(math.log(_RISK) / math.log(1 - rate)))
 
 
+def deaths_needed(died: int, answered: int) -> int:
+    """Return how many deaths in a row are the section's own, where so many processes died by chance and so many did not.
+
+    A section may be struck more often than most, since what strikes may do so once an input: twice as often is allowed for.
+
+    >>> deaths_needed(0, 50), deaths_needed(1, 1), deaths_needed(10, 10)
+    (8, 33, 33)
+    """
+    chance = 1 - (1 - (died + 1) / (died + answered + 2)) ** 2
+    return min(_MOST_DEATHS, max(_DEATHS, math.ceil(math.log(_RISK) / math.log(chance))))
+
+
 @dataclass(frozen=True)
 class Tally:
     """The outcomes of one question that was asked several times."""
 
     outcomes: tuple[Outcome, ...]
 
-    def settled(self, rate: float) -> Outcome | None:
-        """Return what the outcomes come to without a target, or None where it must be asked again."""
+    def settled(self, rate: float, deaths: int = _DEATHS) -> Outcome | None:
+        """Return what the outcomes come to without a target, or None where it must be asked again.
+
+        deaths: how many of them in a row are the section's own.
+        """
         sound = [o for o in self.outcomes if not died(o)]
         counts = Counter(face(o) for o in sound)
         if not sound:
-            return self.outcomes[-1] if len(self.outcomes) >= _DEATHS else None
+            return self.outcomes[-1] if len(self.outcomes) >= deaths else None
         failing = [o for o in sound if o.failure is not None]
         if failing and counts[face(failing[0])] >= 2:
             return failing[0]
@@ -72,14 +89,14 @@ class Tally:
             return next((o for o in sound if o.failure is None), sound[0])
         return None
 
-    def verdict(self, target: Signature, rate: float) -> Verdict | None:
+    def verdict(self, target: Signature, rate: float, deaths: int = _DEATHS) -> Verdict | None:
         """Return the verdict that the outcomes come to, or None where it must be asked again."""
         verdicts = [judge(o, target) for o in self.outcomes if not died(o) or face(o) == target]
         if target.kind.startswith(("SIG", "exit ")) and rate >= 1:
             others = [v for v in verdicts if v is not Verdict.FAIL]
             if others:
                 return others[0]
-            return Verdict.FAIL if len(verdicts) >= _DEATHS else None
+            return Verdict.FAIL if len(verdicts) >= deaths else None
         if Verdict.FAIL in verdicts:
             return Verdict.FAIL
         if len(verdicts) >= needed(rate) or len(self.outcomes) >= MOST_ASKED:
@@ -125,12 +142,18 @@ class Steadiness:
     def __init__(self) -> None:
         self.tally: Tally | None = None
         self.rate = 1.0
+        self._died = self._answered = 0
+
+    @property
+    def _deaths(self) -> int:
+        return deaths_needed(self._died, self._answered)
 
     def wavers(self, outcomes: tuple[Outcome, ...]) -> bool:
         """Take note that one question had these outcomes; returns whether that is news."""
         if self.tally is not None:
             return False
         self.tally = Tally(outcomes)
+        self._count(self.tally)
         return True
 
     def sampled(self, ask: Callable[[], Outcome], times: int) -> Tally:
@@ -140,15 +163,24 @@ class Steadiness:
 
     def settled(self, ask: Callable[[], Outcome]) -> Outcome:
         """Return what the answers come to without a target."""
-        found, tally = _until(ask, lambda tally: tally.settled(self.rate))
+        found, tally = _until(ask, lambda tally: tally.settled(self.rate, self._deaths))
+        self._count(tally)
         return found or tally.outcomes[-1]
 
     def verdict(self, ask: Callable[[], Outcome], target: Signature) -> tuple[Verdict, Outcome, str]:
         """Return the verdict that the answers come to, one of those that say so, and all of them counted."""
-        found, tally = _until(ask, lambda tally: tally.verdict(target, self.rate))
+        found, tally = _until(ask, lambda tally: tally.verdict(target, self.rate, self._deaths))
+        self._count(tally)
         verdict = found or Verdict.UNRESOLVED
         told = next((o for o in reversed(tally.outcomes) if judge(o, target) is verdict), tally.outcomes[-1])
         return verdict, told, tally.words()
+
+    def _count(self, tally: Tally) -> None:
+        """Take note of how often processes die by chance: of deaths in questions that were also answered otherwise."""
+        deaths = sum(died(o) for o in tally.outcomes)
+        if deaths < len(tally.outcomes):
+            self._died += deaths
+            self._answered += len(tally.outcomes) - deaths
 
 
 def _until(

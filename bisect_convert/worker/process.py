@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.abc
 import logging
 import os
 import resource
+import sys
 from collections.abc import Iterator
 
 __all__ = ["as_it_was", "prepare"]
+
+#: What keras and coremltools import where it is there, at the cost of seconds, for purposes that are none of ours: what
+#: needs one of these for good imports it later, where it uses it.
+_UNUSED = frozenset({"sklearn", "scipy", "pandas", "torch", "xgboost", "lightgbm", "libsvm", "matplotlib"})
 
 
 def prepare() -> None:
@@ -19,7 +25,8 @@ def prepare() -> None:
     time than all the rest; Python's own collections stay off, since those of coremltools come often enough.
     """
     gc.disable()
-    from bisect_convert.worker import preload
+    with _absent(_UNUSED):
+        from bisect_convert.worker import preload
 
     with contextlib.suppress(Exception):  # `versions` says in a worker what is wrong
         preload.versions()
@@ -30,6 +37,29 @@ def prepare() -> None:
         logging.getLogger("coremltools").setLevel(logging.CRITICAL)
     gc.collect()
     gc.freeze()
+
+
+class _Absent(importlib.abc.MetaPathFinder):
+    """Finds none of these packages."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        """Raise ModuleNotFoundError for what is in one of the packages."""
+        if fullname.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
+@contextlib.contextmanager
+def _absent(names: frozenset[str]) -> Iterator[None]:
+    """Within, these packages cannot be imported, unless they were before."""
+    finder = _Absent(names)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 @contextlib.contextmanager
