@@ -16,7 +16,9 @@ from bisect_convert.arguments import packing as convert_options
 from bisect_convert.diagnose.findings import compose
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, ModelError, UsageError
+from bisect_convert.explain.model_causes import left_training, of_variant
 from bisect_convert.explain.unloadable import load_causes
+from bisect_convert.model.cuts import whole
 from bisect_convert.model.files import REST, damage
 from bisect_convert.model.loaded import Loaded, read_facts
 from bisect_convert.numbers import samples
@@ -25,6 +27,7 @@ from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import NUMBERS, Finding
 from bisect_convert.report.numbers import Numbers
+from bisect_convert.report.questions import Kind
 from bisect_convert.report.report import Report
 from bisect_convert.search.hunt import Found, Hunt
 from bisect_convert.search.slow_sections import slow_section
@@ -120,6 +123,9 @@ class Diagnosis:
             if first or not rest.is_dir():
                 return
             prober.turn_to(read_facts(rest))
+        self._without_variants(prober)
+        if first and self.findings:
+            return
         hunt = Hunt(prober)
         if self.wishes.against is not None:
             hunt.complete = True
@@ -137,6 +143,21 @@ class Diagnosis:
                 self._time(prober, slow)
         finally:
             self.notes += hunt.notes
+
+    def _without_variants(self, prober: Prober) -> None:
+        """Find the causes that are no ops; the search goes on in the model without them."""
+        for variant in self.loaded.variants:
+            before = prober.loaded
+            failure = prober.outcome(whole(before.model), Kind.WHOLE.asks()).failure
+            if failure is None:
+                return
+            prober.turn_to(read_facts(self.loaded.folder / variant.folder))
+            without = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(variant.kind))
+            if without.failure is not None and without.failure.signature == failure.signature:
+                prober.turn_to(before)
+                continue
+            found = of_variant(variant, failure, before.model, converts=without.converted)
+            self._keep(None, [found])
 
     def _time(self, prober: Prober, factor: float) -> None:
         found = slow_section(prober, factor)
@@ -176,7 +197,7 @@ class Diagnosis:
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
             digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
             options=convert_options.shown(self.packed), verdict=verdict, complete=self.complete,
-            findings=tuple(self.findings), numbers=self.numbers,
+            findings=tuple(left_training(self.findings, model)), numbers=self.numbers,
             asked=prober.asked, cached=prober.cached,
             seconds={
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
@@ -213,7 +234,7 @@ def _load(model: Any, workers: Workers, request: Load) -> Loaded:
         signature=request.signature, inputs=request.inputs, outputs=request.outputs, no_run=request.no_run
     )
     if type(model).__name__ == "GraphDef":
-        writing.write_facts(writing.shaped(model), folder, reading)
+        opening.write_graph(writing.shaped(model), folder, reading)
     else:
         opening.freeze_and_write(opening.concrete_function(model), folder, reading)
     return read_facts(folder)

@@ -17,6 +17,7 @@ class Rule(Enum):
     SLOW = "slow"
     ARGUMENT = "argument"
     NO_CONVERSION = "no_conversion"
+    CONSTANT = "constant"
     CAST = "cast"
     CHECK = "check"
     OLD_LOOP = "old_loop"

@@ -15,6 +15,8 @@ __all__ = ["RULES", "explain", "unsupported"]
 
 _UNSUPPORTED = re.compile(r"Conversion for TF op '([^']+)' not implemented")
 
+#: Constants of these dtypes have no value for the converter.
+_NO_VALUES = frozenset({"int4", "uint4", "qint8", "quint8", "qint16", "quint16", "qint32", "complex64", "complex128"})
 #: What an op type usually comes from, where its name does not say so.
 _ORIGINS = {
     "Erfc": "an exact GELU (`approximate=False`) is computed with it",
@@ -124,6 +126,21 @@ def _check(case: Case) -> tuple[str, str] | None:
     return None
 
 
+def _constant(case: Case) -> tuple[str, str] | None:
+    """What follows from constants that coremltools cannot evaluate; whoever reads it is not at fault."""
+    made = next(((graph, op) for graph, op in case.ops if op.foldable), None)
+    if made is None:
+        return None
+    graph, op = made
+    read = next((t for name in op.inputs if (t := graph.tensors[name]).dtype in _NO_VALUES), None)
+    dtype = read.dtype if read is not None else op.outputs[0].dtype
+    return (
+        f"`{op.name}` makes its value from a constant of {dtype}, which coremltools has no type for: its evaluation of "
+        "the model's constants ends there. What reads the value is not at fault.",
+        op.name,
+    )
+
+
 def _cast(case: Case) -> str | None:
     match = re.search(r"Cast: Provided destination type (\w+) not supported", case.message)
     casts = [c for c in case.culprits if c.op == "Cast"]
@@ -218,6 +235,7 @@ RULES: dict[Rule, Said] = {
     Rule.SLOW: _slow,
     Rule.ARGUMENT: _argument,
     Rule.CHECK: _check,
+    Rule.CONSTANT: _constant,
     Rule.NO_CONVERSION: _no_conversion,
     Rule.CAST: _cast,
     **FLOW_RULES,

@@ -22,7 +22,7 @@ __all__ = ["Source", "Step", "script"]
 _ROOT = Path(bisect_convert.__file__).parent
 _FILES = (
     "worker/private_api/parts.py",
-    *(f"worker/rewrite/{name}.py" for name in ("editing", "calls", "loops", "checks", "ranks", "dtypes")),
+    *(f"worker/rewrite/{name}.py" for name in ("editing", "calls", "loops", "checks", "constants", "ranks", "dtypes")),
     *(f"recipes/{name}.py" for name in MODULES),
 )
 _HEAD = '''\

@@ -55,7 +55,8 @@ class CutTensor:
 
 @dataclass(frozen=True)
 class Entry(CutTensor):
-    """One that enters a section; `name`: what it is called there, where it must not bear its op's name.
+    """One that enters a section; `name`: what it is called there, where it must not bear its op's name. `value`: it is a
+    constant there, of the value that it has in the model.
 
     `symbols`: the name of each dimension that is equal to others; `worked`: an Identity reads it.
     """
@@ -63,6 +64,7 @@ class Entry(CutTensor):
     symbols: tuple[str, ...] = ()
     name: str | None = None
     worked: bool = False
+    value: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ def plan(model: Model, section: Section, files: Mapping[str, str]) -> Plan:
     return Plan(
         file, inputs, ops,
         entries=tuple(
-            _entry(t, f"cut_entry_{n}" if t.op in section.renamed else None, _feeds_identity(graph, t, section.ops))
+            _value(t)
+            if graph.ops[t.op].foldable
+            else _entry(t, f"cut_entry_{n}" if t.op in section.renamed else None, _feeds_identity(graph, t, section.ops))
             for n, t in enumerate(entering)
         ),
         exits=tuple(_exit(graph, t, section) for t in graph.leaving(section.ops) if t.replaceable),
@@ -166,6 +170,12 @@ def _handed_on(graph: Graph, op: Op, section: Section) -> Op:
     while op.type == "Identity" and op.inputs and op_of(op.inputs[0]) in section.ops:
         op = graph.ops[op_of(op.inputs[0])]
     return op
+
+
+def _value(tensor: Tensor) -> Entry:
+    if not tensor.severable:
+        raise Unsliceable(f"{tensor.name} ({tensor.dtype}) cannot be a constant")
+    return Entry(tensor.name, tensor.dtype, tensor.shape, value=True)
 
 
 def _entry(tensor: Tensor, name: str | None = None, worked: bool = False) -> Entry:

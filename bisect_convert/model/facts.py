@@ -11,9 +11,23 @@ from typing import Any
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
 from bisect_convert.model.outcome import Outcome
 
-__all__ = ["FILE", "Facts", "read", "write"]
+__all__ = ["FILE", "Facts", "Variant", "read", "write"]
 
 FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A form of the model without a cause that is no op.
+
+    kind: the cause; folder: where the facts of the form are, beside the model's own; blamed: the ops of the main graph that
+    show the cause; about: the ops that a remedy names.
+    """
+
+    kind: str
+    folder: str
+    blamed: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,7 @@ class Facts:
     op) are `blamed` for it. convertible: the op types that the converter has a conversion for. slim: how many weights stand
     as one repeated value. keys: what the signature calls the results -> the ops that make them. refused: TensorFlow itself
     finds that it cannot work on the shapes that were given. own_call: what `ct.convert` itself raises for the model as it
-    is, before it looks at any op.
+    is, before it looks at any op. variants: the model without causes that are no ops, each also without those before it.
     """
 
     path: str = ""
@@ -42,6 +56,7 @@ class Facts:
     keys: Mapping[str, str] = field(default_factory=dict)
     refused: bool = False
     own_call: str = ""
+    variants: tuple[Variant, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores equal facts."""
@@ -56,6 +71,7 @@ class Facts:
             "blamed": [list(place) for place in self.blamed],
             "convertible": sorted(self.convertible),
             "keys": dict(self.keys),
+            "variants": [asdict(v) for v in self.variants],
         }
 
     @classmethod
@@ -67,6 +83,7 @@ class Facts:
             inputs=tuple(data["inputs"]), failure=Outcome.from_json(data["failure"]) if data["failure"] else None,
             blamed=tuple((graph, op) for graph, op in data["blamed"]), convertible=frozenset(data["convertible"]),
             slim=data["slim"], keys=data["keys"], refused=data["refused"], own_call=data["own_call"],
+            variants=tuple(Variant(v["kind"], v["folder"], tuple(v["blamed"]), tuple(v["about"])) for v in data["variants"]),
         )  # fmt: skip
 
 
@@ -97,14 +114,25 @@ def _op_to_json(op: Op) -> list[Any]:
     outputs = [
         [t.name, t.dtype, t.shape, list(t.symbols), None if t.items is None else asdict(t.items)] for t in op.outputs
     ]
-    return [op.name, op.type, op.inputs, outputs, op.functions, op.constant, op.layer, op.source, op.attributes]
+    return [
+        op.name,
+        op.type,
+        op.inputs,
+        outputs,
+        op.functions,
+        op.constant,
+        op.foldable,
+        op.layer,
+        op.source,
+        op.attributes,
+    ]
 
 
 def _op_from_json(row: list[Any]) -> Op:
-    name, kind, inputs, outputs, functions, constant, layer, source, attributes = row
+    name, kind, inputs, outputs, functions, constant, foldable, layer, source, attributes = row
     return Op(
         name, kind, tuple(inputs), tuple(_tensor(*o) for o in outputs), tuple((role, f) for role, f in functions),
-        constant, layer, source, attributes,
+        constant, foldable, layer, source, attributes,
     )  # fmt: skip
 
 

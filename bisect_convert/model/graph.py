@@ -32,6 +32,13 @@ _UNSEVERABLE = frozenset(
         "uint64",
         "complex128",
         "bfloat16",
+        "int4",
+        "uint4",
+        "qint8",
+        "quint8",
+        "qint16",
+        "quint16",
+        "qint32",
     }
 )
 _SHAPE_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank"})
@@ -91,6 +98,9 @@ class Op:
     outputs: tuple[Tensor, ...] = ()
     functions: tuple[tuple[str, str], ...] = ()
     constant: bool = False
+    foldable: bool = False
+    """True where its value follows from constants that the converter cannot evaluate: an op of its own, whose results come
+    into a section as the values that they are."""
     layer: str | None = None
     source: str | None = None
     attributes: str = ""

@@ -32,11 +32,13 @@ class Loaded:
     keys: Mapping[str, str] = field(default_factory=dict)
     """What the signature calls the results -> the ops that make them."""
     refused: bool = False
+    """True where TensorFlow itself finds that the model cannot work on the shapes that were given."""
     own_call: str = ""
     """What `ct.convert` itself raises for the model as it is, before it looks at any op."""
-    """True where TensorFlow itself finds that the model cannot work on the shapes that were given."""
     blamed: tuple[tuple[str, str], ...] = ()
     """The (graph, op) that keep it from being read or frozen."""
+    variants: tuple[facts.Variant, ...] = ()
+    """The model without causes that are no ops, each also without those before it."""
 
     @property
     def size(self) -> int:
@@ -61,4 +63,5 @@ def read_facts(folder: Path) -> Loaded:
         known.refused,
         known.own_call,
         tuple((graph, op) for graph, op in known.blamed if op in graphs.get(graph, _NONE).ops),
+        known.variants,
     )

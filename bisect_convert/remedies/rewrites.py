@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect_convert.explain.case import Case
 from bisect_convert.explain.why import unsupported
+from bisect_convert.model.cuts import whole
 from bisect_convert.model.names import BRANCHES, LOOPS
 from bisect_convert.probe.prober import Prober
 from bisect_convert.recipes import UNFIT, Recipe, recipes_of
@@ -14,6 +15,12 @@ __all__ = ["rewrite_remedies"]
 
 _MOST = 3
 _BRIDGE = "y = tf.squeeze(tf.expand_dims(y, 0), 0)  # y: the result of tf.while_loop or tf.cond; read only this one\n"
+_FOLD = """\
+graph_def = tf.compat.v1.GraphDef.FromString(open(MODEL, "rb").read())
+function = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph_def, name=""), [])
+function = function.prune(["input:0", ...], ["output:0", ...])  # of all inputs and outputs
+model = ct.convert([function], source="tensorflow")  # TensorFlow folds constants when this is frozen
+"""
 
 
 def rewrite_remedies(case: Case, prober: Prober) -> list[Remedy]:
@@ -24,6 +31,8 @@ def rewrite_remedies(case: Case, prober: Prober) -> list[Remedy]:
         return _bridge(case, prober)
     graph, name = case.found.culprits[0]
     culprit = case.culprits[0]
+    if prober.model.graphs[graph].ops[name].foldable:
+        return _folded(name, prober)
     unprobed: list[Remedy] = []
     for recipe in _fitting(culprit, case.message)[:_MOST]:
         if not _last_of(case, prober):
@@ -37,6 +46,14 @@ def rewrite_remedies(case: Case, prober: Prober) -> list[Remedy]:
         if unprobed_here and unsupported(case.message):
             unprobed.append(Remedy("rewrite", recipe.summary, False, recipe.code))
     return unprobed[:1]
+
+
+def _folded(name: str, prober: Prober) -> list[Remedy]:
+    """Constants folded, tried on the whole model."""
+    summary = "freeze the model with its constants folded, so that the values stand in their place"
+    asked = Kind.REMEDY.asks("constants folded")
+    done = prober.trial(whole(prober.model), asked, op=name, recipe="folded").converted
+    return [Remedy("rewrite", summary + ": the whole model converts then" * done, done, _FOLD)]
 
 
 def _fitting(culprit: Culprit, message: str) -> list[Recipe]:

@@ -98,6 +98,8 @@ def passes(finding: Finding) -> str:
 def headline(finding: Finding) -> str:
     """Return what fails in a few words: op types and dtypes, how many instances, or that no op is to blame."""
     culprits = finding.culprits
+    if finding.cause:
+        return harmless(finding.cause)
     if not culprits:
         if finding.stage == NUMBERS:
             return "no op by itself makes the difference"

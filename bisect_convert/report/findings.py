@@ -135,6 +135,8 @@ class Finding:
 
     places: tuple[tuple[str, ...], ...] = ()
     """For each place of the cause, the names of its culprits that belong together."""
+    cause: str = ""
+    """The cause in a line where it is not that an op does not convert: what was handed over, a state that the model is in."""
 
     @property
     def slow(self) -> bool:

@@ -67,6 +67,7 @@ def finding_to_dict(finding: Finding) -> dict[str, Any]:
         "interaction": finding.interaction,
         "context": asdict(finding.context),
         "witness": asdict(finding.witness),
+        "cause": finding.cause,
         "explanation": finding.explanation,
         "remedies": [{k: v for k, v in asdict(r).items() if k != "changes"} for r in finding.remedies],
         "repro": finding.repro,
@@ -81,7 +82,7 @@ def _finding(data: Mapping[str, Any]) -> Finding:
         tuple(restored(Culprit, c) for c in data["culprits"]), restored(Context, data["context"]),
         restored(Witness, data["witness"]), data["explanation"], tuple(restored(Remedy, r) for r in data["remedies"]),
         data["repro"], bool(data.get("interaction", False)), None if passes is None else restored(Passes, passes),
-        tuple(tuple(place) for place in data.get("places", ())),
+        tuple(tuple(place) for place in data.get("places", ())), data.get("cause", ""),
     )  # fmt: skip
 
 

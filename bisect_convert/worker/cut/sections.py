@@ -18,7 +18,7 @@ from bisect_convert.model.names import op_of
 from bisect_convert.worker.cut.function_bodies import EditedBodies, append_input, same
 from bisect_convert.worker.nodes import callees, data, rewire, set_data
 
-__all__ = ["Carved", "carve"]
+__all__ = ["Carved", "carve", "evaluated"]
 
 v1 = tf.compat.v1
 
@@ -44,7 +44,7 @@ def carve(graph_def: Any, plan: Plan, weights: dict[str, Any] | None = None) -> 
     carved.graph_def.versions.CopyFrom(graph_def.versions)
     functions = {f.signature.name: f for f in graph_def.library.function}
     bodies = EditedBodies(functions, plan)
-    adapters, renamed = _entries(plan.entries, carved)
+    adapters, renamed = _entries(plan.entries, carved, graph_def)
     keep = set(plan.ops)
     nodes = {n.name: n for n in graph_def.node}
     keep |= _constants_of(keep, nodes, adapters)
@@ -101,7 +101,9 @@ def _rewire(node: Any, renamed: dict[str, str], keep: set[str]) -> None:
         del node.attr["_class"]
 
 
-def _entries(entries: Iterable[Entry], carved: Carved) -> tuple[dict[str, list[Any]], dict[str, str]]:
+def _entries(
+    entries: Iterable[Entry], carved: Carved, graph_def: Any = None
+) -> tuple[dict[str, list[Any]], dict[str, str]]:
     """For each entering tensor the nodes that stand for its op, by that op's name; and tensor -> new tensor."""
     adapters: dict[str, list[Any]] = {}
     renamed: dict[str, str] = {}
@@ -109,10 +111,22 @@ def _entries(entries: Iterable[Entry], carved: Carved) -> tuple[dict[str, list[A
         op, _, index = entry.tensor.rpartition(":")
         name = entry.name or (op if index == "0" else f"{op}__{index}")
         with tf.Graph().as_default() as graph:
-            _entry(name, entry, carved)
+            if entry.value:
+                tf.constant(evaluated(graph_def, entry.tensor), name=name)
+            else:
+                _entry(name, entry, carved)
         adapters.setdefault(op, []).extend(graph.as_graph_def().node)
         renamed[entry.tensor] = name
     return adapters, renamed
+
+
+def evaluated(graph_def: Any, tensor: str) -> Any:
+    """Return the value of a tensor that follows from constants, as a numpy array."""
+    part = v1.graph_util.extract_sub_graph(graph_def, [op_of(tensor)])
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(part, name="")
+        with v1.Session(graph=graph) as session:
+            return session.run(tensor)
 
 
 def _entry(name: str, entry: Entry, carved: Carved) -> None:

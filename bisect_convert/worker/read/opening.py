@@ -24,10 +24,11 @@ from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.unfreezable import without_keepers
 from bisect_convert.worker.read.unreadable import saved_graph, write_unread
-from bisect_convert.worker.read.writing import write_facts
+from bisect_convert.worker.read.variants import needed_only, variants
+from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.request import Load
 
-__all__ = ["concrete_function", "freeze_and_write", "read_model"]
+__all__ = ["concrete_function", "freeze_and_write", "read_model", "write_graph"]
 
 _DEFAULT_SIGNATURE = "serving_default"
 
@@ -42,7 +43,7 @@ def read_model(request: Load) -> dict[str, Any]:
     if path.endswith(".pb") and os.path.isfile(path):
         graph_def = _parsed(path)
         try:
-            return write_facts(_graph_def(path, graph_def), folder, replace(reading, define=True))
+            return write_graph(_graph_def(path, graph_def), folder, replace(reading, define=True))
         except ModelError as error:
             return _unread(error, graph_def, [n.name for n in graph_def.node], folder, reading)
     try:
@@ -59,6 +60,16 @@ def read_model(request: Load) -> dict[str, Any]:
     found = source_lines.of_saved_model(path) if os.path.isdir(path) else {}
     reading = replace(reading, signature=signature, signatures=tuple(names), sources=found)
     return freeze_and_write(function, folder, reading)
+
+
+def write_graph(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any]:
+    """Write the facts of a frozen GraphDef, and beside them those of its variants."""
+    graph_def = needed_only(graph_def, reading.outputs)
+    found = variants(graph_def, reading.outputs)
+    for variant, without in found:
+        (folder / variant.folder).mkdir(exist_ok=True)
+        write_facts(shaped(without), folder / variant.folder, reading)
+    return write_facts(shaped(graph_def), folder, replace(reading, variants=tuple(v for v, _ in found)))
 
 
 def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str, Any]:

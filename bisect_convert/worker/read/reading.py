@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bisect_convert.model.facts import Variant
 from bisect_convert.model.outcome import Outcome
 
 __all__ = ["Reading"]
@@ -31,4 +32,5 @@ class Reading:
     no_run: bool = False
     own_call: str = ""
     failure: Outcome | None = None
+    variants: tuple[Variant, ...] = ()
     blamed: tuple[tuple[str, str], ...] | None = None

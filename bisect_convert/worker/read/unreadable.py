@@ -101,7 +101,7 @@ def _ops(nodes: Iterable[Any]) -> dict[str, Op]:
         n.name: Op(
             n.name, n.op, tuple(_tensor(i) for i in data(n)),
             tuple(_outputs(n, sorted(read.get(n.name, {f"{n.name}:0"})))), tuple(called_by_role(n)), n.op == "Const",
-            layer_of(n.name),
+            layer=layer_of(n.name),
         )
         for n in nodes
     }  # fmt: skip

@@ -22,6 +22,7 @@ from bisect_convert.worker.read.input_shapes import shape_of, with_shapes
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.shared_sizes import equal_sizes
 from bisect_convert.worker.read.tensor_lists import list_items
+from bisect_convert.worker.rewrite.constants import NO_VALUES
 
 __all__ = ["layer_of", "shaped", "slim", "write_facts"]
 
@@ -60,7 +61,7 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
         facts.Facts(
             reading.path, reading.signature, reading.signatures, digest, graphs, files, tuple(placeholders),
             reading.failure, reading.blamed or (), private_api.convertible_types(), len(weights.node), reading.keys,
-            refused, reading.own_call,
+            refused, reading.own_call, reading.variants,
         ),
         folder,
     )  # fmt: skip
@@ -116,13 +117,16 @@ def _ops(
     graph: Any, symbols: Mapping[str, list[str]], source: Callable[[str], str | None], items: Mapping[str, Items]
 ) -> dict[str, Op]:
     constant: dict[str, bool] = {}
+    foldable: dict[str, bool] = {}
     made = {}
     for op in _in_order(graph):
         constant[op.name] = _follows_from_constants(op, constant)
+        foldable[op.name] = constant[op.name] and op.type != "Const" and _unevaluated(op, foldable)
         made[op.name] = Op(
             op.name, op.type, tuple(t.name for t in op.inputs),
             tuple(_output(t, symbols.get(t.name, []), items.get(t.name)) for t in op.outputs),
-            tuple(called_by_role(op.node_def)), constant[op.name], layer_of(op.name), source(op.name), _attributes(op),
+            tuple(called_by_role(op.node_def)), constant[op.name] and not foldable[op.name], foldable[op.name],
+            layer_of(op.name), source(op.name), _attributes(op),
         )  # fmt: skip
     return made
 
@@ -155,6 +159,12 @@ def _follows_from_constants(op: Any, constant: dict[str, bool]) -> bool:
     if op.type in ROLES:  # the session that evaluates constants there has no function library
         return False
     return bool(op.inputs) and all(constant.get(t.op.name, False) for t in op.inputs)
+
+
+def _unevaluated(op: Any, foldable: dict[str, bool]) -> bool:
+    """True where a constant above it, or its own value, is of a dtype for which the converter has no numpy type."""
+    dtypes = {t.dtype.base_dtype.name for t in (*op.inputs, *op.outputs)}
+    return bool(dtypes & NO_VALUES) or any(foldable.get(t.op.name, False) for t in op.inputs)
 
 
 def _attributes(op: Any) -> str:

@@ -13,6 +13,7 @@ from bisect_convert.model.names import BRANCHES, CALLS, LOOPS
 from bisect_convert.model.outcome import Failure, Stage
 from bisect_convert.recipes import recipes_of
 from bisect_convert.worker.nodes import ROLES
+from bisect_convert.worker.rewrite.constants import unevaluated
 from bisect_convert.worker.rewrite.editing import imported, opened
 from bisect_convert.worker.rewrite.edits import Edit, attributes
 from bisect_convert.worker.rewrite.loops import ALONE
@@ -46,7 +47,8 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if stage is Stage.LOAD and "input_shapes" in message:  # of a branch that is given nothing
         return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches", "left_out")]
     if stage is Stage.LOAD:
-        return [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
+        values = [Edit(path, name, "", "folded") for path, _, graph in levels(program) for name in unevaluated(graph)]
+        return values + [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
     return _sizes(program)
 
 

@@ -102,7 +102,7 @@ def light(graph_def: Any) -> tuple[Any, dict[str, Any]]:
     weights: dict[str, Any] = {}
     for node in graph_def.node:
         shape = tf.TensorShape(node.attr["value"].tensor.tensor_shape) if node.op == "Const" else None
-        if shape is None or (shape.num_elements() or 0) <= LARGE:
+        if shape is None or (shape.num_elements() or 0) <= LARGE or tf.as_dtype(node.attr["dtype"].type).is_quantized:
             made.node.add().CopyFrom(node)
             continue
         weights[node.name] = node

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert.recipes import MODULES
-from bisect_convert.worker.rewrite import calls, checks, dtypes, loops, ranks
+from bisect_convert.worker.rewrite import calls, checks, constants, dtypes, loops, ranks
 from bisect_convert.worker.rewrite.editing import Path, apply, spliced
 
 __all__ = [
@@ -36,13 +36,13 @@ STRUCTURAL: Mapping[str, Callable[[Any, str], Any]] = {
         calls.inlined, calls.known_branch, calls.both_branches,
         loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled,
         checks.left_out, checks.handed_on, ranks.low_ranks, dtypes.in_float32, dtypes.in_int32,
-        dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes,
+        dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes, constants.folded,
     )
 }  # fmt: skip
 
 
 #: Edits that compute what was computed with the same ops.
-EXACT = frozenset({"inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled"})
+EXACT = frozenset({"inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled", "folded"})
 #: Edits that leave out what makes no value.
 CHECKS = frozenset({"left_out", "handed_on"})
 #: Edits of all ops that hang together, at one of which they stand.

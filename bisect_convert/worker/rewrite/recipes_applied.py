@@ -9,20 +9,27 @@ from typing import Any
 
 import tensorflow as tf
 
+from bisect_convert.model.names import op_of
 from bisect_convert.recipes import MODULES
-from bisect_convert.worker.nodes import read_instead
+from bisect_convert.worker.nodes import data, read_instead
+from bisect_convert.worker.rewrite.constants import folded, unevaluated
+from bisect_convert.worker.rewrite.editing import imported
 
-__all__ = ["BRIDGE", "rewritten"]
+__all__ = ["BRIDGE", "FOLDED", "rewritten"]
 
 v1 = tf.compat.v1
 BRIDGE = "bridge"
 """The recipe that is none for an op: it puts a bridge between a loop or conditional and all that reads its results."""
+FOLDED = "folded"
+"""The recipe that puts values in the place of all constants that the converter cannot evaluate."""
 
 
 def rewritten(graph_def: Any, op: str, recipe: str) -> Any:
     """Return the GraphDef whose outputs are what the recipe makes of the op's inputs; raises what the recipe raises."""
     if recipe == BRIDGE:
         return _bridged(graph_def, op)
+    if recipe == FOLDED:
+        return _folded(graph_def)
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         node = graph.get_operation_by_name(op)
@@ -34,6 +41,18 @@ def rewritten(graph_def: Any, op: str, recipe: str) -> Any:
         inputs = {o.name for o in graph.get_operations() if o.type == "Placeholder"}
         made = v1.graph_util.extract_sub_graph(graph.as_graph_def(), [o.op.name for o in outputs])
     _keep(made, graph_def, inputs)
+    return made
+
+
+def _folded(graph_def: Any) -> Any:
+    """The GraphDef without constants that the converter cannot evaluate."""
+    for name in unevaluated(imported(graph_def)):
+        graph_def = folded(graph_def, name)
+    read = {op_of(i) for node in graph_def.node for i in data(node)}
+    made = v1.GraphDef()
+    made.CopyFrom(graph_def)
+    del made.node[:]
+    made.node.extend(n for n in graph_def.node if n.op != "Const" or n.name in read)
     return made
 
 

@@ -1,0 +1,161 @@
+"""Causes that are no ops but a state that the model is in: left over from training, never frozen, still training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from bisect_convert.explain.case import culprit_of
+from bisect_convert.explain.placement import context_of
+from bisect_convert.explain.rules import listed
+from bisect_convert.model.facts import Variant
+from bisect_convert.model.graph import Graph, Model, Op
+from bisect_convert.model.outcome import Failure
+from bisect_convert.report.findings import Finding, Remedy, Witness
+
+__all__ = ["left_training", "of_variant"]
+
+_LISTED = 4
+_EXPORT = """\
+model.export(OUT)  # a Keras model; its serve endpoint is traced with training=False
+tf.saved_model.save(module, OUT, signatures=tf.function(lambda x: model(x, training=False)).get_concrete_function(spec))
+"""
+#: Random ops that layers draw with only while they are trained.
+_RANDOM = re.compile(r"^(Stateless|Stateful)?(Random|TruncatedNormal|ParameterizedTruncatedNormal)|^Rng")
+
+
+def of_variant(variant: Variant, failure: Failure, model: Model, *, converts: bool) -> Finding:
+    """Return the finding for a cause that was seen to be gone in a form of the model; converts: nothing else is wrong."""
+    graph = model.main
+    blamed = [name for name in variant.blamed if name in graph.ops]
+    culprits = tuple(culprit_of(graph, name) for name in blamed)
+    cause, why, remedy = (_leftovers if variant.kind == "leftovers" else _state)(variant, graph, converts)
+    return Finding(
+        failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, culprits,
+        context_of(model, "", blamed[0]), Witness(tuple(blamed), types=tuple(c.op for c in culprits)), why, (remedy,),
+        places=tuple((c.name,) for c in culprits), cause=cause,
+    )  # fmt: skip
+
+
+def _leftovers(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
+    wanted = " ".join(f"--output {name}" for name in variant.about)
+    cause = f"no output was named, and what is left over from training was taken for outputs: {wanted}"
+    why = (
+        f"No output was named, so every end of the graph is taken for one. {_some(variant.blamed)} are left over from "
+        f"training: gradients, losses, summaries or savers, which no prediction needs. The model itself ends in "
+        f"{listed(list(variant.about[:_LISTED]))}."
+    )
+    specs = [{"kind": "TensorType", "name": name} for name in variant.about]
+    code = f"outputs=[{', '.join(f'ct.TensorType(name={name!r})' for name in variant.about)}]\n"
+    named = f"name the output{'s' * (len(variant.about) > 1)}: {wanted}"
+    return cause, why, Remedy("option", named, converts, code, {"outputs": specs} if converts else None)
+
+
+def _state(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
+    names = list(variant.blamed)
+    many = len(names) > 1
+    assigned = bool(variant.about)
+    what = f"variable{'s' * many} {listed(names[:_LISTED])}{' and others' * (len(names) > _LISTED)}"
+    cause = f"the {what} {'were' if many else 'was'} not frozen" + f" and {'are' if many else 'is'} assigned" * assigned
+    why = f"The {what} {'are' if many else 'is'} state of the model, which freezing left as it is"
+    why += (
+        f": {_some(variant.about)} {'write' if len(variant.about) > 1 else 'writes'} to {'them' if many else 'it'}."
+        if assigned
+        else "."
+    )
+    why += " Core ML models made from TensorFlow keep no state, and a frozen graph holds no value of a variable."
+    if not assigned:
+        code = "tf.compat.v1.graph_util.convert_variables_to_constants(session, graph_def, outputs)  # with its checkpoint\n"
+        return cause, why, Remedy("rewrite", "freeze the model with its checkpoint, variables and all", code=code)
+    inputs = ", ".join(_spec(name, graph) for name in names)
+    outputs = ", ".join(f"ct.TensorType(name={name!r})" for name in variant.about)
+    code = (
+        f"# the variables as placeholders of their names, each Assign as a tf.identity of the value that it assigns:\n"
+        f"inputs=[..., {inputs}]  # zeros at first, then what the outputs gave the step before\n"
+        f"outputs=[..., {outputs}]\n"
+    )
+    return (
+        cause,
+        why,
+        Remedy("rewrite", "take the state as an input, and give the new state as an output", converts, code),
+    )
+
+
+def _spec(name: str, graph: Graph) -> str:
+    shape = tuple(graph.ops[name].outputs[0].shape or ()) if name in graph.ops and graph.ops[name].outputs else ()
+    return f"ct.TensorType(name={name!r}, shape={shape})"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return (", ".join(f"`{n}`" for n in names[:_LISTED]) + more) if more else listed(list(names))
+
+
+def left_training(findings: Sequence[Finding], model: Model) -> list[Finding]:
+    """Return the findings with those of layers that only work while they are trained as one, where the first of them was."""
+    drawing, averaging = _training_layers(model)
+    ours = [f for f in findings if f.culprits and all(c.layer in drawing | averaging for c in f.culprits)]
+    if not ours:
+        return list(findings)
+    merged = _merged(ours, drawing, _drawn(model, drawing))
+    return [merged if f is ours[0] else f for f in findings if f is ours[0] or f not in ours]
+
+
+def _training_layers(model: Model) -> tuple[set[str], set[str]]:
+    """The scopes that draw random numbers by a generator whose seed they assign, and those that assign batch statistics."""
+    drawn: set[str] = set()
+    assigned: set[str] = set()
+    averaged: set[str] = set()
+    for op in _ops(model):
+        layer = op.layer or ""
+        if _RANDOM.match(op.type):
+            drawn |= _scopes(layer)
+        elif op.type.startswith("FusedBatchNorm") or layer.endswith(("/moments", "/AssignMovingAvg")):
+            averaged |= _scopes(layer)
+        elif _assigns(op):
+            assigned.add(layer)
+    return assigned & drawn, (assigned & averaged) - drawn
+
+
+def _assigns(op: Op) -> bool:
+    return op.type.startswith("Assign") and op.type.endswith("VariableOp")
+
+
+def _ops(model: Model) -> Iterator[Op]:
+    for graph in model.graphs.values():
+        yield from graph.ops.values()
+
+
+def _drawn(model: Model, layers: set[str]) -> list[str]:
+    """The types of the random ops in these layers."""
+    found = [op.type for op in _ops(model) if _RANDOM.match(op.type) and _scopes(op.layer or "") & layers]
+    return sorted(set(found))
+
+
+def _scopes(layer: str) -> set[str]:
+    parts = layer.split("/")
+    return {"/".join(parts[: n + 1]) for n in range(len(parts))}
+
+
+def _merged(findings: Sequence[Finding], drawing: set[str], drawn: Sequence[str]) -> Finding:
+    culprits = tuple(c for f in findings for c in f.culprits)
+    layers = list(dict.fromkeys(c.layer or c.name for c in culprits))
+    short = [re.sub(r"_\d+$", "", n.rpartition("/")[2]) for n in layers]
+    shown = listed(short[:_LISTED]) + f" and {len(short) - _LISTED} more" * (len(short) > _LISTED)
+    kinds = [*dict.fromkeys(c.op for c in culprits), *drawn]
+    many = "s" * (len(short) > 1)
+    if any(c.layer in drawing for c in culprits):
+        does = "draw random numbers, and assign the seeds of their generators when the model runs"
+    else:
+        does = "average the statistics of their batches, and assign them when the model runs"
+    why = (
+        f"The model was exported with training switched on: its layer{many} {shown} {does}. That is for training only. "
+        f"Found there: {listed(kinds)}."
+    )
+    remedy = Remedy("rewrite", "call the model with training=False, or export it without these layers", code=_EXPORT)
+    return replace(
+        findings[0], culprits=culprits, explanation=why, remedies=(remedy,), interaction=False,
+        places=tuple(place for f in findings for place in f.places) or tuple((c.name,) for c in culprits),
+        cause=f"training was left on in the layer{many} {shown} ({', '.join(kinds)})",
+    )  # fmt: skip

@@ -1,0 +1,159 @@
+"""Forms of a model without a cause that is no op: what training left in it, variables that were never frozen.
+
+Each is found by reading the graph and is no more than a suspicion: whoever has it converts it, and sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert.model.facts import Variant
+from bisect_convert.model.names import op_of
+from bisect_convert.worker.nodes import data, rewire
+
+__all__ = ["LEFTOVERS", "STATE", "needed_only", "variants", "with_state"]
+
+v1 = tf.compat.v1
+LEFTOVERS, STATE = "leftovers", "state"
+
+#: Op types that only training, or saving what came of it, needs.
+_TRAINING = (
+    "Save", "Restore", "MergeV2Checkpoints", "ShardedFilename", "Apply", "ResourceApply", "ScalarSummary", "HistogramSummary",
+    "ImageSummary", "MergeSummary", "WriteScalarSummary", "WriteSummary", "SoftmaxCrossEntropy",
+    "SparseSoftmaxCrossEntropy", "ScatterSub", "InitializeTable",
+)  # fmt: skip
+#: The first scope of what TensorFlow 1 builds beside a model.
+_SCOPES = frozenset({"gradients", "save", "train", "Adam", "report_uninitialized_variables"})
+_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+_ASSIGNS = {"Assign": None, "AssignVariableOp": None, "AssignAdd": "AddV2", "AssignAddVariableOp": "AddV2",
+            "AssignSub": "Sub", "AssignSubVariableOp": "Sub"}  # fmt: skip
+
+
+def needed_only(graph_def: Any, outputs: Iterable[str]) -> Any:
+    """Return the GraphDef with what its outputs need, as the converter takes it where they are named; all, if none is there."""
+    names = {n.name for n in graph_def.node}
+    wanted = [op_of(o) for o in outputs]
+    if not wanted or not names.issuperset(wanted):
+        return graph_def
+    return v1.graph_util.extract_sub_graph(graph_def, wanted)
+
+
+def variants(graph_def: Any, outputs: Iterable[str]) -> list[tuple[Variant, Any]]:
+    """Return the suspicions, each with the graph without it and without those before it."""
+    found: list[tuple[Variant, Any]] = []
+    if not tuple(outputs):
+        ends, left = _ends(graph_def)
+        if left and ends:
+            graph_def = v1.graph_util.extract_sub_graph(graph_def, ends)
+            found.append((Variant(LEFTOVERS, "without_leftovers", tuple(left), tuple(ends)), graph_def))
+    variables = [n.name for n in graph_def.node if n.op in _VARIABLES and _known(n)]
+    if variables:
+        written = [a for n in variables for a in _writers(graph_def, n)]
+        graph_def = with_state(graph_def, variables)
+        found.append((Variant(STATE, "with_state", tuple(variables), tuple(written)), graph_def))
+    return found
+
+
+def with_state(graph_def: Any, names: Iterable[str]) -> Any:
+    """Return the GraphDef with these variables as inputs, and what is assigned to them as outputs."""
+    variables = {n.name: n for n in graph_def.node if n.name in set(names)}
+    handed = _handed_on(graph_def, variables)
+    made = v1.GraphDef()
+    made.versions.CopyFrom(graph_def.versions)
+    made.library.CopyFrom(graph_def.library)
+    for node in graph_def.node:
+        copy = made.node.add()
+        copy.CopyFrom(node)
+        copy.attr.pop("_class", None)
+        copy.attr.pop("_output_shapes", None)
+        read = next((op_of(i) for i in data(node) if op_of(i) in handed), None)
+        if node.name in variables:
+            _become(copy, "Placeholder", dtype=node.attr["dtype"], shape=node.attr["shape"])
+        elif node.op == "ReadVariableOp" and read:
+            _become(copy, "Identity", T=node.attr["dtype"])
+        elif node.op in _ASSIGNS and read:
+            dtype = node.attr["T"] if "T" in node.attr else node.attr["dtype"]
+            _become(copy, _ASSIGNS[node.op] or "Identity", T=dtype)
+            if _ASSIGNS[node.op] is None:
+                rewire(copy, tensors=data(node)[1:2])
+        elif node.op in ("IsVariableInitialized", "VarIsInitializedOp") and read:
+            _become(copy, "Const", dtype=v1.AttrValue(type=tf.bool.as_datatype_enum))
+            copy.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(True))
+            rewire(copy, tensors=())
+    return made
+
+
+def _become(node: Any, op: str, **attributes: Any) -> None:
+    kept = {name: v1.AttrValue.FromString(value.SerializeToString()) for name, value in attributes.items()}
+    node.op = op
+    node.attr.clear()
+    for name, value in kept.items():
+        node.attr[name].CopyFrom(value)
+
+
+def _known(node: Any) -> bool:
+    """True where the variable has a shape that an input may have."""
+    return bool(tf.TensorShape(node.attr["shape"].shape).is_fully_defined())
+
+
+def _handed_on(graph_def: Any, variables: Iterable[str]) -> set[str]:
+    """The variables, and the Enter and Identity ops that hand their handles on."""
+    handed = set(variables)
+    for _ in range(3):
+        handed |= {
+            n.name for n in graph_def.node
+            if n.op in ("Identity", "Enter") and n.attr["T"].type == tf.resource.as_datatype_enum
+            and op_of(data(n)[0]) in handed
+        }  # fmt: skip
+    return handed
+
+
+def _writers(graph_def: Any, variable: str) -> list[str]:
+    return [n.name for n in graph_def.node if n.op in _ASSIGNS and op_of(data(n)[0]) == variable]
+
+
+def _ends(graph_def: Any) -> tuple[list[str], list[str]]:
+    """What the model itself ends in, and the ends that are left over from training."""
+    nodes = {n.name: n for n in graph_def.node}
+    read = {op_of(i.lstrip("^")) for n in graph_def.node for i in n.input}
+    tainted = _tainted(nodes)
+    ends = [n for n in nodes if n not in read and nodes[n].op not in ("NoOp", "Const", "Placeholder", "Assert")]
+    left = [n for n in ends if n in tainted]
+    return [n for n in ends if n not in tainted and _computes(n, nodes)], left
+
+
+def _tainted(nodes: dict[str, Any]) -> set[str]:
+    """What belongs to training, and what needs something of it."""
+    own = {n for n, node in nodes.items() if node.op.startswith(_TRAINING) or n.split("/")[0].split("_")[0] in _SCOPES}
+    own |= {n for n, node in nodes.items() if node.op in _ASSIGNS and _initial(node)}
+    readers: dict[str, list[str]] = {}
+    for name, node in nodes.items():
+        for source in node.input:
+            readers.setdefault(op_of(source.lstrip("^")), []).append(name)
+    todo, found = list(own), set(own)
+    while todo:
+        fresh = [r for r in readers.get(todo.pop(), []) if r not in found]
+        found.update(fresh)
+        todo += fresh
+    return found
+
+
+def _initial(node: Any) -> bool:
+    """True for the assignment of a variable's first value."""
+    return len(data(node)) > 1 and "/Initializer/" in data(node)[1]
+
+
+def _computes(name: str, nodes: dict[str, Any]) -> bool:
+    """True where an input of the model leads to it."""
+    todo, seen = [name], {name}
+    while todo:
+        node = nodes[todo.pop()]
+        if node.op.startswith("Placeholder"):
+            return True
+        fresh = [s for i in data(node) if (s := op_of(i)) in nodes and s not in seen]
+        seen.update(fresh)
+        todo += fresh
+    return False

@@ -1,0 +1,118 @@
+"""Causes that are no ops: what training left behind, state that was never frozen, constants without a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bisect_convert import find
+from bisect_convert.probe.client import Workers
+from bisect_convert.report.findings import Finding
+
+v1 = tf.compat.v1
+
+
+def weight(*shape: int) -> Any:
+    return tf.constant(np.random.default_rng(0).normal(0, 0.1, shape), tf.float32)
+
+
+def only_finding(build: Callable[[], None], folder: Path, workers: Workers, **arguments: Any) -> Finding:
+    """The one finding on the graph, after which all of the rest converts."""
+    with tf.Graph().as_default() as graph:
+        build()
+    path = folder / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    report = find(path, workers=workers, **arguments)
+    assert report.verdict == "fails" and report.complete
+    (finding,) = report.findings
+    return finding
+
+
+def trained() -> None:
+    x = v1.placeholder(tf.float32, [1, 8], "x")
+    y = v1.placeholder(tf.float32, [1, 3], "labels")
+    kernel = weight(8, 3)
+    logits = tf.matmul(x, kernel, name="head/logits")
+    tf.nn.softmax(logits, name="head/scores")
+    loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=logits), name="loss/mean")
+    v1.gradients(loss, [kernel])
+    v1.summary.scalar("loss_summary", loss)
+
+
+def test_what_training_left_is_one_cause_and_the_output_is_named(tmp_path: Path, workers: Workers) -> None:
+    finding = only_finding(trained, tmp_path, workers)
+    assert "left over from training" in finding.cause and "--output head/scores" in finding.cause
+    (remedy,) = finding.remedies
+    assert remedy.verified and remedy.changes == {"outputs": [{"kind": "TensorType", "name": "head/scores"}]}
+
+
+def test_with_its_output_named_nothing_of_training_is_in_the_way(tmp_path: Path, workers: Workers) -> None:
+    import coremltools as ct
+
+    with tf.Graph().as_default() as graph:
+        trained()
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    assert find(path, workers=workers, outputs=[ct.TensorType(name="head/scores")]).verdict == "converts"
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_variables_that_were_never_frozen_are_one_cause(resource: bool, tmp_path: Path, workers: Workers) -> None:
+    def build() -> None:
+        x = v1.placeholder(tf.float32, [1, 8], "x")
+        with v1.variable_scope("cell"):
+            state = v1.get_variable("memory", [1, 8], use_resource=resource, initializer=v1.zeros_initializer())
+        after = tf.tanh(x + state, name="after")
+        with v1.control_dependencies([v1.assign(state, after)]):
+            tf.matmul(after, weight(8, 2), name="logits")
+
+    import coremltools as ct
+
+    finding = only_finding(build, tmp_path, workers, outputs=[ct.TensorType(name="logits")])
+    assert finding.cause == "the variable `cell/memory` was not frozen and is assigned"
+    assert [c.name for c in finding.culprits] == ["cell/memory"]
+    assert finding.remedies[0].verified and "placeholders" in (finding.remedies[0].code or "")
+
+
+@pytest.mark.parametrize("kind", ["quint8", "complex64"])
+def test_what_keeps_weights_in_a_dtype_without_a_value_is_to_blame_and_no_reader(
+    kind: str, tmp_path: Path, workers: Workers
+) -> None:
+    def kept(name: str, *shape: int) -> Any:
+        if kind == "complex64":
+            return tf.math.real(tf.constant(np.full(shape, 0.1), tf.complex64), name=name)
+        held = tf.constant(np.full(shape, 7), tf.quint8)
+        return tf.raw_ops.Dequantize(input=held, min_range=-0.2, max_range=0.2, mode="MIN_FIRST", name=name)
+
+    def build() -> None:
+        y = v1.placeholder(tf.float32, [1, 8, 8, 3], "x")
+        for number in range(3):
+            y = tf.nn.relu(tf.nn.conv2d(y, kept(f"weights{number}", 3, 3, y.shape[-1], 4), 1, "SAME"))
+        tf.multiply(y, kept("scale", 4), name="out")
+
+    finding = only_finding(build, tmp_path, workers)
+    assert {c.name for c in finding.culprits} == {"weights0", "weights1", "weights2", "scale"}
+    assert kind in finding.explanation and finding.remedies[0].verified
+
+
+def test_training_that_was_left_on_is_one_cause_by_its_layers(tmp_path: Path, workers: Workers) -> None:
+    keras = tf.keras
+    given = keras.Input((16, 16, 3), batch_size=1)
+    y = keras.layers.RandomFlip("horizontal", name="flip")(given)
+    y = keras.layers.RandomRotation(0.1, name="turn")(y)
+    model = keras.Model(given, keras.layers.Conv2D(2, 3, name="stem")(y))
+    module = tf.Module()
+    module.kept = [model, *(model.get_layer(n).generator.state.value for n in ("flip", "turn"))]
+    spec = tf.TensorSpec([1, 16, 16, 3], tf.float32, "x")
+    function = tf.function(lambda x: model(x, training=True), input_signature=[spec])
+    path = tmp_path / "model"
+    tf.saved_model.save(module, str(path), signatures=function.get_concrete_function())
+    (finding,) = find(path, workers=workers).findings
+    assert finding.cause.startswith("training was left on in the layers `flip` and `turn`")
+    assert {c.op for c in finding.culprits} >= {"AssignVariableOp", "ImageProjectiveTransformV3"}
+    assert "training=False" in finding.remedies[0].summary
