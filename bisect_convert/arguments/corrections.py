@@ -143,13 +143,6 @@ def _classifier(call: Call, message: str) -> Iterator[Correction]:
         meant = _output(wanted, call)
         yield _config(call, f"say `{meant}` for the output of probabilities", predicted_probabilities_output=meant)
         yield _config(call, "do not name the output of probabilities", predicted_probabilities_output=None)
-    for result in results:
-        count, labels = (result.shape or (None,))[-1], config.get("class_labels")
-        if count and isinstance(labels, list) and len(labels) != count:
-            made = [*labels, *(f"class_{i}" for i in range(len(labels), count))][:count]
-            yield _config(
-                call, f"give {count} labels, one for each class that the model tells apart", class_labels=made
-            )
 
 
 def _config(call: Call, summary: str, **changes: Any) -> Correction:

@@ -16,6 +16,7 @@ from bisect_convert.arguments import packing as convert_options
 from bisect_convert.diagnose.findings import compose
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, ModelError, UsageError
+from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.model_causes import left_training, of_variant
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.cuts import whole
@@ -192,7 +193,7 @@ class Diagnosis:
         differing = any(f.stage == NUMBERS for f in self.findings)
         verdict = "fails" if failing else "differs" if differing else "converts" if self.complete else "inconclusive"
         total = time.monotonic() - self.started
-        own = _call_note(self.loaded) if verdict == "converts" else []
+        own = [*_call_note(self.loaded), *warning_notes(prober.warned)] if verdict == "converts" else []
         return Report(
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
             digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],

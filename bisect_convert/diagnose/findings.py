@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect_convert.explain.argument_causes import argument_cause
 from bisect_convert.explain.case import Case, culprit_of, fact_of
+from bisect_convert.explain.model_causes import endless_constant
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.why import explain
 from bisect_convert.model.bodies import Bodies
@@ -23,7 +25,8 @@ def compose(found: Found, prober: Prober) -> Finding:
         stage=case.stage, pass_name=case.pass_name, error_type=case.error_type, error_message=case.message,
         culprits=case.culprits, context=case.context, witness=case.witness, explanation=why.text,
         remedies=remedies(case, why, prober), interaction=case.interaction, passes=case.passes,
-        places=tuple(tuple(op for _, op in place) for place in found.places),
+        places=tuple(tuple(op for _, op in place) for place in found.places), 
+        cause=argument_cause(case) or endless_constant(case),
     )  # fmt: skip
 
 

@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bisect_convert.explain.case import culprit_of
+from bisect_convert.explain.case import Case, culprit_of
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.rules import listed
 from bisect_convert.model.facts import Variant
 from bisect_convert.model.graph import Graph, Model, Op
+from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure
 from bisect_convert.report.findings import Finding, Remedy, Witness
 
-__all__ = ["left_training", "of_variant"]
+__all__ = ["endless_constant", "left_training", "of_variant"]
 
 _LISTED = 4
 _EXPORT = """\
@@ -90,6 +91,23 @@ def _spec(name: str, graph: Graph) -> str:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return (", ".join(f"`{n}`" for n in names[:_LISTED]) + more) if more else listed(list(names))
+
+
+def endless_constant(case: Case) -> str:
+    """Return the cause where a compression stops at a constant that holds infinity or NaN, else an empty string."""
+    words = ("infinity", "NaN", "infs or nans")
+    if case.stage != "optimize" or not any(w in case.message for w in words) or not case.culprits:
+        return ""
+    first = case.culprits[0]
+    graph = case.model.graphs[first.function or ""]
+    held = next((t for t in first.inputs if (op := graph.ops.get(op_of(t.tensor))) is not None and op.constant), None)
+    if held is None:
+        return ""
+    shape = "x".join(str(s) for s in held.shape or ())
+    return (
+        f"the constant `{op_of(held.tensor)}` ({held.dtype} {shape}), which {first.op} reads, holds infinity or NaN: it is "
+        "no weight, and is compressed like one"
+    )
 
 
 def left_training(findings: Sequence[Finding], model: Model) -> list[Finding]:

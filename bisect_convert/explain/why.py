@@ -87,6 +87,8 @@ def _unknown_shape(case: Case) -> str | None:
 def _short(value: Any) -> str:
     if isinstance(value, list):
         value = ", ".join(_feature(v) for v in value)
+    if isinstance(value, Mapping) and isinstance(labels := value.get("class_labels"), list):
+        value = f"{len(labels)} labels"
     text = str(value) if value is not None else ""
     return f"`{text[:120]}{'...' * (len(text) > 120)}`" if text else ""
 

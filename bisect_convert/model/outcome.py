@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -106,6 +106,8 @@ class Outcome:
     reached: Stage = Stage.BACKEND
     further: tuple[Failure, ...] = ()
     """What fails behind the first failure of lowering, as far as one pass could tell: hints, in the converter's order."""
+    warned: tuple[str, ...] = field(default=(), compare=False)
+    """What the converter warned of while it converted the whole model."""
 
     @property
     def converted(self) -> bool:
@@ -142,6 +144,8 @@ class Outcome:
             data["failure"] = self.failure.to_json()
         if self.further:
             data["further"] = [failure.to_json() for failure in self.further]
+        if self.warned:
+            data["warned"] = list(self.warned)
         return data
 
     @classmethod
@@ -154,6 +158,7 @@ class Outcome:
             float(data["seconds"]),
             Stage(data["reached"]),
             tuple(Failure.from_json(f) for f in data.get("further", ())),
+            tuple(str(w) for w in data.get("warned", ())),
         )
 
 

@@ -55,6 +55,7 @@ class Prober(Conversions):
         super().__init__(door, options)
         self.journal: list[Probe] = []
         self.cached = 0
+        self.warned: tuple[str, ...] = ()
         self.errands = Errands(door, no_run=no_run)
         self._jobs = jobs
         self._told = told
@@ -83,6 +84,7 @@ class Prober(Conversions):
 
         def ask() -> Outcome:
             first = self._outcome(section, question, survey=True)
+            self.warned = first.warned
             kind = "" if first.failure is None else first.failure.type
             if first.unresolved is None and kind != "timeout" and not died(first) and self.unsteady is None:
                 with self._door.uncounted():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bisect_convert.arguments.as_code import argument_code
 from bisect_convert.arguments.corrections import Correction, changed, corrections
+from bisect_convert.explain.argument_causes import miscounted
 from bisect_convert.explain.case import Case
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Remedy
@@ -24,6 +28,12 @@ def argument_remedies(case: Case, prober: Prober) -> tuple[Remedy, ...]:
     found = case.found
     assert found.argument is not None
     made: list[Remedy] = []
+    if (counted := miscounted(case)) is not None:
+        summary = (
+            f"{counted}: which label is missing or too much? Most often it is a background class in front; if so, put it "
+            "there. Only you know, so nothing is appended"
+        )
+        return (Remedy("option", summary, code="labels = ['background', *labels]\n"),)
     for correction in corrections(found.argument, call_of(prober), found.failure.message)[:_MOST]:
         options = changed(prober.options, correction.changes)
         if (
@@ -43,5 +53,13 @@ def argument_remedies(case: Case, prober: Prober) -> tuple[Remedy, ...]:
 
 
 def _remedy(correction: Correction, *, verified: bool) -> Remedy:
-    code = ", ".join(f"{k}={argument_code(k, v)}" for k, v in correction.changes.items() if v is not None) or None
+    code = ", ".join(f"{k}={_code(k, v)}" for k, v in correction.changes.items() if v is not None) or None
     return Remedy("option", correction.summary, verified, code)
+
+
+def _code(name: str, value: Any) -> str | None:
+    """The code of the argument; the user has the labels, of which there may be thousands."""
+    if name == "classifier_config" and isinstance(value, Mapping) and isinstance(value.get("class_labels"), list):
+        code = argument_code(name, {**value, "class_labels": None}) or ""
+        return code.replace("ClassifierConfig(", "ClassifierConfig(labels, ").replace(", )", ")")
+    return argument_code(name, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect_convert.arguments.as_code import step_code
 from bisect_convert.arguments.compression_steps import step_of
 from bisect_convert.explain.case import Case
+from bisect_convert.explain.model_causes import endless_constant
 from bisect_convert.model.outcome import Stage
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Remedy
@@ -26,4 +27,8 @@ def weight_remedies(case: Case, prober: Prober) -> list[Remedy]:
     ).converted:
         return []
     summary = f"leave the weights of `{hint[-1].name}` out of the step: the witness converts then"
-    return [Remedy("option", summary, True, step_code(wanted))]
+    found = [Remedy("option", summary, True, step_code(wanted))]
+    if endless_constant(case):
+        code = "mask = tf.maximum(mask, -1e4)  # finite, and as good as minus infinity for a softmax, in float16 too\n"
+        found.append(Remedy("rewrite", "give the constant finite values", code=code))
+    return found

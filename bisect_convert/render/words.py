@@ -6,7 +6,7 @@ from collections import Counter
 
 from bisect_convert.render.comparison import compared_headline
 from bisect_convert.render.grouping import grouped
-from bisect_convert.render.names import Code, Sentence, dtypes, harmless
+from bisect_convert.render.names import Code, Sentence, dtypes, harmless, shorten
 from bisect_convert.report.findings import NUMBERS, Context, Culprit, Enclosing, Finding, Witness
 from bisect_convert.report.fix import Edit, Fix
 from bisect_convert.report.report import Report
@@ -26,13 +26,12 @@ _ROLES = {
     "fork": "fork",
 }
 _KINDS = {
-    "loop_body": "loop body",
-    "loop_cond": "loop condition",
-    "then": "then-branch",
-    "else": "else-branch",
-    "branch": "branch function",
-    "call": "function",
-}
+    "loop_body": "loop body", "loop_cond": "loop condition", "then": "then-branch", "else": "else-branch",
+    "branch": "branch function", "call": "function",
+}  # fmt: skip
+
+#: A cause in a headline has so many characters at most: names may be of any length.
+_LONGEST = 300
 
 
 def name(report: Report) -> str:
@@ -99,7 +98,7 @@ def headline(finding: Finding) -> str:
     """Return what fails in a few words: op types and dtypes, how many instances, or that no op is to blame."""
     culprits = finding.culprits
     if finding.cause:
-        return harmless(finding.cause)
+        return shorten(finding.cause, _LONGEST)
     if not culprits:
         if finding.stage == NUMBERS:
             return "no op by itself makes the difference"

@@ -57,20 +57,13 @@ def fault(prober: Prober, section: Section, failure: Failure) -> Fault | None:
 
 
 def check(loaded: Loaded, given: Mapping[str, Any]) -> None:
-    """Raise UsageError where the call names an input or output that the model does not have, or a shape that cannot fit."""
+    """Raise UsageError where the call gives an input of the model a shape that cannot fit it."""
     known = {i["name"]: i.get("declared") for i in loaded.inputs}
     for spec in given.get("inputs") or ():
         name = spec.get("name") or (next(iter(known)) if len(known) == 1 else None)
-        if name not in known:
-            raise UsageError(f"the model has no input {name!r}; it has: {', '.join(known)}")
-        sizes, own = spec.get("static"), known[name]
-        if sizes is not None and not fits(sizes, own):
+        sizes, own = spec.get("static"), known.get(name)
+        if sizes is not None and name in known and not fits(sizes, own):
             raise UsageError(f"shape {spelt(sizes)} does not fit input {name!r}, which is {spelt(own)}")
-    graph = loaded.model.main
-    for name in (o["name"] for o in given.get("outputs") or () if o.get("name")):
-        if op_of(name) not in graph.ops:
-            results = ", ".join(op_of(r) for r in graph.results)
-            raise UsageError(f"the model has no output {name!r}; its outputs are: {results}")
 
 
 def call_of(prober: Prober) -> Call:

@@ -29,6 +29,7 @@ from bisect_convert.worker.read.input_shapes import declared
 from bisect_convert.worker.request import About, Carve, Compare, Probe
 from bisect_convert.worker.rewrite import recipes_applied
 from bisect_convert.worker.survey import Survey, surveying
+from bisect_convert.worker.warned import kept_warnings
 
 __all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "probe", "write_section"]
 
@@ -139,7 +140,7 @@ def _convert(carved: Carved, request: Probe, mark: str | None) -> Outcome:
         shared = private_api.shared_symbols(carved.symbols, carved.shapes, symbols)
         surveyed = contextlib.nullcontext() if survey is None else surveying(survey)
         ends = private_api.watched(_teller(mark), lambda: request.frontend or bool(survey and survey.failures))
-        with own, shared, surveyed, ends:
+        with own, shared, surveyed, ends, kept_warnings() as warned:
             model = ct.convert(
                 private_api.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True, **arguments
             )
@@ -150,7 +151,8 @@ def _convert(carved: Carved, request: Probe, mark: str | None) -> Outcome:
     except BaseException as error:
         _not_of_the_machine(error)
         return _of_survey(survey) or Outcome(tracebacks.classify(error, known.names))
-    return _optimize(model, request.options.get("optimize"), known.names)
+    done = _optimize(model, request.options.get("optimize"), known.names)
+    return replace(done, warned=tuple(warned)) if plan.whole else done
 
 
 def _of_survey(survey: Survey | None) -> Outcome | None:

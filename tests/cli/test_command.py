@@ -243,10 +243,8 @@ def test_damage_is_named(models: Path, workers: Workers, name: str, said: str) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--input photo", "no input 'photo'; it has: image"),
         ("--input image:1x9x8x3", "shape 1x9x8x3 does not fit input 'image', which is \\?x8x8x3"),
         ("--input image:8", "does not fit input 'image'"),
-        ("--output logits", "no output 'logits'; its outputs are: Identity"),
         ("--minimum-deployment-target iOS3", "no value 'iOS3'; it has: iOS13, "),
         ("--minimum-deployment-target real", "no value 'real'"),
     ],
@@ -255,6 +253,23 @@ def test_options_that_do_not_fit_the_model(models: Path, workers: Workers, words
     parsed = options.parse([str(models / "conv"), *words.split()])
     with pytest.raises(UsageError, match=said):
         find_packed(parsed.model, options.packed_options(parsed), Wishes(strict=True), workers)
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("--input photo", "the model has no input `photo`; the likeliest is `image`"),
+        ("--output conv/BiasAdd", "the model has no output `conv/BiasAdd`; the likeliest is `"),
+    ],
+)
+def test_a_wrong_name_is_a_finding_with_the_one_that_was_meant(
+    models: Path, workers: Workers, words: str, cause: str
+) -> None:
+    parsed = options.parse([str(models / "conv"), *words.split()])
+    report = find_packed(parsed.model, options.packed_options(parsed), Wishes(strict=True), workers)
+    (finding,) = report.findings
+    assert finding.cause.startswith(cause) and finding.culprits == ()
+    assert finding.remedies[0].verified and report.exit_code == 1
 
 
 # --- whole runs ------------------------------------------------------------------------------------------------------

@@ -263,6 +263,12 @@ def a_loop_of_two_results() -> Model:
     return Model("m", None, {"": Graph("", ops)}, "")
 
 
+def a_dequantized_constant() -> Model:
+    model = model_of("k Const\nd Dequantize k", k=tensor("k", "quint8"))
+    ops = {n: replace(o, foldable=n == "d") for n, o in model.main.ops.items()}
+    return Model("m", None, {"": Graph("", ops)}, "")
+
+
 def inside(kind: str) -> Context:
     return Context(enclosing=(Enclosing("While", "while", "f", kind),))
 
@@ -276,6 +282,7 @@ EXPLAINED: dict[Rule, Callable[[], tuple[Model, str, str, dict[str, Any]]]] = {
     Rule.ARGUMENT: lambda: (model_of(CHAIN), "", "odd", {"argument": "outputs", "options": {"outputs": []}}),
     Rule.CHECK: lambda: (model_of("x Placeholder\nc CheckNumerics x"), "c", "odd", {}),
     Rule.NO_CONVERSION: lambda: (model_of(CHAIN), "b", "Conversion for TF op 'Erfc' not implemented.", {}),
+    Rule.CONSTANT: lambda: (a_dequantized_constant(), "d", "odd", {}),
     Rule.CAST: lambda: (model_of("x Placeholder\nc Cast x"), "c", "Unsupported type None", {}),
     Rule.OLD_LOOP: lambda: (model_of("x Placeholder\nl LoopCond x"), "l", "odd", {}),
     Rule.COUNTED_LOOP: lambda: (

@@ -69,7 +69,6 @@ def image(*shape: int, **more: Any) -> dict[str, Any]:
         (conv, Spec(None, name="x"), {}, "inputs", "name='x', shape=(1, 64, 64, 3)"),
         (conv, Spec((1, 8, 8, 3), name="x"), image(1, 8, 8, 3, color_layout="G"), "inputs", "ct.colorlayout.RGB"),
         (named, Spec((1, 4), name="x"), {"outputs": [ct.TensorType(name="logits")]}, "outputs", "name='Identity'"),
-        (tf.nn.softmax, Spec((1, 3)), {"classifier_config": ct.ClassifierConfig(["a"])}, "classifier_config", "['a', 'c"),
         (tf.nn.softmax, Spec((1, 3)), {"pass_pipeline": ct.PassPipeline(["common::no"])}, "pass_pipeline", None),
     ],
 )  # fmt: skip
@@ -82,6 +81,16 @@ def test_the_argument_is_blamed_and_no_op(
     assert finding.remedies[0].verified
     assert code is None or code in (finding.remedies[0].code or "")
     assert f"`{argument}`" in finding.explanation
+
+
+@pytest.mark.parametrize("count", [2, 4, 1000])
+def test_labels_that_do_not_fit_are_counted_and_none_is_made_up(workers: Workers, count: int) -> None:
+    labels = [f"label {n}" for n in range(count)]
+    found = report(tf.nn.softmax, Spec((1, 3)), workers, classifier_config=ct.ClassifierConfig(labels))
+    (finding,) = found.findings
+    assert finding.cause == f"{count} labels were given, and the output `Identity` has 3 values"
+    assert not any(remedy.verified for remedy in finding.remedies)
+    assert max(map(len, str(found).splitlines())) <= 400
 
 
 def test_the_op_is_blamed_where_the_call_is_fine(workers: Workers) -> None:

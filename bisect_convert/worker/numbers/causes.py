@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bisect_convert.evaluator.rounding import LIMIT
 from bisect_convert.worker.numbers.agreement import agree
 from bisect_convert.worker.numbers.kinds import RANDOM, exact_kind, rounding_kind
 from bisect_convert.worker.numbers.lockstep import Local, Lockstep, uneven
@@ -59,6 +60,8 @@ class Search:
 
     def causes(self) -> list[Cause]:
         """Return the causes in the program's order; none where no single op is at fault."""
+        if constants := self._beyond_float16():
+            return constants
         self._look_in_float32()
         self.rounded = {t: one for t, one in self.steps.local(rounded=True).items() if t not in self.faults}
         suspects = {t: one for t, one in self.rounded.items() if not one.inherited and self._is_off(t, one)}
@@ -67,6 +70,33 @@ class Search:
         for tensor in [t for t in suspects if t in worst]:
             if self._matters(tensor, rounded=True):
                 found.append(self._by_rounding(tensor, suspects[tensor]))
+        return found
+
+    def _beyond_float16(self) -> list[Cause]:
+        """The readers of constants that float16 does not reach, where the program differs with nothing else rounded.
+
+        What these make of the values would hide what every other op does.
+        """
+        readers: dict[str, tuple[str, float]] = {}
+        for tensor in self.steps.values:
+            op = tensor.rpartition(":")[0]
+            for read in self.original.read_by(op):
+                value = self.original.constant(read)
+                if value is None or value.dtype.kind != "f" or not value.size:
+                    continue
+                worst = float(value.flat[np.argmax(np.abs(value))])
+                if LIMIT < abs(worst) < np.inf:
+                    readers.setdefault(op, (read.rpartition(":")[0], worst))
+        if not readers or self.agrees(self.steps.alone([], set()), self.tolerance / 2):
+            return []
+        found = []
+        for op, (constant, worst) in readers.items():
+            error = self.alone.error(op, self.steps.values, float32=False)
+            message = (
+                f"{self.original.type_of(op)} reads the constant {constant} of {worst:.4g}; float16 ends at {LIMIT:.0f}, so "
+                f"that it is {'-' * (worst < 0)}inf there, and NaN times zero"
+            )
+            found.append(Cause(f"{op}:0", "overflow", message, error is None or not error <= self.tolerance / 5))
         return found
 
     def agrees(self, outputs: Mapping[str, Any], tolerance: float | None = None) -> bool:

@@ -1,0 +1,72 @@
+"""The cause in a line where an argument of `ct.convert` is at fault: a wrong name, a wrong count, or the argument by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bisect_convert.explain.case import Case
+from bisect_convert.explain.rules import listed
+from bisect_convert.model.graph import Tensor
+from bisect_convert.model.names import op_of
+
+__all__ = ["argument_cause", "miscounted"]
+
+_LISTED = 4
+
+
+def argument_cause(case: Case) -> str:
+    """Return the cause as a headline, or an empty string where no argument is at fault or nothing is known of it."""
+    name = case.found.argument
+    if name is None or name not in case.options:
+        return ""
+    if (counted := miscounted(case)) is not None:
+        return counted
+    if name in ("inputs", "outputs") and (wrong := _misnamed(case, name)):
+        return wrong
+    return ""
+
+
+def _misnamed(case: Case, argument: str) -> str:
+    """Names that the model does not have, each with the one that was meant."""
+    given = [v.get("name") for v in case.options[argument]]
+    right = [v.get("name") for v in (case.found.changes or {}).get(argument) or ()]
+    pairs = [(a, b) for a, b in zip(given, right, strict=False) if a and b and op_of(a) != op_of(b)]
+    if not pairs or len(given) != len(right):
+        return ""
+    (wrong, meant), *others = pairs
+    more = f" (and {len(others)} more)" if others else ""
+    return f"the model has no {argument[:-1]} `{wrong}`; the likeliest is `{meant}`{more}"
+
+
+def miscounted(case: Case) -> str | None:
+    """Return how many labels were given, how many values the output has, and which outputs there are; None if they agree."""
+    config: Mapping[str, Any] = case.options.get("classifier_config") or {}
+    labels = config.get("class_labels")
+    if case.found.argument != "classifier_config" or not isinstance(labels, list):
+        return None
+    graph = case.model.main
+    results = [graph.tensors[r] for r in graph.results if r in graph.tensors]
+    wanted = config.get("predicted_probabilities_output")
+    taken = next((t for t in results if wanted and t.op == op_of(wanted)), results[0] if results else None)
+    count = taken and _values(taken)
+    if taken is None or count is None or count == len(labels):
+        return None
+    others = [f"{t.op} {_spelt(t)}" for t in results if t is not taken]
+    beside = f"; it also has {listed(others[:_LISTED])}" if others else ""
+    return f"{len(labels)} labels were given, and the output `{taken.op}` has {count} values{beside}"
+
+
+def _values(tensor: Tensor) -> int | None:
+    """How many values there are for one item of a batch."""
+    sizes = (tensor.shape or ())[1:] or tensor.shape or ()
+    count = 1
+    for size in sizes:
+        if size is None:
+            return None
+        count *= size
+    return count if tensor.shape is not None else None
+
+
+def _spelt(tensor: Tensor) -> str:
+    return f"[{', '.join('?' if s is None else str(s) for s in tensor.shape or ())}]"
