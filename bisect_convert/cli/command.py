@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> int:
             return _by_hand(arguments, out)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    with folder as out, Workers(arguments.jobs, verbose=arguments.verbose) as workers:
+    with folder as out, Workers(arguments.jobs, verbose=arguments.verbose, imports=arguments.imports) as workers:
         # The workers import tensorflow meanwhile: what we import from here on costs no time.
         from bisect_convert.diagnose.find import find_packed
         from bisect_convert.diagnose.wishes import Wishes
@@ -97,7 +97,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _by_hand(arguments: argparse.Namespace, out: Path | None) -> int:
     from bisect_convert.cli.prompt import interact
+    from bisect_convert.probe.client import imports_wanted
 
+    os.environ.update(imports_wanted(arguments.imports))  # the prompt's own workers see them
     ours = {
         n: getattr(arguments, n) for n in ("signature", "timeout", "memory", "jobs", "allow_code", "no_run", "verbose")
     }
@@ -124,7 +126,7 @@ def _numbers(arguments: argparse.Namespace) -> str | None:
 
 def _cache(arguments: argparse.Namespace) -> bool | Path:
     """Where outcomes are kept: the user's own folder, unless another or none is wished."""
-    if arguments.no_cache:
+    if arguments.no_cache or arguments.imports:  # what a user's code does is no part of an outcome's key
         return False
     return arguments.cache is None or Path(arguments.cache)
 

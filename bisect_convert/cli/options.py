@@ -127,6 +127,11 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     search.add_argument(
         "--allow-code", action="store_true", help="load Keras files that hold Python code, which runs (Lambda layers)"
     )
+    search.add_argument(
+        "--import", dest="imports", metavar="MODULE", action="append", default=[],
+        help="import this Python module first, whose code runs: its layer classes are found, and the conversions that it "
+        "registers with coremltools; once for each",
+    )  # fmt: skip
     search.add_argument("--no-run", action="store_true", help="execute nothing of the model's graphs in TensorFlow")
     search.add_argument("--step", action="store_true", help="walk through the search, one probe a key press")
     search.add_argument("--shell", action="store_true", help="open a prompt with the model as `s`; see help(s) there")

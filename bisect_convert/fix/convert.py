@@ -19,7 +19,7 @@ from bisect_convert.fix.converted import fixed
 from bisect_convert.fix.destination import Destination
 from bisect_convert.model.files import check_path
 from bisect_convert.probe.client import Workers
-from bisect_convert.render.words import agreement_line, edit_line
+from bisect_convert.render.fix_words import agreement_line, edit_lines
 from bisect_convert.report.report import Report
 
 __all__ = ["NotConverted", "convert"]
@@ -66,7 +66,7 @@ def convert(
     if report.fix is None or not report.fix.converted:
         raise NotConverted(report) from first
     if report.fix.edits:
-        said = [*(edit_line(edit) for edit in report.fix.edits), agreement_line(report.fix)]
+        said = [*edit_lines(report.fix), agreement_line(report.fix)]
         warnings.warn("converted, with edits: " + "; ".join(said), stacklevel=2)
     return ct.models.MLModel(str(place.path), skip_model_load=bool(convert_kwargs.get("skip_model_load", False)))
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, TimeoutError
 from pathlib import Path
 from typing import Any
@@ -20,22 +21,27 @@ from bisect_convert import errors
 from bisect_convert.errors import BisectConvertError, EnvironmentError_
 from bisect_convert.worker.request import Ready, Request
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "imports_wanted"]
 
 #: Seconds that the imports of a worker may take, from a slow disk.
 _READY = 600.0
 
 
+def imports_wanted(modules: Sequence[str]) -> dict[str, str]:
+    """Return the environment by which workers import these modules of the user's, from the current folder first."""
+    return {"BISECT_CONVERT_IMPORT": json.dumps([os.getcwd(), list(modules)])} if modules else {}
+
+
 class Workers:
     """Worker processes that load and convert, with a folder of their own; a context manager that ends them all.
 
-    There is one more than `jobs`, for what is likely to be asked next.
+    There is one more than `jobs`, for what is likely to be asked next. imports: modules of the user's own that they import.
 
     They are a process group of their own, so that Ctrl-C reaches the caller alone; where the caller is killed, the
     server sees its input end, ends its workers and removes the folder.
     """
 
-    def __init__(self, jobs: int = 1, *, verbose: bool = False) -> None:
+    def __init__(self, jobs: int = 1, *, verbose: bool = False, imports: Sequence[str] = ()) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
         environment = {
             **os.environ,
@@ -45,6 +51,7 @@ class Workers:
             "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
             "PYTHONSAFEPATH": "1",
             "BISECT_CONVERT_VERBOSE": "1" if verbose else "0",
+            **imports_wanted(imports),
         }
         self._server = subprocess.Popen(
             [sys.executable, "-m", "bisect_convert.worker.server", str(jobs + 1), str(self.folder)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from bisect_convert.render import words
+from bisect_convert.render import fix_words, words
 from bisect_convert.render.comparison import numbers_lines, verified
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import harmless, parse, plain, shorten, spell
@@ -195,16 +195,17 @@ def _remedy(remedy: Remedy, pen: _Pen, seen: str) -> list[str]:
 
 
 def _fix(fix: Fix, pen: _Pen) -> list[str]:
-    rows = [pen.paint(words.fix_headline(fix), _GREEN if fix.converted else _RED)]
+    rows = [pen.paint(fix_words.fix_headline(fix), _GREEN if fix.converted else _RED)]
     for path, label in ((fix.model, "model"), (fix.script, "script")):
         rows += pen.entry(label, path) if path is not None else []
     if fix.script is not None:
         proof = "run by itself it made the same program" if fix.verified else "run by itself it made another program"
         rows += pen.entry("", f"{proof}: python {fix.script} MODEL OUT")
-    for edit in fix.edits[:_EDITS_SHOWN]:
-        rows += pen.entry("edit" if fix.converted else "tried", plain(parse(words.edit_line(edit))))
-    rows += [_more(len(fix.edits) - _EDITS_SHOWN, "edit")] if len(fix.edits) > _EDITS_SHOWN else []
-    rows += pen.entry("equal", words.agreement_line(fix)) if fix.edits and fix.converted else []
+    edits = fix_words.edit_lines(fix)
+    for line in edits[:_EDITS_SHOWN]:
+        rows += pen.entry("edit" if fix.converted else "tried", plain(parse(line)))
+    rows += [_more(len(edits) - _EDITS_SHOWN, "kind")] if len(edits) > _EDITS_SHOWN else []
+    rows += pen.entry("equal", fix_words.agreement_line(fix)) if fix.edits and fix.converted else []
     for reason in fix.reasons:
         rows += pen.entry("because" if not fix.converted else "note", plain(parse(reason)))
     return rows

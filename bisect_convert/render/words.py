@@ -8,11 +8,10 @@ from bisect_convert.render.comparison import compared_headline
 from bisect_convert.render.grouping import grouped
 from bisect_convert.render.names import Code, Sentence, dtypes, harmless, shorten
 from bisect_convert.report.findings import NUMBERS, Context, Culprit, Enclosing, Finding, Witness
-from bisect_convert.report.fix import Edit, Fix
 from bisect_convert.report.report import Report
 
 __all__ = [
-    "agreement_line", "edit_line", "evidence", "facts", "facts_shown", "first_lines", "fix_headline", "fix_text",
+    "evidence", "facts", "facts_shown", "first_lines", 
     "headline", "known", "label", "layers", "name", "next_step", "options", "others", "passes", "place", "proof", "role",
     "stage", "summary", "table", "totals", "where_short",
 ]  # fmt: skip
@@ -250,44 +249,6 @@ def next_step(finding: Finding) -> str:
     return (
         'add --out DIR (in Python out="DIR") to have a model of just this section and a script that shows the failure'
     )
-
-
-def edit_line(edit: Edit) -> str:
-    """Where an edit was made, what it does, and how equal it was seen to be."""
-    equal = "" if edit.equal is None else f" (largest difference {edit.equal.max_rel:.1g} of scale)"
-    at = f"`{edit.at[0]}`" if edit.at else "the call"
-    return f"{at}: {edit.summary}{equal}{f'; CAUTION: {edit.caution}' if edit.caution else ''}"
-
-
-def agreement_line(fix: Fix) -> str:
-    """How far the outputs of the edited model are from those of the original."""
-    if fix.agreement is None:
-        return "not compared as a whole: TensorFlow cannot run it on inputs made up for it, or it draws random numbers"
-    count = f"{fix.agreement.samples} set{'s' * (fix.agreement.samples != 1)} of inputs"
-    return (
-        f"in TensorFlow the outputs of both models on {count}: largest difference {fix.agreement.max_rel:.1g} of scale"
-    )
-
-
-def fix_text(fix: Fix) -> str:
-    """Return what came of it as a few lines."""
-    rows = [fix_headline(fix)]
-    for edit in fix.edits:
-        equal = "" if edit.equal is None else f" (largest difference {edit.equal.max_rel:.1g} of scale)"
-        caution = f"; CAUTION: {edit.caution}" if edit.caution else ""
-        rows.append(f"  {harmless(edit.at[0] if edit.at else 'the call')}: {harmless(edit.recipe)}{equal}{caution}")
-    if fix.agreement is not None and fix.converted:
-        found = fix.agreement
-        rows.append(f"  outputs: largest difference {found.max_rel:.1g} of scale on {found.samples} sets of inputs")
-    return "\n".join([*rows, *(f"  because {harmless(reason)}" for reason in fix.reasons)])
-
-
-def fix_headline(fix: Fix) -> str:
-    """What came of it, in a sentence."""
-    if not fix.converted:
-        return "no converted model: no edit that is known gets past what is left"
-    count = f"{len(fix.edits)} edit{'s' * (len(fix.edits) != 1)}" if fix.edits else "no edit needed"
-    return f"converted, with {count}" if fix.edits else f"converted, {count}"
 
 
 def totals(report: Report) -> tuple[str, ...]:

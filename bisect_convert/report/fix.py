@@ -50,6 +50,6 @@ class Fix:
     reasons: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        from bisect_convert.render.words import fix_text
+        from bisect_convert.render.fix_words import fix_text
 
         return fix_text(self)

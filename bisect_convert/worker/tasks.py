@@ -48,11 +48,12 @@ def lent(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
     """The answer; what needs tensorflow is imported here, where it is needed."""
-    from bisect_convert.worker import preload
+    from bisect_convert.worker import imports, preload
 
     known = preload.versions()
     if isinstance(request, requests.Ready):
         return known
+    imports.import_wanted()
     from bisect_convert.worker import conversion, execution, fixing, unpacking
     from bisect_convert.worker.numbers.check import check
     from bisect_convert.worker.read import opening

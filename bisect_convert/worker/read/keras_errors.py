@@ -24,8 +24,9 @@ def unread(path: str, error: BaseException) -> ModelError:
             name = re.search(rf"'class_name': '{re.escape(found[1])}'.*?'name': '([^']*)'", str(each), re.DOTALL)
             layer = f"the layer {name[1]!r} of the class {found[1]}" if name else f"a layer of the class {found[1]}"
             return ModelError(
-                f"{path} holds {layer}, whose code is not in the file: load the model in Python, where that class is "
-                "imported, and pass the model to bisect_convert.find, or export it as a SavedModel"
+                f"{path} holds {layer}, whose code is not in the file: name the module that defines it, --import MODULE; or "
+                "load the model in Python, where that class is imported, and pass the model to bisect_convert.find; or export "
+                "it as a SavedModel"
             )
     return ModelError(f"{path} cannot be read: {root(error)}; save the model again")
 

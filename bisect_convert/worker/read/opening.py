@@ -19,6 +19,7 @@ from bisect_convert.model.files import REST
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
+from bisect_convert.worker.imports import custom_objects
 from bisect_convert.worker.read import keras_errors, source_lines
 from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
@@ -178,7 +179,9 @@ def _keras_model(path: str, allow_code: bool) -> Any:
             raise ModelError(f"{path} is no Keras file: it is damaged or was cut short; save the model again")
         if not allow_code and holds_code(path):
             raise _code_in(path)
-        return tf.keras.models.load_model(path, compile=False, safe_mode=not allow_code)
+        return tf.keras.models.load_model(
+            path, compile=False, safe_mode=not allow_code, custom_objects=custom_objects()
+        )
     except ModelError:
         raise
     except Exception as error:  # a damaged or foreign file may raise nearly anything

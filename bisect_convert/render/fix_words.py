@@ -1,0 +1,53 @@
+"""What came of editing a model, in words: each kind of edit once, with how often it was made."""
+
+from __future__ import annotations
+
+from bisect_convert.render.names import harmless
+from bisect_convert.report.fix import Edit, Fix
+
+__all__ = ["agreement_line", "edit_lines", "fix_headline", "fix_text"]
+
+
+def edit_lines(fix: Fix) -> list[str]:
+    """Return a line for each kind of edit: where it was made, what it does, and how equal it was seen to be."""
+    kinds: dict[tuple[str, str, str | None], list[Edit]] = {}
+    for edit in fix.edits:
+        kinds.setdefault((edit.recipe, edit.summary, edit.caution), []).append(edit)
+    return [_line(edits) for edits in kinds.values()]
+
+
+def _line(edits: list[Edit]) -> str:
+    first = edits[0]
+    seen = [e.equal for e in edits if e.equal is not None]
+    equal = f" (largest difference {max(e.max_rel for e in seen):.1g} of scale)" if len(seen) == len(edits) else ""
+    at = f"`{first.at[0]}`" if first.at else "the call"
+    more = f" and {len(edits) - 1} more place{'s' * (len(edits) > 2)}" if len(edits) > 1 else ""
+    return f"{at}{more}: {first.summary}{equal}{f'; CAUTION: {first.caution}' if first.caution else ''}"
+
+
+def agreement_line(fix: Fix) -> str:
+    """How far the outputs of the edited model are from those of the original."""
+    if fix.agreement is None:
+        return "not compared as a whole: TensorFlow cannot run it on inputs made up for it, or it draws random numbers"
+    count = f"{fix.agreement.samples} set{'s' * (fix.agreement.samples != 1)} of inputs"
+    return (
+        f"in TensorFlow the outputs of both models on {count}: largest difference {fix.agreement.max_rel:.1g} of scale"
+    )
+
+
+def fix_text(fix: Fix) -> str:
+    """Return what came of it as a few lines."""
+    rows = [fix_headline(fix)]
+    rows += [f"  {harmless(line)}" for line in edit_lines(fix)]
+    if fix.agreement is not None and fix.converted:
+        found = fix.agreement
+        rows.append(f"  outputs: largest difference {found.max_rel:.1g} of scale on {found.samples} sets of inputs")
+    return "\n".join([*rows, *(f"  because {harmless(reason)}" for reason in fix.reasons)])
+
+
+def fix_headline(fix: Fix) -> str:
+    """What came of it, in a sentence."""
+    if not fix.converted:
+        return "no converted model: no edit that is known gets past what is left"
+    count = f"{len(fix.edits)} edit{'s' * (len(fix.edits) != 1)}" if fix.edits else "no edit needed"
+    return f"converted, with {count}" if fix.edits else f"converted, {count}"
