@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bisect_convert.cli import output_folder
+from bisect_convert.cli.kept_reports import KeptReport
 from bisect_convert.cli.options import packed_options, parse
 from bisect_convert.errors import BisectConvertError, Stopped
 from bisect_convert.fix.destination import Destination, destination
@@ -71,6 +72,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.shell or arguments.step:
         with folder as out:
             return _by_hand(arguments, out)
+    kept = KeptReport(arguments, options, _cache(arguments))
+    if (known := kept.read()) is not None:
+        return hand_over(known, arguments.format, None)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     with folder as out, Workers(arguments.jobs, verbose=arguments.verbose, imports=arguments.imports) as workers:
@@ -89,6 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
             try:
                 report = find_packed(arguments.model, options, wishes, workers, _fixing(place))
                 stopped = False
+                kept.keep(report)
             except Stopped as stop:
                 report, stopped = stop.report, True
         status = hand_over(report, arguments.format, out, staged)

@@ -1,0 +1,117 @@
+"""Reports kept for a command that is given again with nothing changed: neither the model, the call, nor what converts it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import bisect_convert
+from bisect_convert.probe.cache import Cache, folder_of, opened
+from bisect_convert.report.report import Report
+
+__all__ = ["KeptReport"]
+
+#: What says how a report is shown, and how quickly it is made: not what is in it.
+_SHOWN = frozenset({"format", "quiet", "jobs", "cache", "no_cache", "model"})
+_PACKAGES = ("tensorflow", "coremltools", "numpy", "protobuf", "keras", "tf-keras", "scikit-learn")
+_ENVIRONMENT = ("PYTHONPATH", "TF_USE_LEGACY_KERAS", "KERAS_BACKEND")
+#: Failures that the machine may have brought about: asked about again.
+_BY_CHANCE = ("SIG", "exit ", "timeout", "MemoryError", "memory", "Slow")
+
+
+class KeptReport:
+    """The report of an earlier run of the same command, where there is one; else a place to keep this run's.
+
+    arguments: of the command; options: those of `ct.convert` among them, packed; cache: as `find` takes it.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, options: Mapping[str, Any], cache: bool | Path) -> None:
+        self._started = time.monotonic()
+        folder = folder_of(cache) if _repeatable(arguments) else None
+        self._cache: Cache | None = opened(folder, lambda line: None)
+        try:
+            self._key = "" if self._cache is None else Cache.key(_question(arguments, options))
+        except OSError:  # whoever reads the model says what is wrong with it
+            self._cache = None
+
+    def read(self) -> Report | None:
+        """Return the report, which says that nothing had to be asked for it."""
+        known = None if self._cache is None else self._cache.get(self._key)
+        if known is None:
+            return None
+        try:
+            report = Report.from_json(known["report"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        seconds = {"total": round(time.monotonic() - self._started, 2), "load": 0.0, "search": 0.0}
+        return replace(report, asked=0, cached=report.asked + report.cached, seconds=seconds)
+
+    def keep(self, report: Report) -> None:
+        """Keep the report, where another run would come to the same."""
+        by_chance = any(f.error_type.startswith(_BY_CHANCE) for f in report.findings)
+        unsteady = any(
+            word in note for note in report.notes for word in ("unstable", "kept in the cache", "cannot be read")
+        )
+        if self._cache is not None and report.complete and not by_chance and not unsteady:
+            self._cache.put(self._key, {"report": report.to_dict()})
+
+
+def _repeatable(arguments: argparse.Namespace) -> bool:
+    """True where the command does nothing but report, on the model alone."""
+    drawn = arguments.numbers not in (None, "off", "random", "zeros")
+    does = (
+        arguments.fix,
+        arguments.out,
+        arguments.against,
+        arguments.slow,
+        arguments.imports,
+        arguments.step,
+        arguments.shell,
+    )
+    return not (drawn or arguments.verbose or any(does))
+
+
+def _question(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: repr(value) for name, value in vars(arguments).items() if name not in _SHOWN}
+    return {
+        "report": told, "options": repr(options), "path": os.path.abspath(arguments.model),
+        "model": _digest(Path(arguments.model)),
+        "packages": {name: _version(name) for name in _PACKAGES}, "code": _installed(),
+        "environment": {name: os.environ.get(name) for name in _ENVIRONMENT},
+    }  # fmt: skip
+
+
+def _digest(path: Path) -> str:
+    """A digest of the content of the model's files, and of their names."""
+    made = hashlib.blake2b()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            made.update(str(file.relative_to(path)).encode())
+            with open(file, "rb") as opened_file:
+                while part := opened_file.read(2**20):
+                    made.update(part)
+    return made.hexdigest()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _installed() -> str:
+    """A digest that changes where somebody edits the installed coremltools, or this package."""
+    found = importlib.util.find_spec("coremltools")
+    homes = [Path(bisect_convert.__file__).parent, *([Path(found.origin).parent] if found and found.origin else [])]
+    files = sorted(f for home in homes for f in home.rglob("*") if f.suffix in {".py", ".so"})
+    marks = [f"{file}:{(stat := file.stat()).st_size}:{stat.st_mtime_ns}" for file in files]
+    return hashlib.blake2b("\n".join(marks).encode()).hexdigest()
