@@ -244,15 +244,16 @@ def _load(model: Any, workers: Workers, request: Load) -> Loaded:
 def _call_note(loaded: Loaded) -> list[str]:
     """Return what is to be said where the user's own call fails, though what we made of the model converts."""
     path, said = loaded.model.path, loaded.own_call
+    model = "keras.Model(model.inputs, model.outputs)" if said else "model"  # a functional model of a Sequential
     if path.endswith((".keras", ".pb")):
         said = "ValueError: Input model path should be .h5/.hdf5 file or a directory"
     if not said:
         return []
-    what = "the frozen graph in it" if path.endswith(".pb") else "the concrete function of model(x, training=False)"
-    return [
-        f"ct.convert({path or 'model'}) itself fails: {said}. What converts is {what}: --fix OUT.mlpackage (in Python "
-        "bisect_convert.convert) makes the model of it, and OUT.fix.py has the lines"
-    ]
+    opened = f"model = keras.saving.load_model({path!r}); " if path else ""
+    lines = f"{opened}ct.convert({model}, source='tensorflow')"
+    if path.endswith(".pb"):
+        lines = "the frozen graph in it, as --fix OUT.mlpackage (in Python bisect_convert.convert) makes it"
+    return [f"ct.convert({path or 'model'}) itself fails: {said}. This converts: {lines}"]
 
 
 def _signature_note(loaded: Loaded) -> list[str]:

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 __all__ = ["warning_notes"]
 
 #: What says something about the machine and nothing about the model.
-_SETUP = re.compile(r"BlobWriter|has not been tested with|libcoremlpython|Failed to load|deprecated alias|PyTorch")
+_SETUP = re.compile(
+    r"BlobWriter|When both 'convert_to'|has not been tested with|libcoremlpython|Failed to load|deprecated alias|PyTorch"
+)
 #: What differs between warnings that are the same: names and numbers.
 _PARTS = re.compile(r"'[^']*'|\"[^\"]*\"|\b\S*[/_]\S*\b|\d+")
 #: What the converter means by some of them.
