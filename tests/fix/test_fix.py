@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bisect_convert
@@ -58,6 +59,28 @@ def test_it_converts_with_edits_that_change_nothing(name: str, workers: Workers)
     assert fix.agreement.samples >= 4
     assert fix.agreement.max_rel <= 1e-6
     assert all(edit.finding == 1 for edit in fix.edits)
+
+
+def test_constants_without_a_value_are_folded(workers: Workers, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        y = tf.compat.v1.placeholder(tf.float32, [1, 4], name="x")
+        for number in range(3):
+            held = tf.constant(np.array([[number, 3, 7, 250]] * 4, np.uint8), tf.quint8)
+            kept = {"min_range": -0.5, "max_range": 0.5, "mode": "MIN_FIRST"}
+            y = tf.tanh(tf.matmul(y, tf.raw_ops.Dequantize(input=held, **kept, name=f"weights{number}")))
+    path = tmp_path / "net.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    place = destination(str(tmp_path / "net.mlpackage"), {}, overwrite=False)
+    report = find_packed(path, {}, Wishes(), workers, fixing=partial(fixed, destination=place))
+    fix = report.fix
+    assert fix is not None and fix.converted and fix.verified and fix.agreement is not None
+    assert [edit.recipe for edit in fix.edits] == ["folded"] * 3
+    assert fix.agreement.max_rel <= 1e-6
+    assert "`weights0` and 2 more places: What follows from constants alone is given as its value" in " ".join(
+        str(report).split()
+    )
 
 
 def test_what_no_edit_mends_is_said(workers: Workers, tmp_path: Path) -> None:
