@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bisect_convert.cli import output_folder
-from bisect_convert.cli.kept_reports import KeptReport
 from bisect_convert.cli.options import packed_options, parse
 from bisect_convert.errors import BisectConvertError, Stopped
 from bisect_convert.fix.destination import Destination, destination
@@ -72,6 +71,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.shell or arguments.step:
         with folder as out:
             return _by_hand(arguments, out)
+    from bisect_convert.cli.kept_reports import KeptReport
+
     kept = KeptReport(arguments, options, _cache(arguments))
     if (known := kept.read()) is not None:
         return hand_over(known, arguments.format, None)
