@@ -34,7 +34,7 @@ class Fixing:
         ...     return 1.0 - tf.math.erf(x)
         >>> print(s.patch("Erfc", erfc))
         converted, with 1 edit
-          act/Erfc: erfc (largest difference ... of scale)
+          `act/Erfc`: erfc in its place (largest difference ... of scale)
           outputs: largest difference ... of scale on 4 sets of inputs
         """
         known = {n for g in self._workspace.model.graphs.values() for op in g.ops.values() for n in (op.name, op.type)}
