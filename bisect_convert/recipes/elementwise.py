@@ -63,25 +63,31 @@ def Lgamma(x):
     """write lgamma for x > 0 by its series at 2, reached by steps of 1 below 9, and by Stirling's series above"""
     near = tf.less(x, 9.0)
     y = tf.where(near, x, 2.0)
-    above, below = 1.0, 1.0
+    above, below, from_2 = 1.0, 1.0, y - 2.0
     for _ in range(2):
         low = tf.less(y, 1.25)
         below = below * tf.where(low, y, 1.0)
+        from_2 = tf.where(low, y - 1.0, from_2)  # not y + 1 - 2, which rounds: lgamma is zero at 1
         y = tf.where(low, y + 1.0, y)
     for _ in range(7):
         high = tf.greater_equal(y, 2.75)
         y = tf.where(high, y - 1.0, y)
+        from_2 = tf.where(high, y - 2.0, from_2)
         above = above * tf.where(high, y, 1.0)
+    close = tf.less(tf.abs(below - 1.0), 0.25)
+    u = tf.where(close, (below - 1.0) / (below + 1.0), 0.0)
+    log_of_close = 2.0 * u * (1.0 + u**2 * (1.0 / 3.0 + u**2 * (0.2 + u**2 * (1.0 / 7.0 + u**2 / 9.0))))
+    log_below = tf.where(close, log_of_close, tf.math.log(below))
     series = 0.0
     for term in (
         2.12071848e-07, -4.4924692e-07, 9.55141213e-07, -2.03921575e-06, 4.37486679e-06, -9.43948828e-06, 2.05072128e-05,
         -4.49262367e-05, 9.94575128e-05, -0.000223154758, 0.000509669525, -0.00119275391, 0.00289051033, -0.00738555103,
         0.0205808084, -0.0673523011, 0.322467033, 0.422784335,
     ):  # fmt: skip
-        series = (series + term) * (y - 2.0)
+        series = (series + term) * from_2
     z = tf.where(near, 9.0, x)
     stirling = (z - 0.5) * tf.math.log(z) - z + 0.5 * math.log(2.0 * math.pi) + 1.0 / (12.0 * z) - 1.0 / (360.0 * z**3)
-    return tf.where(near, series + tf.math.log(above) - tf.math.log(below), stirling)
+    return tf.where(near, series + tf.math.log(above) - log_below, stirling)
 
 
 def Digamma(x):

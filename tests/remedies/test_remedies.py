@@ -292,3 +292,15 @@ def test_a_trial_is_asked_once_and_not_counted() -> None:
     assert [p.cached for p in prober.journal] == [False, True]
     assert prober.trial(section, Kind.REMEDY.asks("o"), options={"convert_to": "mlprogram"}).converted
     assert workers.requests[1].options == {"convert_to": "mlprogram"}
+
+
+@pytest.mark.parametrize(("zero", "apart"), [(1.0, 1e-3), (2.0, 1e-3), (1.0, 1e-5)])
+def test_lgamma_is_as_exact_near_its_zeros(zero: float, apart: float) -> None:
+    import numpy as np
+    import tensorflow as tf
+
+    from bisect_convert.recipes.elementwise import Lgamma
+
+    x = tf.constant(np.linspace(zero - apart, zero + apart, 2001), tf.float32)
+    want = tf.math.lgamma(tf.cast(x, tf.float64)).numpy()
+    assert np.abs(Lgamma(x).numpy() - want).max() <= 1e-6 * np.abs(want).max()
