@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -76,7 +75,7 @@ def test_a_process_that_is_ended_in_a_pass_leaves_the_passs_name(
     assert (finding.stage, finding.pass_name) == ("mil_pass", "common::fuse_linear_bias")
 
 
-@pytest.mark.parametrize("noise", swept([0.02, 0.2, 0.5], [0.2]))
+@pytest.mark.parametrize("noise", [0.02, 0.2, 0.5])
 def test_processes_that_die_by_chance_change_no_finding(
     noise: float, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +109,9 @@ def test_the_report_is_the_same_with_any_number_of_jobs(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(tmp_path, monkeypatch, "abort")
-    assert steady(find(model, jobs=3)) == steady(find(model))
+    one = steady(find(model))
+    for jobs in (2, 4):
+        assert steady(find(model, jobs=jobs)) == one, jobs
 
 
 def steady(report: Report) -> dict[str, Any]:
@@ -155,8 +156,7 @@ def test_a_slow_conversion_is_found_where_it_is_slow(
     assert report.verdict == "converts" and report.exit_code == 0 and report.complete
     assert blamed(report) == [(CULPRIT,)]
     assert (report.findings[0].stage, report.findings[0].error_type) == ("lowering", "Slow")
-    took = re.search(r"takes (\d+\.\d) s", report.findings[0].error_message)
-    assert took and 1.5 <= float(took[1]) < 6 and "slow[lowering]" in str(report)
+    assert "takes 1." in report.findings[0].error_message and "slow[lowering]" in str(report)
 
 
 def test_what_a_worker_died_of_by_chance_is_asked_again(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,8 +210,9 @@ def killed_at(moment: Callable[[], bool], model: Path, folder: Path) -> bool:
 
 
 def resumed(model: Path, folder: Path) -> dict[str, Any]:
-    """What the command says when it is let come to its end."""
+    """What the command says when it is let come to its end: of what outcomes tell, not of a report that was kept."""
     line, environment = command(model, folder)
+    line = [*line, "--verbose"]
     done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stderr
     assert_nothing_is_left(folder / "tmp")
