@@ -135,7 +135,10 @@ class Diagnosis:
             return
         try:
             for found in itertools.chain(hunt.causes(), self._compared(prober, hunt), self._with_weights(hunt)):
-                self._keep(found, [completed(found, compose(found, prober))])
+                finding = compose(found, prober)
+                if self._absorbs(finding):
+                    continue
+                self._keep(found, [completed(found, finding)])
                 if first:
                     self.notes.append("stopped at the first finding, as asked")
                     return
@@ -182,7 +185,16 @@ class Diagnosis:
         self._keep(None, list(done.findings))
         yield from ()
 
+    def _absorbs(self, finding: Finding) -> bool:
+        """Take the finding into an earlier one that it has its cause in common with, where there is one."""
+        merged = left_training([*self.findings, finding], self.loaded.model)
+        if len(merged) > len(self.findings):
+            return False
+        self.findings = merged
+        return True
+
     def _keep(self, found: Found | None, findings: list[Finding]) -> None:
+        findings = left_training(findings, self.loaded.model)
         self.findings += findings
         self.found += [found] * len(findings)
 
@@ -198,7 +210,7 @@ class Diagnosis:
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
             digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
             options=convert_options.shown(self.packed), verdict=verdict, complete=self.complete,
-            findings=tuple(left_training(self.findings, model)), numbers=self.numbers,
+            findings=tuple(self.findings), numbers=self.numbers,
             asked=prober.asked, cached=prober.cached,
             seconds={
                 "total": round(total, 2), "load": round(self.load_seconds, 2),

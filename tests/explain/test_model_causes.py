@@ -100,19 +100,25 @@ def test_what_keeps_weights_in_a_dtype_without_a_value_is_to_blame_and_no_reader
     assert kind in finding.explanation and finding.remedies[0].verified
 
 
-def test_training_that_was_left_on_is_one_cause_by_its_layers(tmp_path: Path, workers: Workers) -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_training_that_was_left_on_is_one_cause_by_its_layers(alone: bool, tmp_path: Path, workers: Workers) -> None:
     keras = tf.keras
     given = keras.Input((16, 16, 3), batch_size=1)
     y = keras.layers.RandomFlip("horizontal", name="flip")(given)
     y = keras.layers.RandomRotation(0.1, name="turn")(y)
-    model = keras.Model(given, keras.layers.Conv2D(2, 3, name="stem")(y))
+    y = keras.layers.Conv2D(2, 3, activation=None if alone else "gelu", name="stem")(y)
+    model = keras.Model(given, y)
     module = tf.Module()
     module.kept = [model, *(model.get_layer(n).generator.state.value for n in ("flip", "turn"))]
     spec = tf.TensorSpec([1, 16, 16, 3], tf.float32, "x")
     function = tf.function(lambda x: model(x, training=True), input_signature=[spec])
     path = tmp_path / "model"
     tf.saved_model.save(module, str(path), signatures=function.get_concrete_function())
-    (finding,) = find(path, workers=workers).findings
+    report = find(path, workers=workers, out=tmp_path / "out")
+    finding, *others = report.findings
+    assert [[c.op for c in other.culprits] for other in others] == ([] if alone else [["Erfc"]])
+    for number, other in enumerate(others, 2):  # folders are numbered as findings are
+        assert other.repro is not None and Path(other.repro).parent.name == f"finding-{number}"
     assert finding.cause.startswith("training was left on in the layers `flip` and `turn`")
     assert {c.op for c in finding.culprits} >= {"AssignVariableOp", "ImageProjectiveTransformV3"}
     assert "training=False" in finding.remedies[0].summary
