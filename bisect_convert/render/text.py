@@ -215,5 +215,6 @@ def _tail(report: Report, pen: _Pen, outlook: bool) -> list[str]:
     rows = list(words.totals(report))
     wanting = [f for f in report.findings if f.witness.ops and not f.repro and f.stage != NUMBERS]
     if wanting and outlook:
-        rows.append(f"next: {words.next_step(wanting[0])}")
+        edits = "add --fix OUT.mlpackage (in Python bisect_convert.convert) to have it edited until it converts; "
+        rows.append(f"next: {f'{edits}or ' if report.fix is None else ''}{words.next_step(wanting[0])}")
     return [line for row in rows for line in textwrap.wrap(row, pen.width, break_long_words=False)]
