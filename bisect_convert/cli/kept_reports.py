@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import os
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import bisect_convert
+from bisect_convert.model.installed import fingerprint
 from bisect_convert.probe.cache import Cache, folder_of, opened
 from bisect_convert.report.report import Report
 
@@ -84,7 +83,7 @@ def _question(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict
     return {
         "report": told, "options": repr(options), "path": os.path.abspath(arguments.model),
         "model": _digest(Path(arguments.model)),
-        "packages": {name: _version(name) for name in _PACKAGES}, "code": _installed(),
+        "packages": {name: _version(name) for name in _PACKAGES}, "code": fingerprint(),
         "environment": {name: os.environ.get(name) for name in _ENVIRONMENT},
     }  # fmt: skip
 
@@ -106,12 +105,3 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _installed() -> str:
-    """A digest that changes where somebody edits the installed coremltools, or this package."""
-    found = importlib.util.find_spec("coremltools")
-    homes = [Path(bisect_convert.__file__).parent, *([Path(found.origin).parent] if found and found.origin else [])]
-    files = sorted(f for home in homes for f in home.rglob("*") if f.suffix in {".py", ".so"})
-    marks = [f"{file}:{(stat := file.stat()).st_size}:{stat.st_mtime_ns}" for file in files]
-    return hashlib.blake2b("\n".join(marks).encode()).hexdigest()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from bisect_convert.explain.case import Case, culprit_of
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.rules import listed
-from bisect_convert.model.facts import Variant
+from bisect_convert.model.facts import LEFTOVERS, Variant
 from bisect_convert.model.graph import Graph, Model, Op
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure
@@ -31,7 +31,7 @@ def of_variant(variant: Variant, failure: Failure, model: Model, *, converts: bo
     graph = model.main
     blamed = [name for name in variant.blamed if name in graph.ops]
     culprits = tuple(culprit_of(graph, name) for name in blamed)
-    cause, why, remedy = (_leftovers if variant.kind == "leftovers" else _state)(variant, graph, converts)
+    cause, why, remedy = (_leftovers if variant.kind == LEFTOVERS else _state)(variant, graph, converts)
     return Finding(
         failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, culprits,
         context_of(model, "", blamed[0]), Witness(tuple(blamed), types=tuple(c.op for c in culprits)), why, (remedy,),

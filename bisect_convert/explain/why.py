@@ -10,13 +10,12 @@ from bisect_convert.explain.case import Case
 from bisect_convert.explain.control_flow import FLOW_RULES
 from bisect_convert.explain.requirements import NEED_RULES
 from bisect_convert.explain.rules import Rule, Said, Why, listed
+from bisect_convert.model.names import NO_VALUES
 
 __all__ = ["RULES", "explain", "unsupported"]
 
 _UNSUPPORTED = re.compile(r"Conversion for TF op '([^']+)' not implemented")
 
-#: Constants of these dtypes have no value for the converter.
-_NO_VALUES = frozenset({"int4", "uint4", "qint8", "quint8", "qint16", "quint16", "qint32", "complex64", "complex128"})
 #: What an op type usually comes from, where its name does not say so.
 _ORIGINS = {
     "Erfc": "an exact GELU (`approximate=False`) is computed with it",
@@ -134,7 +133,7 @@ def _constant(case: Case) -> tuple[str, str] | None:
     if made is None:
         return None
     graph, op = made
-    read = next((t for name in op.inputs if (t := graph.tensors[name]).dtype in _NO_VALUES), None)
+    read = next((t for name in op.inputs if (t := graph.tensors[name]).dtype in NO_VALUES), None)
     dtype = read.dtype if read is not None else op.outputs[0].dtype
     return (
         f"`{op.name}` makes its value from a constant of {dtype}, which coremltools has no type for: its evaluation of "

@@ -1,12 +1,14 @@
-"""Names of tensors and ops, and the op types that control flow is made of."""
+"""Names of tensors, ops and dtypes, and the op types that control flow is made of."""
 
 from __future__ import annotations
 
-__all__ = ["BRANCHES", "CALLS", "LOOPS", "op_of"]
+__all__ = ["BRANCHES", "CALLS", "LOOPS", "NO_VALUES", "op_of"]
 
 LOOPS = frozenset({"While", "StatelessWhile"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+#: The dtypes of constants that end the converter's evaluation of all constants.
+NO_VALUES = frozenset({"int4", "uint4", "qint8", "quint8", "qint16", "quint16", "qint32", "complex64", "complex128"})
 
 
 def op_of(tensor: str) -> str:

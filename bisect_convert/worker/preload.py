@@ -7,19 +7,16 @@ raise in a worker: raised here it would end the fork server, and say nothing to 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import re
 from importlib import metadata
-from pathlib import Path
 
 from bisect_convert.errors import EnvironmentError_
+from bisect_convert.model.installed import fingerprint
 
 __all__ = ["versions"]
 
 _LEAST = {"tensorflow": (2, 16), "coremltools": (8, 3)}
-#: The parts of coremltools that a conversion, or the step behind it, goes through.
-_PARTS = ("converters", "optimize", "models", "proto")
 #: What else decides how a conversion ends.
 _BESIDE = ("numpy", "protobuf", "scikit-learn")
 _found: dict[str, str] = {}
@@ -40,7 +37,7 @@ def _prepare() -> None:
         from bisect_convert.worker.read import opening  # noqa: F401
     except ImportError as error:
         raise EnvironmentError_(f"coremltools and tensorflow do not fit together: {error}; {_remedy()}") from error
-    _found["converter"] = _fingerprint()
+    _found["converter"] = fingerprint()
     for name in _BESIDE:
         with contextlib.suppress(metadata.PackageNotFoundError):
             _found[name] = metadata.version(name)
@@ -59,15 +56,6 @@ def _version(name: str, least: tuple[int, ...]) -> str:
     if tuple(int(n) for n in re.findall(r"\d+", version)[:2]) < least:
         raise EnvironmentError_(f"{name} {version} is too old; {_remedy()}")
     return version
-
-
-def _fingerprint() -> str:
-    """A digest that changes where somebody edits the installed coremltools, as one does who mends it, or this package."""
-    home = Path(importlib.import_module("coremltools").__file__ or "").parent
-    files = [f for part in _PARTS for f in (home / part).rglob("*") if f.suffix in {".py", ".so"}]
-    files = sorted([*files, *home.glob("*.so"), *Path(__file__).parents[1].rglob("*.py")])
-    marks = [f"{file}:{(stat := file.stat()).st_size}:{stat.st_mtime_ns}" for file in files]
-    return hashlib.sha256("\n".join(marks).encode()).hexdigest()
 
 
 def _remedy() -> str:

@@ -25,6 +25,7 @@ def prepare() -> None:
     time than all the rest; Python's own collections stay off, since those of coremltools come often enough.
     """
     gc.disable()
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # no other makes a graph for the converter, and some are not there now
     with _absent(_UNUSED):
         from bisect_convert.worker import preload
 

@@ -61,7 +61,7 @@ def carve(graph_def: Any, plan: Plan, weights: dict[str, Any] | None = None) -> 
         for thread in bodies.threads(copy):
             count += 1
             entry = Entry(f"cut_thread_{count}:0", thread.dtype, thread.shape)
-            made, _ = _entries([entry], carved)
+            made, _ = _entries([entry], carved, graph_def)
             for extra in made[f"cut_thread_{count}"]:
                 carved.graph_def.node.add().CopyFrom(extra)
             append_input(copy, f"cut_thread_{count}", thread)
@@ -101,9 +101,7 @@ def _rewire(node: Any, renamed: dict[str, str], keep: set[str]) -> None:
         del node.attr["_class"]
 
 
-def _entries(
-    entries: Iterable[Entry], carved: Carved, graph_def: Any = None
-) -> tuple[dict[str, list[Any]], dict[str, str]]:
+def _entries(entries: Iterable[Entry], carved: Carved, graph_def: Any) -> tuple[dict[str, list[Any]], dict[str, str]]:
     """For each entering tensor the nodes that stand for its op, by that op's name; and tensor -> new tensor."""
     adapters: dict[str, list[Any]] = {}
     renamed: dict[str, str] = {}

@@ -10,14 +10,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert.model.facts import Variant
+from bisect_convert.model.facts import LEFTOVERS, STATE, Variant
 from bisect_convert.model.names import op_of
 from bisect_convert.worker.nodes import data, rewire
 
-__all__ = ["LEFTOVERS", "STATE", "needed_only", "variants", "with_state"]
+__all__ = ["needed_only", "variants", "with_state"]
 
 v1 = tf.compat.v1
-LEFTOVERS, STATE = "leftovers", "state"
 
 #: Op types that only training, or saving what came of it, needs.
 _TRAINING = (

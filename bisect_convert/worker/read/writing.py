@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from bisect_convert.model import facts
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
-from bisect_convert.model.names import op_of
+from bisect_convert.model.names import NO_VALUES, op_of
 from bisect_convert.worker import private_api
 from bisect_convert.worker.nodes import ROLES, called_by_role, rewire
 from bisect_convert.worker.read import source_lines
@@ -22,7 +22,6 @@ from bisect_convert.worker.read.input_shapes import shape_of, with_shapes
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.shared_sizes import equal_sizes
 from bisect_convert.worker.read.tensor_lists import list_items
-from bisect_convert.worker.rewrite.constants import NO_VALUES
 
 __all__ = ["layer_of", "shaped", "slim", "write_facts"]
 

@@ -6,12 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from bisect_convert.model.names import NO_VALUES
 from bisect_convert.worker.rewrite.editing import imported, replaced
 
-__all__ = ["NO_VALUES", "folded", "unevaluated"]
-
-#: The dtypes of constants that end the converter's evaluation of all constants.
-NO_VALUES = frozenset({"int4", "uint4", "qint8", "quint8", "qint16", "quint16", "qint32", "complex64", "complex128"})
+__all__ = ["folded", "unevaluated"]
 
 
 def folded(graph_def: Any, name: str) -> Any:
