@@ -49,7 +49,9 @@ def _leftovers(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str
     )
     specs = [{"kind": "TensorType", "name": name} for name in variant.about]
     code = f"outputs=[{', '.join(f'ct.TensorType(name={name!r})' for name in variant.about)}]\n"
-    named = f"name the output{'s' * (len(variant.about) > 1)}: {wanted}"
+    named = f"name the output{'s' * (len(variant.about) > 1)}: {wanted}" + ": it gets past this failure" * (
+        not converts
+    )
     return cause, why, Remedy("option", named, converts, code, {"outputs": specs} if converts else None)
 
 

@@ -122,3 +122,47 @@ def test_training_that_was_left_on_is_one_cause_by_its_layers(alone: bool, tmp_p
     assert finding.cause.startswith("training was left on in the layers `flip` and `turn`")
     assert {c.op for c in finding.culprits} >= {"AssignVariableOp", "ImageProjectiveTransformV3"}
     assert "training=False" in finding.remedies[0].summary
+
+
+def test_what_is_left_of_training_and_never_frozen_are_two_causes(tmp_path: Path, workers: Workers) -> None:
+    with tf.Graph().as_default() as graph:
+        x, y = v1.placeholder(tf.float32, [1, 8], "x"), v1.placeholder(tf.int32, [1], "labels")
+        with v1.variable_scope("dense"):
+            kernel = v1.get_variable("kernel", [8, 3], use_resource=True)
+        logits = tf.matmul(x, kernel, name="logits")
+        tf.nn.softmax(logits, name="scores")
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
+        v1.train.AdamOptimizer(0.1).minimize(loss)
+        v1.train.Saver()
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    report = find(path, workers=workers)
+    left, state = report.findings
+    assert report.complete and "--output scores" in left.cause
+    assert state.cause == "the variable `dense/kernel` was not frozen"
+    assert not left.remedies[0].verified and "gets past this failure" in left.remedies[0].summary
+
+
+@pytest.mark.parametrize("scope", ["train/tower", "gradients/of/clouds"])
+def test_a_scope_that_is_called_as_those_of_training_hides_no_op(scope: str, tmp_path: Path, workers: Workers) -> None:
+    def build() -> None:
+        x = v1.placeholder(tf.float32, [1, 8], "x")
+        with v1.name_scope(scope):
+            y = tf.math.erfc(tf.matmul(x, weight(8, 8)), name="bad")
+        tf.nn.softmax(y, name="out")
+        tf.tanh(x, name="other")
+
+    finding = only_finding(build, tmp_path, workers)
+    assert finding.cause == "" and [c.op for c in finding.culprits] == ["Erfc"]
+
+
+def test_a_model_that_gives_gradients_has_nothing_left_over(tmp_path: Path, workers: Workers) -> None:
+    def build() -> None:
+        x = v1.placeholder(tf.float32, [1, 8], "x")
+        energy = tf.reduce_sum(tf.sin(tf.matmul(x, weight(8, 8))), name="energy")
+        (slope,) = v1.gradients(energy, [x])
+        tf.math.erfc(slope, name="force")
+        tf.tanh(x, name="other")
+
+    finding = only_finding(build, tmp_path, workers)
+    assert finding.cause == "" and [c.op for c in finding.culprits] == ["Erfc"]

@@ -5,6 +5,7 @@ Each is found by reading the graph and is no more than a suspicion: whoever has 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,14 +19,12 @@ __all__ = ["needed_only", "variants", "with_state"]
 
 v1 = tf.compat.v1
 
-#: Op types that only training, or saving what came of it, needs.
-_TRAINING = (
-    "Save", "Restore", "MergeV2Checkpoints", "ShardedFilename", "Apply", "ResourceApply", "ScalarSummary", "HistogramSummary",
-    "ImageSummary", "MergeSummary", "WriteScalarSummary", "WriteSummary", "SoftmaxCrossEntropy",
-    "SparseSoftmaxCrossEntropy", "ScatterSub", "InitializeTable",
-)  # fmt: skip
-#: The first scope of what TensorFlow 1 builds beside a model.
-_SCOPES = frozenset({"gradients", "save", "train", "Adam", "report_uninitialized_variables"})
+#: Op types that only training, or saving what came of it, needs: without one of them nothing is called left over.
+_TRAINING = re.compile(
+    r"(Save|Restore|MergeV2Checkpoints|(Resource)?(Sparse)?Apply[A-Z]|Write\w*Summary|(Merge|Scalar|Histogram|Image|Audio|Tensor)Summary)"
+)
+#: Where `tf.gradients` puts the ops that it makes.
+_GRADIENT = re.compile(r"gradients(_\d+)?/")
 _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 _ASSIGNS = {"Assign": None, "AssignVariableOp": None, "AssignAdd": "AddV2", "AssignAddVariableOp": "AddV2",
             "AssignSub": "Sub", "AssignSubVariableOp": "Sub"}  # fmt: skip
@@ -126,7 +125,10 @@ def _ends(graph_def: Any) -> tuple[list[str], list[str]]:
 
 def _tainted(nodes: dict[str, Any]) -> set[str]:
     """What belongs to training, and what needs something of it."""
-    own = {n for n, node in nodes.items() if node.op.startswith(_TRAINING) or n.split("/")[0].split("_")[0] in _SCOPES}
+    own = {n for n, node in nodes.items() if _TRAINING.match(node.op)}
+    if not own:  # a name is no evidence: a model may well give gradients
+        return set()
+    own |= {n for n in nodes if _GRADIENT.match(n)}
     own |= {n for n, node in nodes.items() if node.op in _ASSIGNS and _initial(node)}
     readers: dict[str, list[str]] = {}
     for name, node in nodes.items():
