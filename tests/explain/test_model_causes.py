@@ -138,7 +138,7 @@ def test_what_is_left_of_training_and_never_frozen_are_two_causes(tmp_path: Path
     path.write_bytes(graph.as_graph_def().SerializeToString())
     report = find(path, workers=workers)
     left, state = report.findings
-    assert report.complete and "--output scores" in left.cause
+    assert report.complete and left.cause.endswith("outputs: --output scores")
     assert state.cause == "the variable `dense/kernel` was not frozen"
     assert not left.remedies[0].verified and "gets past this failure" in left.remedies[0].summary
 

@@ -23,7 +23,8 @@ v1 = tf.compat.v1
 _TRAINING = re.compile(
     r"(Save|Restore|MergeV2Checkpoints|(Resource)?(Sparse)?Apply[A-Z]|Write\w*Summary|(Merge|Scalar|Histogram|Image|Audio|Tensor)Summary)"
 )
-#: Where `tf.gradients` puts the ops that it makes.
+#: What training has beside these: losses, and what `tf.gradients` makes in a scope of its own.
+_LOSSES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "CTCLossV2"})
 _GRADIENT = re.compile(r"gradients(_\d+)?/")
 _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 _ASSIGNS = {"Assign": None, "AssignVariableOp": None, "AssignAdd": "AddV2", "AssignAddVariableOp": "AddV2",
@@ -128,7 +129,7 @@ def _tainted(nodes: dict[str, Any]) -> set[str]:
     own = {n for n, node in nodes.items() if _TRAINING.match(node.op)}
     if not own:  # a name is no evidence: a model may well give gradients
         return set()
-    own |= {n for n in nodes if _GRADIENT.match(n)}
+    own |= {n for n, node in nodes.items() if _GRADIENT.match(n) or node.op in _LOSSES}
     own |= {n for n, node in nodes.items() if node.op in _ASSIGNS and _initial(node)}
     readers: dict[str, list[str]] = {}
     for name, node in nodes.items():
