@@ -164,18 +164,24 @@ def _merged(findings: Sequence[Finding], drawing: set[str], drawn: Sequence[str]
     short = [re.sub(r"_\d+$", "", n.rpartition("/")[2]) for n in layers]
     shown = listed(short[:_LISTED]) + f" and {len(short) - _LISTED} more" * (len(short) > _LISTED)
     kinds = [*dict.fromkeys(c.op for c in culprits), *drawn]
-    many = "s" * (len(short) > 1)
-    if any(c.layer in drawing for c in culprits):
-        does = "draw random numbers, and assign the seeds of their generators when the model runs"
+    many, one = "s" * (len(short) > 1), "s" * (len(short) == 1)
+    draws = any(c.layer in drawing for c in culprits)
+    if draws:
+        cause = f"the layer{many} {shown} draw{one} random numbers and assign{one} the seeds, as in training"
+        said = "Augmentation and dropout do so in training: most likely it was exported with training switched on."
     else:
-        does = "average the statistics of their batches, and assign them when the model runs"
-    why = (
-        f"The model was exported with training switched on: its layer{many} {shown} {does}. That is for training only. "
-        f"Found there: {listed(kinds)}."
-    )
-    remedy = Remedy("rewrite", "call the model with training=False, or export it without these layers", code=_EXPORT)
+        cause = f"training was left on in the layer{many} {shown}"
+        said = "The statistics of batches are averaged, and assigned, in training only."
+    why = f"{said} Freezing turns variables into constants, and a constant cannot be assigned. Found there: {listed(kinds)}."
+    summary = "call the model with training=False, or export it without these layers"
+    remedies = [Remedy("rewrite", summary, code=_EXPORT)]
+    if draws:
+        sampled = (
+            "where it is to draw at inference, as a sampling layer does, draw outside of it and make that an input"
+        )
+        remedies.append(Remedy("rewrite", sampled))
     return replace(
-        findings[0], culprits=culprits, explanation=why, remedies=(remedy,), interaction=False,
+        findings[0], culprits=culprits, explanation=why, remedies=tuple(remedies), interaction=False,
         places=tuple(place for f in findings for place in f.places) or tuple((c.name,) for c in culprits),
-        cause=f"training was left on in the layer{many} {shown} ({', '.join(kinds)})",
+        cause=f"{cause} ({', '.join(kinds)})",
     )  # fmt: skip

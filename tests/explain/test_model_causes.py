@@ -119,7 +119,9 @@ def test_training_that_was_left_on_is_one_cause_by_its_layers(alone: bool, tmp_p
     assert [[c.op for c in other.culprits] for other in others] == ([] if alone else [["Erfc"]])
     for number, other in enumerate(others, 2):  # folders are numbered as findings are
         assert other.repro is not None and Path(other.repro).parent.name == f"finding-{number}"
-    assert finding.cause.startswith("training was left on in the layers `flip` and `turn`")
+    assert finding.cause.startswith(
+        "the layers `flip` and `turn` draw random numbers and assign the seeds, as in training"
+    )
     assert {c.op for c in finding.culprits} >= {"AssignVariableOp", "ImageProjectiveTransformV3"}
     assert "training=False" in finding.remedies[0].summary
 
