@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import networkx as nx
 
 from bisect_convert.model.graph import Graph, Items, Model, Op, Tensor
-from bisect_convert.model.names import op_of
+from bisect_convert.model.names import HANDLES, op_of
 
 __all__ = [
     "CutTensor", "End", "Entry", "Exit", "Plan", "Section", "Unsliceable", "canonical", "feedable", "form_of", "plan", "whole",
@@ -32,12 +32,14 @@ class Section:
     """A set of ops of one graph to be converted on its own; `removed` (graph, op) are taken out of the bodies below.
 
     An entering tensor keeps its op's name, on which some failures hang; that of the ops in `renamed` is a neutral one.
+    handed: what Core ML has no inputs of (strings, handles) enters too, made by ops that do not convert either.
     """
 
     graph: str
     ops: frozenset[str]
     removed: frozenset[tuple[str, str]] = frozenset()
     renamed: frozenset[str] = frozenset()
+    handed: bool = False
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -132,6 +134,8 @@ def plan(model: Model, section: Section, files: Mapping[str, str]) -> Plan:
         entries=tuple(
             _value(t)
             if graph.ops[t.op].foldable
+            else _handed(t)
+            if section.handed and not t.replaceable
             else _entry(t, f"cut_entry_{n}" if t.op in section.renamed else None, _feeds_identity(graph, t, section.ops))
             for n, t in enumerate(entering)
         ),
@@ -176,6 +180,12 @@ def _value(tensor: Tensor) -> Entry:
     if not tensor.severable:
         raise Unsliceable(f"{tensor.name} ({tensor.dtype}) cannot be a constant")
     return Entry(tensor.name, tensor.dtype, tensor.shape, value=True)
+
+
+def _handed(tensor: Tensor) -> Entry:
+    if tensor.dtype not in HANDLES:
+        raise Unsliceable(f"{tensor.name} ({tensor.dtype}) cannot be an input")
+    return Entry(tensor.name, tensor.dtype, tensor.shape)
 
 
 def _entry(tensor: Tensor, name: str | None = None, worked: bool = False) -> Entry:

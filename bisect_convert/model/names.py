@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["BRANCHES", "CALLS", "LOOPS", "NO_VALUES", "op_of"]
+__all__ = ["BRANCHES", "CALLS", "HANDLES", "LOOPS", "NO_VALUES", "op_of"]
 
 LOOPS = frozenset({"While", "StatelessWhile"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+#: The dtypes of tensors that Core ML has none of, and that no input can stand for.
+HANDLES = frozenset({"string", "resource", "variant"})
 #: The dtypes of constants that end the converter's evaluation of all constants.
 NO_VALUES = frozenset({"int4", "uint4", "qint8", "quint8", "qint16", "quint16", "qint32", "complex64", "complex128"})
 

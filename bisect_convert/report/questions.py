@@ -45,6 +45,7 @@ class Kind(Enum):
     EMPTIED = "with {} ops of its bodies", "descend", "which ops of its bodies does the witness need?"
     CONFIRM = "confirm", "confirm", "the witness once more, afresh and with its true weights"
     WITHOUT = "without it", "confirm", "is what is left free of the failure, which comes and goes?"
+    HANDED = "{} behind what does not convert", "continue", "what it reads can be no input; does it fail by itself?"
     INSTANCE = "another instance", "instances", "an op of the same type; does it fail in the same way?"
     PASSES = "with {} of {} passes", "passes", "which passes must have run for it to fail?"
     REMEDY = "remedy: {}", "remedy", "would it convert so?"

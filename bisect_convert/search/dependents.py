@@ -18,7 +18,6 @@ __all__ = ["island", "missing_value", "only_inside"]
 _NO_TYPE = frozenset(
     {"bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "int4", "uint4", "qint8", "quint8"}
 )
-_HANDLES = frozenset({"string", "resource", "variant"})
 
 
 def island(graph: Graph, ops: Iterable[str]) -> frozenset[str]:

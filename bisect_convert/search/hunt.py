@@ -14,7 +14,8 @@ from typing import Any
 from bisect_convert.model.bodies import without_scaffold
 from bisect_convert.model.cuts import Section, Unsliceable, feedable, plan, whole
 from bisect_convert.model.graph import Graph
-from bisect_convert.model.outcome import Failure, Outcome, Signature, Stage, Verdict
+from bisect_convert.model.names import HANDLES
+from bisect_convert.model.outcome import Failure, Outcome, Verdict
 from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
@@ -29,7 +30,6 @@ __all__ = ["Found", "Hunt"]
 
 #: From how many ops on it pays to begin on the rest before it is known.
 _LARGE = 60
-_HANDLES = frozenset({"string", "resource", "variant"})
 
 
 @dataclass(frozen=True)
@@ -215,22 +215,32 @@ class Hunt:
             return False
 
     def _report_lost(self, graph: Graph, lost: frozenset[str]) -> None:
-        """Say which ops cannot be probed without the culprit; one without any conversion is a cause of its own."""
+        """Say which ops cannot be probed without the culprit; one without any conversion is a cause of its own.
+
+        It was seen to fail behind ops that fail too, and that make what it reads and Core ML has no inputs of.
+        """
         lost = frozenset(n for n in lost if graph.ops[n].type != "Identity")
-        if not lost:
-            return
-        unfed = {n for n in lost if any(graph.tensors[t].dtype in _HANDLES for t in graph.ops[n].inputs)}
-        for kind in sorted({graph.ops[n].type for n in unfed} - self.prober.loaded.convertible):
-            names = graph.sorted(n for n in unfed if graph.ops[n].type == kind)
-            message = f"Conversion for TF op '{kind}' not implemented."
-            signature = Signature(Stage.LOWERING, None, "NotImplementedError", message, (kind,))
-            failure = Failure(signature, "NotImplementedError", message)
-            culprits = tuple((graph.name, n) for n in names)
-            self._unprobed.append(Found(failure, culprits, Section(graph.name, frozenset(names[:1])), False, False))
-            lost -= set(names)
+        unfed = {n for n in lost if any(graph.tensors[t].dtype in HANDLES for t in graph.ops[n].inputs)}
+        seen: dict[str, list[tuple[str, Failure]]] = {}
+        for name in graph.sorted(n for n in unfed if graph.ops[n].type not in self.prober.loaded.convertible):
+            if (failure := self._behind_others(graph, name)) is not None:
+                seen.setdefault(graph.ops[name].type, []).append((name, failure))
+        for failing in seen.values():
+            culprits = tuple((graph.name, name) for name, _ in failing)
+            witness = Section(graph.name, frozenset({failing[0][0]}), handed=True)
+            self._unprobed.append(Found(failing[0][1], culprits, witness, minimal=True, confirmed=True))
+            lost -= {name for name, _ in failing}
         if lost:
             names = graph.sorted(lost)
             self._give_up(f"{len(lost)} ops need a tensor of a culprit that cannot be an input: {', '.join(names[:3])}")
+
+    def _behind_others(self, graph: Graph, name: str) -> Failure | None:
+        """How the op fails, handed what no input can be; None where it does not."""
+        outcome = self.prober.outcome(
+            Section(graph.name, frozenset({name}), handed=True), Kind.HANDED.asks(name), survey=True
+        )
+        failures = [f for f in (outcome.failure, *outcome.further) if f is not None and f.hint]
+        return next((f for f in failures if f.hint[-1].name == name), None)
 
     # --- one cause ---------------------------------------------------------------------------------------------------
 

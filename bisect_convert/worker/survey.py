@@ -109,8 +109,10 @@ def surveying(survey: Survey) -> contextlib.AbstractContextManager[None]:
 
 
 def _stand_in(dtype: str, shape: Sequence[int | None] | None, given: Sequence[Any], name: str | None) -> Any:
-    """A tensor of that dtype and shape that no pass can know the value of."""
-    if shape is None or dtype in ("string", "variant", "resource"):
+    """A tensor of that dtype and shape that no pass can know the value of; handles and strings, that MIL lacks, as a number."""
+    if dtype in ("string", "variant", "resource"):
+        dtype, shape = "float32", ()
+    if shape is None:
         raise _Unfillable(dtype)
     named = {} if name is None else {"name": name}
     sizes = _sizes(shape or [1], given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from fake_converter import CONVERTIBLE, Cause, FakeWorkers, blamed, model_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from bisect_convert.model.graph import Model
+from bisect_convert.model.graph import Graph, Model
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Failure, Frame, Outcome, Signature, Stage
 from bisect_convert.probe.prober import Prober
@@ -131,6 +132,18 @@ def test_one_failure_behind_another_is_found_behind_it() -> None:
     causes = [Cause(frozenset({n}), n) for n in ("o1", "o4", "o7")]
     found, hunt, _ = hunted(model_of(chain), causes)
     assert [blamed(f) for f in found] == [{"o1"}, {"o4"}, {"o7"}] and hunt.complete
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_cannot_be_fed_is_blamed_only_where_it_was_seen_to_fail(seen: bool) -> None:
+    kinds = {"o1": "AsString", "o2": "StringUpper"}
+    model = model_of([[], [0], [1]], kinds)
+    for name in kinds:
+        op = model.main.ops[name]
+        model.main.ops[name] = replace(op, outputs=(replace(op.outputs[0], dtype="string"),))
+    model = Model("m", None, {"": Graph("", model.main.ops, ("o2:0",))}, "")
+    found, hunt, _ = hunted(model, [Cause(frozenset({n}), n) for n in ("o1", "o2")[: 1 + seen]])
+    assert [blamed(f) for f in found] == [{"o1"}, {"o2"}][: 1 + seen] and hunt.complete is seen
 
 
 def test_an_op_that_fails_with_either_of_two_others_is_cut_out_once() -> None:

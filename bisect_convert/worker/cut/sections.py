@@ -13,8 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert.model.cuts import Entry, Exit, Plan
-from bisect_convert.model.graph import Items
-from bisect_convert.model.names import op_of
+from bisect_convert.model.names import HANDLES, op_of
 from bisect_convert.worker.cut.function_bodies import EditedBodies, append_input, same
 from bisect_convert.worker.nodes import callees, data, rewire, set_data
 
@@ -129,8 +128,8 @@ def evaluated(graph_def: Any, tensor: str) -> Any:
 
 def _entry(name: str, entry: Entry, carved: Carved) -> None:
     """Make the tensor `name` out of inputs that Core ML takes: rank 1 to 5, no float16, no complex number, no list."""
-    if items := entry.items:
-        _list_entry(name, items, carved)
+    if entry.items or entry.dtype in HANDLES:
+        _handed(name, entry, carved)
         return
     dtype, shape = tf.as_dtype(entry.dtype), list(entry.shape or ())
     names = entry.symbols
@@ -169,11 +168,20 @@ def _entry(name: str, entry: Entry, carved: Carved) -> None:
         tf.cast(x, dtype, name=name)
 
 
-def _list_entry(name: str, items: Items, carved: Carved) -> None:
-    """Make the list `name` of an input that holds all that is in it."""
-    _entry(f"{name}__items", Entry("", items.dtype, (items.count, *items.shape)), carved)
-    held = v1.get_default_graph().get_tensor_by_name(f"{name}__items:0")
-    tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=list(items.shape), name=name)
+def _handed(name: str, entry: Entry, carved: Carved) -> None:
+    """Make what no input can be: a list of an input that holds all that is in it, else by an op that has no conversion,
+    so that what reads it is lowered behind a failure.
+    """
+    if items := entry.items:
+        _entry(f"{name}__items", Entry("", items.dtype, (items.count, *items.shape)), carved)
+        held = v1.get_default_graph().get_tensor_by_name(f"{name}__items:0")
+        tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=list(items.shape), name=name)
+    elif entry.dtype == "string":
+        tf.strings.as_string(v1.placeholder(tf.float32, entry.shape, name=f"{name}__in"), name=name)
+    elif entry.dtype == "resource":
+        tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[], name=name)
+    else:
+        tf.raw_ops.OptionalNone(name=name)
 
 
 def _folded(shape: list[int]) -> list[int]:
