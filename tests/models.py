@@ -253,6 +253,69 @@ def nested_loops() -> Made:
 
 
 @model
+def lists() -> Made:
+    """Lists of tensors that a loop reads and fills, one of them in a loop in a loop."""
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        def step(i: tf.Tensor, y: tf.Tensor, made: Any) -> list[Any]:
+            y = tf.tanh(_dense(items.read(i), 16, "state") + y)
+            return [i + 1, y, made.write(i, y * 0.5)]
+
+        def deeper(i: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
+            kept = tf.TensorArray(tf.float32, 2, element_shape=[1, 16])
+            kept = tf.while_loop(lambda j, k: j < 2, lambda j, k: [j + 1, k.write(j, tf.nn.relu(y))], [0, kept])[1]
+            return [i + 1, tf.reduce_mean(kept.stack(), 0) * 0.9]
+
+        items = tf.TensorArray(tf.float32, 4, element_shape=[1, 16]).unstack(tf.transpose(x, [1, 0, 2]))
+        made = tf.TensorArray(tf.float32, 4, element_shape=[1, 16])
+        _, last, made = tf.while_loop(lambda i, y, m: i < 4, step, [0, tf.zeros([1, 16]), made], name="steps")
+        last = tf.while_loop(lambda i, y: i < 3, deeper, [0, last], name="outer")[1]
+        return _dense(tf.transpose(made.stack(), [1, 0, 2]) + last[:, None], 4, "head")
+
+    return call, [spec(1, 4, 16)]
+
+
+@model
+def loop_in_a_branch() -> Made:
+    """A loop in a branch, and calls two deep that are inlined."""
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        @tf.function
+        def inner(y: tf.Tensor) -> tf.Tensor:
+            return tf.nn.relu(_dense(y, 16, "inner")) * 0.5
+
+        @tf.function
+        def outer(y: tf.Tensor) -> tf.Tensor:
+            y = tf.tanh(y)
+            return inner(y) + inner(y * 0.5)
+
+        def looped() -> tf.Tensor:
+            return tf.while_loop(lambda i, y: i < 2, lambda i, y: [i + 1, tf.tanh(y) * 0.5], [0, x + 1.0])[1]
+
+        y = tf.cond(tf.reduce_mean(x) > 0.0, looped, lambda: x * 2.0)
+        z = tf.cond(tf.reduce_sum(x) > 1.0, lambda: tf.exp(-x), lambda: tf.sigmoid(x))
+        return _dense(outer(y) + z, 4, "head")
+
+    return call, [spec(1, 6, 16)]
+
+
+@model
+def complex_in_a_loop() -> Made:
+    """Complex numbers inside the body of a loop."""
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        def step(i: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
+            s = tf.signal.rfft(y)
+            power = tf.sqrt(tf.math.real(s) ** 2 + tf.math.imag(s) ** 2 + 1e-3)
+            return [i + 1, tf.concat([power, power[..., 1:-1]], -1) * 0.1]
+
+        y = tf.while_loop(lambda i, y: i < 2, step, [0, _dense(x, 16, "embed")], name="filter")[1]
+        return _dense(tf.nn.relu(y), 4, "head")
+
+    return call, [spec(1, 6, 16)]
+
+
+@model
 def many_ends() -> Made:
     """Several inputs and outputs; ops with several results."""
 

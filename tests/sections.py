@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bisect_convert.model.bodies import Bodies
-from bisect_convert.model.cuts import Section
+from bisect_convert.model.cuts import Section, feedable
 from bisect_convert.model.graph import Graph, Model
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Outcome
@@ -96,11 +96,18 @@ def take_out(model: Model, graph: str, ops: frozenset[str], rng: random.Random) 
 
 
 def probe_some(
-    loaded: Loaded, workers: Workers, count: int, seed: int, *, full: float = 0.3, values: float = 0.5
+    loaded: Loaded,
+    workers: Workers,
+    count: int,
+    seed: int,
+    *,
+    full: float = 0.3,
+    values: float = 0.5,
+    beside: frozenset[tuple[str, str]] = frozenset(),
 ) -> Iterator[Drawn]:
     """Convert `count` sections drawn from the model and its bodies: a share of `full` through every stage.
 
-    A share of `values` is run in TensorFlow too, and compared with the model.
+    A share of `values` is run in TensorFlow too, and compared with the model. None holds the ops of `beside`.
     """
     rng = random.Random(seed)
     graphs = [g for g in loaded.model.graphs.values() if g.atoms]
@@ -108,7 +115,14 @@ def probe_some(
         graph = rng.choices(graphs, [len(g.atoms) for g in graphs])[0]
         kind = rng.choice(KINDS)
         ops = draw(graph, kind, rng)
-        removed = take_out(loaded.model, graph.name, ops, rng) if rng.random() < 0.7 else frozenset()
+        if beside:
+            ops, _ = feedable(graph, ops - {op for name, op in beside if name == graph.name}, graph.atoms)
+            if not ops:
+                continue
+        below = {body.name for op in ops for body in loaded.model.below(graph.name, op)}
+        removed = frozenset(place for place in beside if place[0] in below)
+        if not removed and rng.random() < 0.7:
+            removed = take_out(loaded.model, graph.name, ops, rng)
         section = Section(graph.name, ops, removed)
         frontend = rng.random() >= full
         prober = Prober(loaded, workers, {})
