@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,10 +18,13 @@ from bisect_convert.model.graph import Graph, Items, Model, Op, Tensor
 from bisect_convert.model.names import HANDLES, op_of
 
 __all__ = [
-    "CutTensor", "End", "Entry", "Exit", "Plan", "Section", "Unsliceable", "canonical", "feedable", "form_of", "plan", "whole",
+    "CutTensor", "End", "Entry", "Exit", "Plan", "Section", "Unsliceable", "canonical", "feedable", "form_of", "made_by_a_cut",
+    "plan", "whole",
 ]  # fmt: skip
 
 
+#: What cuts call tensors that the model does not have.
+_OWN_NAME = re.compile(r"\bcut_(?:entry|exit|thread|end)_\d+")
 #: Ops that make lists, or put something into one.
 _FILLS = ("TensorList", "TensorArray", "EmptyTensorList", "Identity")
 #: What no parameter of a body can be: the converter has no variable of that type, or only inside of one block.
@@ -111,6 +115,11 @@ class Plan:
 
 class Unsliceable(Exception):
     """The section cannot be cut out faithfully; the message says why."""
+
+
+def made_by_a_cut(message: str) -> bool:
+    """Return whether the converter's message speaks of a tensor that no model has, but a cut put there."""
+    return _OWN_NAME.search(message) is not None
 
 
 def whole(model: Model, graph: str = "") -> Section:

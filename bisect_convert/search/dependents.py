@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph
 from bisect_convert.model.origins import computed_inputs
-from bisect_convert.model.outcome import Stage, Verdict
+from bisect_convert.model.outcome import Failure, Stage, Verdict
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
 from bisect_convert.search.locate import Cause
 
-__all__ = ["island", "missing_value", "only_inside"]
+__all__ = ["behind_others", "island", "missing_value", "only_inside"]
 
 #: Dtypes that the converter has no type for.
 _NO_TYPE = frozenset(
@@ -53,6 +53,14 @@ def missing_value(graph: Graph, op: str, blamed: set[tuple[str, str]]) -> str | 
                 "what becomes of it shows once that converts"
             )
     return None
+
+
+def behind_others(prober: Prober, graph: Graph, op: str) -> Failure | None:
+    """Return how the op fails where what no input can be is handed to it by ops that fail before it; None if it does not."""
+    section = Section(graph.name, frozenset({op}), handed=True)
+    outcome = prober.outcome(section, Kind.HANDED.asks(op), survey=True)
+    failures = [f for f in (outcome.failure, *outcome.further) if f is not None and f.hint]
+    return next((f for f in failures if f.hint[-1].name == op), None)
 
 
 def only_inside(prober: Prober, cause: Cause) -> tuple[str, str] | None:

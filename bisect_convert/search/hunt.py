@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bisect_convert.model.bodies import without_scaffold
-from bisect_convert.model.cuts import Section, Unsliceable, feedable, plan, whole
+from bisect_convert.model.cuts import Section, Unsliceable, feedable, made_by_a_cut, plan, whole
 from bisect_convert.model.graph import Graph
 from bisect_convert.model.names import HANDLES
 from bisect_convert.model.outcome import Failure, Outcome, Verdict
@@ -20,7 +20,7 @@ from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
 from bisect_convert.search.controls import FICKLE, Control
-from bisect_convert.search.dependents import island, missing_value, only_inside
+from bisect_convert.search.dependents import behind_others, island, missing_value, only_inside
 from bisect_convert.search.descend import Descent
 from bisect_convert.search.faulty_arguments import fault
 from bisect_convert.search.locate import Cause
@@ -70,6 +70,8 @@ class Hunt:
         self._blamed: set[tuple[str, str]] = set()
         self._bodies: set[Section] = set()
         self._gone: set[tuple[str, str]] = set()
+        self._met: set[tuple[str, str] | None] = set()
+        """The ops that the conversion of the whole, which nothing was cut out of, failed at."""
 
     def causes(self) -> Iterator[Found]:
         """Yield each cause until what is left of the model, and of each body that had to be cut out, converts."""
@@ -80,6 +82,9 @@ class Hunt:
             section = todo.pop(0)
             steady = self.prober.unsteady is None
             outcome = self.control.outcome(section)
+            if not self._met:
+                hints = (f.hint for f in (outcome.failure, *outcome.further) if f is not None and f.hint)
+                self._met = {None, *(self.descent.bodies.follow(section.graph, hint) for hint in hints)}
             failure, found, hidden = outcome.failure, None, None
             if failure is not None and steady is (self.prober.unsteady is None):
                 hidden = self._hidden(section, failure)
@@ -140,7 +145,14 @@ class Hunt:
         return None if missing is None else place
 
     def _fresh(self, found: Found) -> Iterator[Found]:
-        """The cause, without culprits that are blamed already: one op may both lack a conversion and read a table."""
+        """The cause, without culprits that are blamed already: one op may both lack a conversion and read a table.
+
+        None whose failure speaks of a tensor of ours, unless the whole model was seen to fail there too.
+        """
+        if made_by_a_cut(found.failure.message) and not self._met.intersection(found.culprits):
+            name = found.culprits[0][1] if found.culprits else "a section"
+            self._give_up(f"{name} was seen to fail only where it was cut out of the model, and is not blamed for that")
+            return
         fresh = tuple(c for c in found.culprits if c not in self._blamed)
         self._blamed |= set(fresh)
         if found.interaction or len(fresh) == len(found.culprits):
@@ -223,7 +235,7 @@ class Hunt:
         unfed = {n for n in lost if any(graph.tensors[t].dtype in HANDLES for t in graph.ops[n].inputs)}
         seen: dict[str, list[tuple[str, Failure]]] = {}
         for name in graph.sorted(n for n in unfed if graph.ops[n].type not in self.prober.loaded.convertible):
-            if (failure := self._behind_others(graph, name)) is not None:
+            if (failure := behind_others(self.prober, graph, name)) is not None:
                 seen.setdefault(graph.ops[name].type, []).append((name, failure))
         for failing in seen.values():
             culprits = tuple((graph.name, name) for name, _ in failing)
@@ -233,14 +245,6 @@ class Hunt:
         if lost:
             names = graph.sorted(lost)
             self._give_up(f"{len(lost)} ops need a tensor of a culprit that cannot be an input: {', '.join(names[:3])}")
-
-    def _behind_others(self, graph: Graph, name: str) -> Failure | None:
-        """How the op fails, handed what no input can be; None where it does not."""
-        outcome = self.prober.outcome(
-            Section(graph.name, frozenset({name}), handed=True), Kind.HANDED.asks(name), survey=True
-        )
-        failures = [f for f in (outcome.failure, *outcome.further) if f is not None and f.hint]
-        return next((f for f in failures if f.hint[-1].name == name), None)
 
     # --- one cause ---------------------------------------------------------------------------------------------------
 

@@ -146,6 +146,20 @@ def test_what_cannot_be_fed_is_blamed_only_where_it_was_seen_to_fail(seen: bool)
     assert [blamed(f) for f in found] == [{"o1"}, {"o2"}][: 1 + seen] and hunt.complete is seen
 
 
+@pytest.mark.parametrize("met", [True, False])
+def test_a_failure_over_a_tensor_of_ours_is_blamed_only_where_the_whole_fails_so(met: bool) -> None:
+    class Ours(Cause):
+        def failure(self) -> Failure:
+            message = "cut_exit_0 has no shape"
+            hint = (Frame("?", *sorted(self.ops)),)
+            return Failure(Signature(self.stage, None, "ValueError", message), "ValueError", message, hint)
+
+    chain = [[n - 1] if n else [] for n in range(9)]
+    causes = [Cause(frozenset({"o2"}), "o2"), Ours(frozenset({"o6"}))]
+    found, hunt, _ = hunted(model_of(chain), causes[::-1] if met else causes)
+    assert [blamed(f) for f in found] == ([{"o6"}, {"o2"}] if met else [{"o2"}]) and hunt.complete is met
+
+
 def test_an_op_that_fails_with_either_of_two_others_is_cut_out_once() -> None:
     class Either(Cause):
         def failure(self) -> Failure:
