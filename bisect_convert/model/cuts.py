@@ -171,9 +171,12 @@ def _exit(graph: Graph, tensor: Tensor, section: Section) -> Exit:
     op = graph.ops[tensor.op]
     is_input = _handed_on(graph, op, section).type.startswith("Placeholder")
     result = section.graph == "" and tensor.name in graph.results
+    last = (
+        result and len(op.outputs) == 1 and not any(True for _ in graph.dag.successors(op.name))
+    )  # so it is in the model
     return Exit(
         tensor.name, tensor.dtype, tensor.shape, tensor.items,
-        carried=len(op.outputs) > 1 or bool(op.functions) or is_input, worked=is_input, result=result,
+        carried=not last and (len(op.outputs) > 1 or bool(op.functions) or is_input), worked=is_input, result=result,
         guarded=_must_be_read(graph, tensor),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from bisect_convert.explain.case import Case
 from bisect_convert.explain.rules import Why
 from bisect_convert.probe.prober import Prober
 from bisect_convert.remedies.advice import advice
+from bisect_convert.remedies.checks import check_remedies
 from bisect_convert.remedies.corrected_calls import argument_remedies
 from bisect_convert.remedies.options import option_remedies
 from bisect_convert.remedies.pipeline import pipeline_remedies
@@ -26,6 +27,7 @@ def remedies(case: Case, why: Why, prober: Prober) -> tuple[Remedy, ...]:
         *option_remedies(case, prober),
         *pipeline_remedies(case, prober),
         *weight_remedies(case, prober),
+        *check_remedies(case, why, prober),
         *rewrite_remedies(case, prober),
     ]
     given = advice(case, why, solved=any(r.verified for r in probed))

@@ -89,15 +89,6 @@ def _composite(kind: str, inputs: int) -> Remedy:
     return Remedy("rewrite", summary, code=code)
 
 
-def _checked(advised: _Advised) -> Remedy | None:
-    if advised.why.rule is not Rule.CHECK:
-        return None
-    code = (
-        "# leave out tf.debugging.assert_..., tf.Assert and tf.debugging.check_numerics where the model is exported\n"
-    )
-    return Remedy("rewrite", "leave the check out of the model: it is for training and debugging", code=code)
-
-
 def _gelu(advised: _Advised) -> Remedy | None:
     if advised.kinds != {"Erfc"}:
         return None
@@ -211,6 +202,6 @@ def _constant(advised: _Advised) -> Remedy | None:
 
 
 _RULES: tuple[Callable[[_Advised], Remedy | None], ...] = (
-    _checked, _gelu, _jit, _loop, _nested, _renamed, _by_type, _strings, _scalar, _rank, _given_shape, _split,
+    _gelu, _jit, _loop, _nested, _renamed, _by_type, _strings, _scalar, _rank, _given_shape, _split,
     _constant,
 )  # fmt: skip

@@ -88,7 +88,9 @@ class Places:
         kind, target = graph.ops[first].type, cause.failure.signature
         removed = {op for name, op in section.removed if name == cause.graph}
         pool = section.ops if section.graph == cause.graph else graph.atoms - removed
-        unknown = kind not in self.prober.loaded.convertible or graph.ops[first].foldable
+        unknown = (
+            kind not in self.prober.loaded.convertible or graph.ops[first].foldable or bool(graph.ops[first].functions)
+        )
         form = canonical(graph, first)
         alike = [n for n in graph.sorted(pool - {first}) if graph.ops[n].type == kind]
         alike = [n for n in alike if unknown or canonical(graph, n) == form]
