@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph
+from bisect_convert.model.names import HANDLES
 from bisect_convert.model.origins import computed_inputs
 from bisect_convert.model.outcome import Failure, Stage, Verdict
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
 from bisect_convert.search.locate import Cause
 
-__all__ = ["behind_others", "island", "missing_value", "only_inside"]
+__all__ = ["behind_others", "fed_by_none", "handle_readers", "island", "missing_value", "only_inside", "string_company"]
 
 #: Dtypes that the converter has no type for.
 _NO_TYPE = frozenset(
@@ -55,12 +56,61 @@ def missing_value(graph: Graph, op: str, blamed: set[tuple[str, str]]) -> str | 
     return None
 
 
-def behind_others(prober: Prober, graph: Graph, op: str) -> Failure | None:
-    """Return how the op fails where what no input can be is handed to it by ops that fail before it; None if it does not."""
+def fed_by_none(body: Graph, ops: frozenset[str]) -> frozenset[str]:
+    """Return those of the ops that read what comes from outside the body and can be no input."""
+    return frozenset(
+        op for op in ops if any(not t.replaceable for t in body.entering(frozenset({op})) if t.op not in body.atoms)
+    )
+
+
+def behind_others(prober: Prober, graph: Graph, ops: Iterable[str]) -> list[list[tuple[str, Failure]]]:
+    """Return the ops without a conversion that read strings or handles, by type, each with how it was seen to fail.
+
+    What they read is made by ops that fail before them, since it can be no input.
+    """
+    seen: dict[str, list[tuple[str, Failure]]] = {}
+    for name in graph.sorted(n for n in ops if graph.ops[n].type not in prober.loaded.convertible):
+        if any(graph.tensors[t].dtype in HANDLES for t in graph.ops[name].inputs):
+            if (failure := _behind_others(prober, graph, name)) is not None:
+                seen.setdefault(graph.ops[name].type, []).append((name, failure))
+    return list(seen.values())
+
+
+def _behind_others(prober: Prober, graph: Graph, op: str) -> Failure | None:
     section = Section(graph.name, frozenset({op}), handed=True)
     outcome = prober.outcome(section, Kind.HANDED.asks(op), survey=True)
     failures = [f for f in (outcome.failure, *outcome.further) if f is not None and f.hint]
     return next((f for f in failures if f.hint[-1].name == op), None)
+
+
+def handle_readers(graph: Graph, ops: tuple[str, ...]) -> tuple[list[str], list[str]] | None:
+    """Return what reads a captured table or variable, and the Identities on the way there, where that is what fails.
+
+    None for other ops: the input that a table becomes is no op of the user's.
+    """
+    (first, *others) = ops
+    if others or graph.ops[first].type != "Placeholder" or graph.ops[first].outputs[0].dtype != "resource":
+        return None
+    passed, readers, todo = set[str](), set[str](), list(graph.dag.successors(first))
+    while todo:
+        name = todo.pop()
+        if graph.ops[name].type == "Identity":
+            passed.add(name)
+            todo += graph.dag.successors(name)
+        else:
+            readers.add(name)
+    return (graph.sorted(readers), graph.sorted(passed)) if readers else None
+
+
+def string_company(graph: Graph, lost: frozenset[str]) -> frozenset[str]:
+    """Return those of the ops that only go with strings: they read or make some, or read lists of them."""
+    found: set[str] = set()
+    for name in graph.sorted(lost):
+        reads = [graph.tensors[t] for t in graph.ops[name].inputs if t in graph.tensors]
+        makes = any(t.dtype == "string" for t in graph.ops[name].outputs)
+        if makes or any(t.dtype == "string" or (t.op in found and not t.replaceable) for t in reads):
+            found.add(name)
+    return frozenset(found)
 
 
 def only_inside(prober: Prober, cause: Cause) -> tuple[str, str] | None:

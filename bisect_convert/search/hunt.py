@@ -14,13 +14,12 @@ from typing import Any
 from bisect_convert.model.bodies import without_scaffold
 from bisect_convert.model.cuts import Section, Unsliceable, feedable, made_by_a_cut, plan, whole
 from bisect_convert.model.graph import Graph
-from bisect_convert.model.names import HANDLES
 from bisect_convert.model.outcome import Failure, Outcome, Verdict
 from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
+from bisect_convert.search import dependents
 from bisect_convert.search.controls import FICKLE, Control
-from bisect_convert.search.dependents import behind_others, island, missing_value, only_inside
 from bisect_convert.search.descend import Descent
 from bisect_convert.search.faulty_arguments import fault
 from bisect_convert.search.locate import Cause
@@ -140,7 +139,7 @@ class Hunt:
         place = self.descent.bodies.follow(section.graph, failure.hint) if failure.hint else None
         if place is None or place in self._blamed:
             return None
-        missing = missing_value(self.model.graphs[place[0]], place[1], self._blamed)
+        missing = dependents.missing_value(self.model.graphs[place[0]], place[1], self._blamed)
         self.notes += [] if missing is None else [missing]
         return None if missing is None else place
 
@@ -200,7 +199,7 @@ class Hunt:
             here |= {call for call in section.ops if below & set(self.descent.bodies.atoms(section.graph, call))}
             rest, lost = self._without(section, here, frozenset())
         gone = below | {(section.graph, op) for op in here}
-        calls = sorted(g for g in gone if g not in section.removed)
+        calls = sorted(g for g in gone | {(graph.name, op) for op in lost} if g not in section.removed)
         bodies = [self._body(body, gone | section.removed) for at in calls for _, body in self.model.bodies(*at)]
         self._report_lost(graph, lost)
         fresh = [s for s in dict.fromkeys(bodies) if s.ops and s not in self._bodies]
@@ -209,8 +208,10 @@ class Hunt:
 
     def _body(self, body: Graph, gone: frozenset[tuple[str, str]]) -> Section:
         """What is left of a body whose call is cut out: on its own, without what was cut out of it before."""
-        ops, lost = feedable(body, body.atoms - {op for name, op in gone if name == body.name}, body.atoms)
-        self._report_lost(body, lost)
+        left = body.atoms - {op for name, op in gone if name == body.name}
+        unfed = dependents.fed_by_none(body, left)
+        ops, lost = feedable(body, left - unfed, body.atoms)
+        self._report_lost(body, lost | unfed)
         return self.descent.locator.part(Section(body.name, ops, gone), ops)
 
     def _without(
@@ -232,19 +233,22 @@ class Hunt:
         It was seen to fail behind ops that fail too, and that make what it reads and Core ML has no inputs of.
         """
         lost = frozenset(n for n in lost if graph.ops[n].type != "Identity")
-        unfed = {n for n in lost if any(graph.tensors[t].dtype in HANDLES for t in graph.ops[n].inputs)}
-        seen: dict[str, list[tuple[str, Failure]]] = {}
-        for name in graph.sorted(n for n in unfed if graph.ops[n].type not in self.prober.loaded.convertible):
-            if (failure := behind_others(self.prober, graph, name)) is not None:
-                seen.setdefault(graph.ops[name].type, []).append((name, failure))
-        for failing in seen.values():
+        for failing in dependents.behind_others(self.prober, graph, lost):
             culprits = tuple((graph.name, name) for name, _ in failing)
             witness = Section(graph.name, frozenset({failing[0][0]}), handed=True)
-            self._unprobed.append(Found(failing[0][1], culprits, witness, minimal=True, confirmed=True))
+            places = tuple((culprit,) for culprit in culprits)
+            self._unprobed.append(Found(failing[0][1], culprits, witness, minimal=True, confirmed=True, places=places))
             lost -= {name for name, _ in failing}
+        known = frozenset(n for n in lost if graph.ops[n].type in self.prober.loaded.convertible)
+        if strings := dependents.string_company(graph, known):
+            some = ", ".join(graph.sorted(strings)[:3])
+            work = "1 op works" if len(strings) == 1 else f"{len(strings)} ops work"
+            self.notes.append(f"{work} on strings of a culprit, with which they go: {some}")
+            lost -= strings
         if lost:
             names = graph.sorted(lost)
-            self._give_up(f"{len(lost)} ops need a tensor of a culprit that cannot be an input: {', '.join(names[:3])}")
+            need = "1 op needs" if len(lost) == 1 else f"{len(lost)} ops need"
+            self._give_up(f"{need} a tensor of a culprit that cannot be an input: {', '.join(names[:3])}")
 
     # --- one cause ---------------------------------------------------------------------------------------------------
 
@@ -269,15 +273,17 @@ class Hunt:
             return None
         graph = self.model.graphs[cause.graph]
         culprits = [(cause.graph, op) for op in cause.ops]
-        if readers := self._table_readers(cause):
-            cut = frozenset([*culprits, *readers])
-            return Found(failure, readers, cause.witness, cause.minimal, confirmed, cut=cut)
+        if handle := dependents.handle_readers(graph, cause.ops):
+            readers, on_the_way = ([(cause.graph, op) for op in ops] for ops in handle)
+            cut = frozenset([*culprits, *on_the_way, *readers])
+            each = tuple((reader,) for reader in readers)
+            return Found(failure, tuple(readers), cause.witness, cause.minimal, confirmed, cut=cut, places=each)
         cut = cause.cut or frozenset((cause.graph, n) for op in cause.ops for n in graph.ties.get(op, ()))
-        cut |= {(cause.graph, n) for n in island(graph, cause.ops)}
-        if (call := only_inside(self.prober, cause)) is not None:
+        cut |= {(cause.graph, n) for n in dependents.island(graph, cause.ops)}
+        if (call := dependents.only_inside(self.prober, cause)) is not None:
             culprits.append(call)
         places = [tuple(culprits)]
-        if len(culprits) == 1 and not cause.cut:
+        if len(culprits) == 1 and not cause.cut and cause.graph == cause.witness.graph:
             places += [((cause.graph, op),) for op in self.places.instances(cause, section)]
         taken = self._blamed | {place for group in places for place in group}
         others = self.places.of(cause, section, further, taken)
@@ -308,12 +314,3 @@ class Hunt:
             self.notes.append(f"the section of {cause.ops[0]} gives other values than the model does ({difference})")
             confirmed = False
         return confirmed
-
-    def _table_readers(self, cause: Cause) -> tuple[tuple[str, str], ...]:
-        """What reads a captured table or variable, where that is what fails: its input is no op of the user's."""
-        graph = self.model.graphs[cause.graph]
-        (first, *others) = cause.ops
-        captured = (
-            not others and graph.ops[first].type == "Placeholder" and graph.ops[first].outputs[0].dtype == "resource"
-        )
-        return tuple((cause.graph, n) for n in graph.sorted(graph.dag.successors(first))) if captured else ()

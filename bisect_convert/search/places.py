@@ -26,6 +26,8 @@ __all__ = ["Places", "alike"]
 
 #: Larger sections are not looked for elsewhere, nor are more than so many candidates.
 _LARGEST, _MOST = 16, 400
+#: Nor more than so many in bodies, where each question converts all of a construct.
+_MOST_INSIDE = 40
 
 
 def alike(one: Signature, other: Signature) -> bool:
@@ -77,9 +79,13 @@ class Places:
             ):
                 found.append(other)
                 taken.update((other.graph, op) for op in other.ops)
-        if not further and cause.graph == cause.witness.graph and not cause.witness.removed:
-            found += self._isomorphic(cause, section, taken)
-        return found
+        if further:
+            return found
+        if cause.graph != cause.witness.graph:
+            return [*found, *self._in_constructs(cause, section, taken)]
+        if self._shared(cause.graph, cause.ops):
+            return [*found, *self._sharing(cause, section, taken)]
+        return found if cause.witness.removed else [*found, *self._isomorphic(cause, section, taken)]
 
     def instances(self, cause: Cause, section: Section) -> list[str]:
         """Return other ops of the same type that fail alone in the same way; of one form only the first is asked about."""
@@ -102,6 +108,48 @@ class Places:
                 found.append(name)
         return found
 
+    def _in_constructs(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
+        """The ops of that type in bodies that fail as the cause does, each with no more than its construct around it."""
+        home, kind = cause.witness.graph, self.model.graphs[cause.graph].ops[cause.ops[0]].type
+        if len(cause.ops) != 1 or len(cause.witness.ops) != 1:
+            return
+        graph = self.model.graphs[home]
+        calls = [n for n in graph.sorted(self._pool(home, section)) if graph.ops[n].functions]
+        places = [(c, place) for c in calls for place in self._bodies.atoms(home, c)]
+        alike = [(c, (g, op)) for c, (g, op) in places if self.model.graphs[g].ops[op].type == kind]
+        for call, (name, op) in alike[:_MOST_INSIDE]:
+            if (name, op) in taken or (name, op) in section.removed or len(self._closed(section, {call})) > 1:
+                continue
+            gone = self._bodies.removed_but(home, [call], frozenset({(name, op)}))
+            part = Section(
+                home, frozenset({call}), self.descent.locator.part(section, frozenset({call})).removed | gone
+            )
+            if self.prober.verdict(part, cause.failure.signature, Kind.IN_PLACE.asks(op, call)) is Verdict.FAIL:
+                taken.add((name, op))
+                yield replace(cause, graph=name, ops=(op,), witness=part)
+
+    def _shared(self, graph: str, ops: Sequence[str]) -> frozenset[str]:
+        """The functions that all of these ops call."""
+        called = [frozenset(name for _, name in self.model.graphs[graph].ops[op].functions) for op in ops]
+        return frozenset.intersection(*called) if len(called) > 1 else frozenset()
+
+    def _sharing(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
+        """As many calls of one type that share another function, where these fail together too."""
+        graph = self.model.graphs[cause.graph]
+        kind, target = graph.ops[cause.ops[0]].type, cause.failure.signature
+        callers: dict[str, list[str]] = {}
+        for op in graph.sorted(self._pool(cause.graph, section)):
+            for _, function in graph.ops[op].functions if graph.ops[op].type == kind else ():
+                callers.setdefault(function, []).append(op)
+        for group in callers.values():
+            ops = tuple(op for op in dict.fromkeys(group) if (cause.graph, op) not in taken)[: len(cause.ops)]
+            if len(ops) < len(cause.ops):
+                continue
+            part = self.descent.locator.part(section, self._closed(section, set(ops)))
+            if self.prober.verdict(part, target, Kind.INSTANCE.asks()) is Verdict.FAIL:
+                taken.update((cause.graph, op) for op in ops)
+                yield replace(cause, ops=ops, witness=part)
+
     def _isomorphic(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
         """The places whose section is that of the cause but for names and sizes."""
         graph = self.model.graphs[cause.graph]
@@ -109,7 +157,7 @@ class Places:
             graph.dag.subgraph(cause.witness.ops)
         ):
             return  # parts that do not hang together are found in too many ways
-        pool = self._pool(cause, section)
+        pool = self._pool(cause.graph, section)
         for match in itertools.islice(_matches(graph, cause.witness.ops, pool), _MOST):
             ops = frozenset(match.values())
             if ops & {op for name, op in taken if name == cause.graph}:
@@ -121,9 +169,10 @@ class Places:
                 taken.update((cause.graph, op) for op in ops)
                 yield replace(cause, ops=blamed, witness=part, cut=cut)
 
-    def _pool(self, cause: Cause, section: Section) -> frozenset[str]:
-        removed = {op for name, op in section.removed if name == cause.graph}
-        return section.ops if section.graph == cause.graph else self.model.graphs[cause.graph].atoms - removed
+    def _pool(self, graph: str, section: Section) -> frozenset[str]:
+        """The ops of that graph which the section leaves."""
+        removed = {op for name, op in section.removed if name == graph}
+        return section.ops if section.graph == graph else self.model.graphs[graph].atoms - removed
 
     def _closed(self, section: Section, ops: set[str]) -> frozenset[str]:
         graph = self.model.graphs[section.graph]

@@ -177,7 +177,9 @@ def _handed(name: str, entry: Entry, carved: Carved) -> None:
         held = v1.get_default_graph().get_tensor_by_name(f"{name}__items:0")
         tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=list(items.shape), name=name)
     elif entry.dtype == "string":
-        tf.strings.as_string(v1.placeholder(tf.float32, entry.shape, name=f"{name}__in"), name=name)
+        x = v1.placeholder(tf.float32, entry.shape or [1], name=f"{name}__in")
+        x = tf.reduce_max(x, [0], name=f"{name}__flat") if entry.shape == () else x
+        tf.strings.as_string(x, name=name)
     elif entry.dtype == "resource":
         tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[], name=name)
     else:
