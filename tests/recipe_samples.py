@@ -100,6 +100,10 @@ SAMPLES: dict[str, Sample] = {
     "FakeQuantWithMinMaxVars": (
         [X], lambda x: raw.FakeQuantWithMinMaxVars(inputs=x, min=tf.reduce_min(x), max=tf.reduce_max(x)),
     ),
+    "FakeQuantWithMinMaxArgs": ([X], lambda x: raw.FakeQuantWithMinMaxArgs(inputs=x, min=-1.0, max=1.5)),
+    "FakeQuantWithMinMaxVarsPerChannel": ([IMAGE], lambda x: raw.FakeQuantWithMinMaxVarsPerChannel(
+        inputs=x, min=[0.1, 0.0, -0.2], max=[0.5, 0.9, 1.0])),
+    "ReluGrad": ([X, X[::-1].copy()], lambda g, x: raw.ReluGrad(gradients=g, features=x)),
     "FusedBatchNormV3": ([IMAGE, floats(3), floats(3)], lambda x, a, b: raw.FusedBatchNormV3(
         x=x, scale=a, offset=b, mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0], is_training=False)[0]),
     "Roll": ([floats(2, 5, 6)], lambda x: raw.Roll(input=x, shift=[2, -3], axis=[1, 2])),
@@ -116,6 +120,11 @@ SAMPLES: dict[str, Sample] = {
                    lambda x, i: raw.SegmentSum(data=x, segment_ids=i)),
     "SegmentMean": ([floats(5, 3), np.array([0, 0, 1, 2, 2], np.int32)],
                     lambda x, i: raw.SegmentMean(data=x, segment_ids=i)),
+    "SegmentMax": ([floats(5, 3), np.array([0, 0, 1, 2, 2], np.int32)],
+                   lambda x, i: raw.SegmentMax(data=x, segment_ids=i)),
+    "SegmentMin": ([floats(5, 3), np.array([0, 0, 1, 2, 2], np.int32)],
+                   lambda x, i: raw.SegmentMin(data=x, segment_ids=i)),
+    "InvertPermutation": ([np.array([2, 0, 3, 1], np.int32)], lambda x: raw.InvertPermutation(x=x)),
     "TensorScatterUpdate": ([floats(5, 3), np.array([[3], [1]], np.int32), floats(2, 3)],
                             lambda x, i, u: raw.TensorScatterUpdate(tensor=x, indices=i, updates=u)),
     "TensorScatterSub": ([floats(5, 3), np.array([[3], [1]], np.int32), floats(2, 3)],
@@ -141,7 +150,7 @@ SAMPLES: dict[str, Sample] = {
                       lambda i, j, x, y: raw.DynamicStitch(indices=[i, j], data=[x, y])),
     "Cumprod": ([floats(2, 5, 3)], lambda x: raw.Cumprod(x=x, axis=1, exclusive=True, reverse=True)),
     "CumulativeLogsumexp": ([floats(2, 5, 3)], lambda x: raw.CumulativeLogsumexp(x=x, axis=1)),
-    "Einsum": ([floats(2, 3, 4)], lambda x: raw.Einsum(inputs=[x], equation="...ij->...j")),
+    "Einsum": ([floats(2, 4, 4)], lambda x: raw.Einsum(inputs=[x], equation="...ii->...i")),
     "MirrorPad": ([floats(1, 4, 5, 6, 2)], lambda x: raw.MirrorPad(
         input=x, paddings=[[0, 0], [1, 2], [2, 1], [1, 1], [0, 0]], mode="REFLECT")),
     "PadV2__bool": ([X], lambda x: raw.PadV2(input=x > 0, paddings=[[0, 0], [1, 2]], constant_values=True)),
@@ -167,6 +176,12 @@ SAMPLES: dict[str, Sample] = {
         input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="SAME")),
     "MaxPoolWithArgmax": ([IMAGE], lambda x: raw.MaxPoolWithArgmax(
         input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")),
+    "CropAndResize": ([IMAGE, np.array([[0.1, 0.0, 0.9, 1.2], [0.0, 0.2, 1.0, 0.7]], np.float32)],
+                      lambda x, b: raw.CropAndResize(
+        image=x, boxes=b, box_ind=[0, 0], crop_size=[5, 4], method="nearest", extrapolation_value=0.5)),
+    "CombinedNonMaxSuppression": ([floats(1, 12, 1, 4, low=0.0, high=1.0), floats(1, 12, 3, low=0.0, high=1.0)],
+                                  lambda b, s: raw.CombinedNonMaxSuppression(
+        boxes=b, scores=s, max_output_size_per_class=3, max_total_size=11, iou_threshold=0.3, score_threshold=0.2)),
     "Dilation2D": ([IMAGE], lambda x: raw.Dilation2D(
         input=x, filter=floats(3, 3, 3), strides=[1, 1, 1, 1], rates=[1, 1, 1, 1], padding="SAME")),
     "ExtractImagePatches": ([IMAGE], lambda x: raw.ExtractImagePatches(
@@ -179,6 +194,17 @@ SAMPLES: dict[str, Sample] = {
     "Conj": complexes(lambda x: raw.Conj(input=x)),
     "FFT2D": complexes(lambda x: raw.FFT2D(input=x)),
     "IFFT2D": complexes(lambda x: raw.IFFT2D(input=x)),
+    "RFFT2D": ([floats(2, 4, 8)], lambda x: raw.RFFT2D(input=x, fft_length=[4, 8])),
+    "IRFFT2D": complexes(lambda x: raw.IRFFT2D(input=x, fft_length=[4, 6])),
+    "RealDiv__complex64": complexes(lambda x, y: raw.RealDiv(x=x, y=y), 2),
+    "Neg__complex64": complexes(lambda x: raw.Neg(x=x)),
+    "StridedSlice__complex64": complexes(lambda x: x[:, 1:3, ::2]),
+    "Slice__complex64": complexes(lambda x: raw.Slice(input=x, begin=[0, 1, 0], size=[2, 2, 3])),
+    "GatherV2__complex64": complexes(lambda x: raw.GatherV2(params=x, indices=[3, 1], axis=2)),
+    "Sum__complex64": complexes(lambda x: raw.Sum(input=x, axis=[1], keep_dims=True)),
+    "ExpandDims__complex64": complexes(lambda x: raw.ExpandDims(input=x, axis=1)),
+    "Squeeze__complex64": (
+        [floats(2, 1, 4), floats(2, 1, 4)], lambda a, b: raw.Squeeze(input=C(a, b), axis=[1])),
     "Mul__complex64": complexes(lambda x, y: raw.Mul(x=x, y=y), 2),
     "AddV2__complex64": complexes(lambda x, y: raw.AddV2(x=x, y=y), 2),
     "Sub__complex64": complexes(lambda x, y: raw.Sub(x=x, y=y), 2),
@@ -189,6 +215,7 @@ SAMPLES: dict[str, Sample] = {
     "Cholesky": ([definite(4)], lambda x: raw.Cholesky(input=x)),
     "MatrixTriangularSolve": ([definite(4), floats(4, 2)], lambda a, b: raw.MatrixTriangularSolve(
         matrix=a, rhs=b, lower=True, adjoint=True)),
+    "MatrixDeterminant": ([floats(2, 3, 3)], lambda x: raw.MatrixDeterminant(input=x)),
     "MatrixInverse": ([definite(4)], lambda x: raw.MatrixInverse(input=x)),
     "MatrixSolve": ([definite(4), floats(4, 2)], lambda a, b: raw.MatrixSolve(matrix=a, rhs=b)),
     "BatchMatMulV3": ([floats(2, 3, 4), floats(2, 4, 5)], lambda x, y: raw.BatchMatMulV3(x=x, y=y, Tout=tf.float32)),

@@ -232,6 +232,11 @@ def LinSpace(start, stop, num):
     return start + (stop - start) * steps
 
 
+def ReluGrad(gradients, features):
+    """let the gradients through where the features are positive"""
+    return tf.where(features > 0.0, gradients, tf.zeros([], gradients.dtype))
+
+
 def L2Loss(x):
     """write it as half the sum of squares"""
     return tf.reduce_sum(x * x) / 2.0
@@ -239,6 +244,20 @@ def L2Loss(x):
 
 def FakeQuantWithMinMaxVars(x, low, high, *, num_bits, narrow_range):
     """write the quantization as arithmetic: a range that is computed cannot become a constant"""
+    return _quantized(x, low, high, num_bits, narrow_range)
+
+
+def FakeQuantWithMinMaxVarsPerChannel(x, low, high, *, num_bits, narrow_range):
+    """write the quantization as arithmetic, with the range of each channel"""
+    return _quantized(x, low, high, num_bits, narrow_range)
+
+
+def FakeQuantWithMinMaxArgs(x, *, min, max, num_bits, narrow_range):
+    """write the quantization as arithmetic"""
+    return _quantized(x, tf.constant(min), tf.constant(max), num_bits, narrow_range)
+
+
+def _quantized(x, low, high, num_bits, narrow_range):
     first, last = float(narrow_range), float(2**num_bits - 1)
     scale = (high - low) / (last - first)
     zero = tf.clip_by_value(tf.round(first - low / scale), first, last)

@@ -123,6 +123,67 @@ def MaxPoolWithArgmax(x, *, ksize, strides, padding):
     return tf.reduce_max(stack, 1), at
 
 
+def CropAndResize(image, boxes, box_ind, crop_size, *, method, extrapolation_value):
+    """gather the nearest pixels of each box by their numbers"""
+    if method != "nearest":
+        raise ValueError("for the nearest pixel only")
+    (_, height, width, depth), (tall, wide) = image.shape.as_list(), tf.get_static_value(crop_size).tolist()
+    y, known_y = _nearest(boxes[:, 0:1], boxes[:, 2:3], height, tall)
+    x, known_x = _nearest(boxes[:, 1:2], boxes[:, 3:4], width, wide)
+    pixels = (box_ind[:, None, None] * height + y[:, :, None]) * width + x[:, None, :]
+    crops = tf.gather(tf.reshape(image, [-1, depth]), pixels)
+    known = tf.logical_and(known_y[:, :, None], known_x[:, None, :])[:, :, :, None]
+    return tf.where(known, tf.cast(crops, tf.float32), extrapolation_value)
+
+
+def _nearest(low, high, size, count):
+    if count > 1:
+        at = low * (size - 1.0) + tf.range(count, dtype=tf.float32) * ((high - low) * (size - 1.0) / (count - 1.0))
+    else:
+        at = 0.5 * (low + high) * (size - 1.0)
+    known = tf.logical_and(at >= 0.0, at <= size - 1.0)
+    return tf.cast(tf.floor(tf.clip_by_value(at, 0.0, size - 1.0) + 0.5), tf.int32), known
+
+
+def CombinedNonMaxSuppression(
+    boxes, scores, per_class, total, iou_threshold, score_threshold, *, pad_per_class, clip_boxes
+):
+    """pick the best box of every class in a fixed number of rounds, and put out those that it covers"""
+    most, (count, classes) = int(tf.get_static_value(total)), scores.shape[1:]
+    rounds = min(int(tf.get_static_value(per_class)), count)
+    if rounds > 100:
+        raise ValueError("for up to 100 boxes of a class only")
+    left = tf.transpose(scores, [0, 2, 1])
+    left, boxes = tf.where(left > score_threshold, left, -3e4), tf.transpose(boxes, [0, 2, 1, 3])
+    picked, kept = [], []
+    for _ in range(rounds):
+        kept.append(tf.reduce_max(left, -1))
+        pick = tf.one_hot(tf.argmax(left, -1, output_type=tf.int32), count)
+        box = tf.reduce_sum(boxes * pick[..., None], 2)
+        left = tf.where(tf.logical_or(_covered(boxes, box[:, :, None], iou_threshold), pick > 0.5), -3e4, left)
+        picked.append(box)
+    kept = tf.reshape(tf.stack(kept, 2), [-1, classes * rounds])
+    picked = tf.reshape(tf.stack(picked, 2), [-1, classes * rounds, 4])
+    number = tf.constant([float(c) for c in range(classes) for _ in range(rounds)])[None] + 0.0 * kept
+    most = min(most, rounds * classes) if pad_per_class else most
+    best, at = tf.math.top_k(kept, min(most, classes * rounds))
+    valid, chosen = best > -2e4, tf.one_hot(at, classes * rounds)
+    found = tf.where(valid[..., None], tf.matmul(chosen, picked), 0.0)
+    found = tf.clip_by_value(found, 0.0, 1.0) if clip_boxes else found
+    kinds = tf.where(valid, tf.reduce_sum(chosen * number[:, None], -1), 0.0)
+    pads = [[0, 0], [0, most - min(most, classes * rounds)]]
+    shown = tf.pad(tf.where(valid, best, 0.0), pads), tf.pad(kinds, pads), tf.reduce_sum(tf.cast(valid, tf.int32), -1)
+    return tf.pad(found, [*pads, [0, 0]]), *shown
+
+
+def _covered(boxes, box, threshold):
+    low, high = tf.minimum(boxes[..., :2], boxes[..., 2:]), tf.maximum(boxes[..., :2], boxes[..., 2:])
+    start, end = tf.minimum(box[..., :2], box[..., 2:]), tf.maximum(box[..., :2], box[..., 2:])
+    shared = tf.reduce_prod(tf.maximum(tf.minimum(high, end) - tf.maximum(low, start), 0.0), -1)
+    joined = tf.reduce_prod(high - low, -1) + tf.reduce_prod(end - start, -1) - shared
+    return tf.logical_and(shared > threshold * joined, joined > 0.0)
+
+
 def Dilation2D(x, filter, *, strides, rates, padding):
     """take the maximum of the shifted images, each with its part of the filter added"""
     (_, sh, sw, _), (_, rh, rw, _), (_, h, w, _) = strides, rates, x.shape.as_list()

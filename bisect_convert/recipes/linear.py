@@ -36,6 +36,22 @@ def IFFT2D(x):
     return _swapped(tf.signal.ifft(_swapped(tf.signal.ifft(x))))
 
 
+def RFFT2D(x, fft_length):
+    """transform the last axis, then the one before it, with both parts transposed between"""
+    height, width = tf.get_static_value(fft_length).tolist()
+    if x.shape[-2:].as_list() != [height, width]:
+        raise ValueError("for transforms of the full size only")
+    return _swapped(tf.signal.fft(_swapped(tf.signal.rfft(x))))
+
+
+def IRFFT2D(x, fft_length):
+    """transform the axis before the last, with both parts transposed between, then the last"""
+    height, width = tf.get_static_value(fft_length).tolist()
+    if x.shape[-2:].as_list() != [height, width // 2 + 1]:
+        raise ValueError("for transforms of the full size only")
+    return tf.signal.irfft(_swapped(tf.signal.ifft(_swapped(x))), [width])
+
+
 def _swapped(x):
     order = [*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2]
     return tf.complex(tf.transpose(tf.math.real(x), order), tf.transpose(tf.math.imag(x), order))
@@ -43,23 +59,80 @@ def _swapped(x):
 
 def Mul__complex64(x, y):
     """multiply the parts, and keep real and imaginary part apart from there on"""
-    a, b, c, d = tf.math.real(x), tf.math.imag(x), tf.math.real(y), tf.math.imag(y)
+    (a, b), (c, d) = _parts(x), _parts(y)
     return tf.complex(a * c - b * d, a * d + b * c)
+
+
+def RealDiv__complex64(x, y):
+    """multiply by the conjugate, and divide the parts by the square of the size"""
+    (a, b), (c, d) = _parts(x), _parts(y)
+    size = c * c + d * d
+    return tf.complex((a * c + b * d) / size, (b * c - a * d) / size)
 
 
 def AddV2__complex64(x, y):
     """add the parts, and keep real and imaginary part apart from there on"""
-    return tf.complex(tf.math.real(x) + tf.math.real(y), tf.math.imag(x) + tf.math.imag(y))
+    (a, b), (c, d) = _parts(x), _parts(y)
+    return tf.complex(a + c, b + d)
 
 
 def Sub__complex64(x, y):
     """subtract the parts, and keep real and imaginary part apart from there on"""
-    return tf.complex(tf.math.real(x) - tf.math.real(y), tf.math.imag(x) - tf.math.imag(y))
+    (a, b), (c, d) = _parts(x), _parts(y)
+    return tf.complex(a - c, b - d)
+
+
+def Neg__complex64(x):
+    """negate both parts"""
+    real, imag = _parts(x)
+    return tf.complex(-real, -imag)
+
+
+def _parts(x):
+    value = tf.get_static_value(x)
+    if value is None:
+        return tf.math.real(x), tf.math.imag(x)
+    return tf.constant(value.real.copy()), tf.constant(value.imag.copy())
 
 
 def Transpose__complex64(x, order):
     """transpose each part"""
-    return tf.complex(tf.transpose(tf.math.real(x), order), tf.transpose(tf.math.imag(x), order))
+    real, imag = _parts(x)
+    return tf.complex(tf.transpose(real, order), tf.transpose(imag, order))
+
+
+def StridedSlice__complex64(
+    x, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask
+):
+    """slice each part"""
+    how = dict(begin_mask=begin_mask, end_mask=end_mask, ellipsis_mask=ellipsis_mask, new_axis_mask=new_axis_mask)
+    how.update(begin=begin, end=end, strides=strides, shrink_axis_mask=shrink_axis_mask)
+    return tf.complex(*[tf.raw_ops.StridedSlice(input=part, **how) for part in _parts(x)])
+
+
+def Slice__complex64(x, begin, size):
+    """slice each part"""
+    return tf.complex(*[tf.slice(part, begin, size) for part in _parts(x)])
+
+
+def GatherV2__complex64(x, indices, axis):
+    """gather from each part"""
+    return tf.complex(*[tf.gather(part, indices, axis=int(tf.get_static_value(axis))) for part in _parts(x)])
+
+
+def Sum__complex64(x, axis, *, keep_dims):
+    """sum each part"""
+    return tf.complex(*[tf.reduce_sum(part, axis, keepdims=keep_dims) for part in _parts(x)])
+
+
+def ExpandDims__complex64(x, axis):
+    """give each part the new dimension"""
+    return tf.complex(*[tf.expand_dims(part, axis) for part in _parts(x)])
+
+
+def Squeeze__complex64(x, *, squeeze_dims):
+    """take the dimension from each part"""
+    return tf.complex(*[tf.squeeze(part, list(squeeze_dims) or None) for part in _parts(x)])
 
 
 def Reshape__complex64(x, shape):
@@ -81,31 +154,31 @@ def Pack__complex64(*values, axis):
 
 
 def Cholesky(x):
-    """unroll the factorization over the known size"""
-    n = _small(x)
-    given = [tf.split(row, n, -1) for row in tf.split(x, n, -2)]
-    low = [[tf.zeros_like(given[0][0])] * n for _ in range(n)]
-    for i in range(n):
-        for j in range(i + 1):
-            rest = given[i][j] - sum(low[i][k] * low[j][k] for k in range(j))
-            low[i][j] = tf.sqrt(rest) if i == j else rest / low[j][j]
-    return tf.concat([tf.concat(row, -1) for row in low], -2)
+    """unroll the factorization over the columns of the known size"""
+    n, columns = _small(x), []
+    for j in range(n):
+        below = tf.constant([[float(i >= j)] for i in range(n)], x.dtype)
+        column = _at(x, -1, j) * below / tf.sqrt(_at(_at(x, -1, j), -2, j))
+        x = x - tf.matmul(column, column, transpose_b=True)
+        columns.append(column)
+    return tf.concat(columns, -1)
 
 
 def MatrixTriangularSolve(matrix, right, *, lower, adjoint):
-    """unroll the substitution over the known size"""
+    """unroll the substitution over the rows of the known size"""
     matrix = tf.linalg.matrix_transpose(matrix) if adjoint else matrix
     n = _small(matrix)
     rows: dict[int, tf.Tensor] = {}
-    given, wanted = [tf.split(row, n, -1) for row in tf.split(matrix, n, -2)], tf.split(right, n, -2)
     for i in range(n) if lower != adjoint else reversed(range(n)):
-        rows[i] = (wanted[i] - sum(given[i][k] * rows[k] for k in rows)) / given[i][i]
+        column = _at(matrix, -1, i)
+        rows[i] = _at(right, -2, i) / _at(column, -2, i)
+        right = right - column * rows[i]
     return tf.concat([rows[i] for i in range(n)], -2)
 
 
 def MatrixInverse(x, *, adjoint):
     """unroll the elimination over the known size, without pivots: for positive definite matrices"""
-    inverse = _eliminated(x, tf.eye(x.shape[-1], dtype=x.dtype) + tf.zeros_like(x))
+    inverse = _eliminated(x, tf.eye(x.shape[-1], dtype=x.dtype) + 0.0 * x)
     return tf.linalg.matrix_transpose(inverse) if adjoint else inverse
 
 
@@ -115,17 +188,52 @@ def MatrixSolve(matrix, right, *, adjoint):
 
 
 def _eliminated(matrix, right):
-    n, width = _small(matrix), right.shape[-1]
-    rows = tf.split(tf.concat([matrix, right], -1), n, -2)
+    n = _small(matrix)
     for i in range(n):
-        pivot = rows[i] / tf.gather(rows[i], [i], axis=-1)
-        rows = [pivot if k == i else row - tf.gather(row, [i], axis=-1) * pivot for k, row in enumerate(rows)]
-    return tf.split(tf.concat(rows, -2), [n, width], -1)[1]
+        column = _at(matrix, -1, i)
+        pivot = _at(column, -2, i)
+        rest = column - tf.constant([[float(k == i)] for k in range(n)], matrix.dtype)
+        matrix, right = (
+            matrix - rest * (_at(matrix, -2, i) / pivot),
+            right - rest * (_at(right, -2, i) / pivot),
+        )
+    return right
+
+
+def MatrixDeterminant(x):
+    """expand along the first row (up to 4 x 4), else multiply the pivots of the unrolled elimination"""
+    n = _small(x)
+    if n <= 4:
+        rows = [tf.split(row, n, -1) for row in tf.split(x, n, -2)]
+        return tf.squeeze(_expanded(rows, list(range(n))), [-2, -1])
+    product = None
+    for i in range(n):
+        column = _at(x, -1, i)
+        pivot = _at(column, -2, i)
+        product = pivot if product is None else product * pivot
+        x = x - column * (_at(x, -2, i) / pivot)
+    return tf.squeeze(product, [-2, -1])
+
+
+def _expanded(rows, columns):
+    if len(columns) == 1:
+        return rows[0][columns[0]]
+    total = None
+    for sign, column in enumerate(columns):
+        term = rows[0][column] * _expanded(rows[1:], [c for c in columns if c != column])
+        total = term if total is None else total - term if sign % 2 else total + term
+    return total
+
+
+def _at(x, axis, index):
+    part = [slice(None)] * len(x.shape)
+    part[axis] = slice(index, index + 1)
+    return x[tuple(part)]
 
 
 def _small(matrix):
-    if not matrix.shape[-1] or matrix.shape[-1] > 24:
-        raise ValueError("for small matrices of a known size only")
+    if not matrix.shape[-1] or matrix.shape[-1] > 128:
+        raise ValueError("for matrices of a known size up to 128 only")
     return matrix.shape[-1]
 
 

@@ -47,20 +47,20 @@ def UnsortedSegmentSum(data, ids, count):
 
 def UnsortedSegmentMax(data, ids, count):
     """take each segment's maximum over a mask of its rows"""
-    if len(ids.shape) != 1:
-        raise ValueError("for ids of rank 1 only")
-    mask = tf.equal(tf.range(count)[:, None], ids[None, :])
-    mask = tf.reshape(mask, [-1, ids.shape[0] or -1, *[1] * (len(data.shape) - 1)])
-    return tf.reduce_max(tf.where(mask, data[None], data.dtype.min), 1)
+    return tf.reduce_max(_masked(data, ids, count, data.dtype.min), 1)
 
 
 def UnsortedSegmentMin(data, ids, count):
     """take each segment's minimum over a mask of its rows"""
+    return tf.reduce_min(_masked(data, ids, count, data.dtype.max), 1)
+
+
+def _masked(data, ids, count, other):
     if len(ids.shape) != 1:
         raise ValueError("for ids of rank 1 only")
     mask = tf.equal(tf.range(count)[:, None], ids[None, :])
     mask = tf.reshape(mask, [-1, ids.shape[0] or -1, *[1] * (len(data.shape) - 1)])
-    return tf.reduce_min(tf.where(mask, data[None], data.dtype.max), 1)
+    return tf.where(mask, data[None], other)
 
 
 def SegmentSum(data, ids):
@@ -69,6 +69,16 @@ def SegmentSum(data, ids):
     picks = tf.one_hot(ids, tf.reduce_max(ids) + 1, axis=0, dtype=data.dtype)
     flat = tf.reshape(data, [-1, max(1, data.shape[1:].num_elements())])
     return tf.reshape(picks @ flat, [-1, *data.shape[1:]])
+
+
+def SegmentMax(data, ids):
+    """take each segment's maximum over a mask of its rows (better still: give it a constant number of segments)"""
+    return tf.reduce_max(_masked(data, ids, tf.reduce_max(ids) + 1, data.dtype.min), 1)
+
+
+def SegmentMin(data, ids):
+    """take each segment's minimum over a mask of its rows (better still: give it a constant number of segments)"""
+    return tf.reduce_min(_masked(data, ids, tf.reduce_max(ids) + 1, data.dtype.max), 1)
 
 
 def SegmentMean(data, ids):
@@ -182,19 +192,35 @@ def CumulativeLogsumexp(x, axis, *, exclusive, reverse):
     return tf.math.log(tf.cumsum(tf.exp(x - top), int(tf.get_static_value(axis)), exclusive, reverse)) + top
 
 
+def InvertPermutation(x):
+    """sort the numbers: their order is the inverse"""
+    return tf.math.top_k(-tf.cast(x, tf.float32), x.shape[0]).indices
+
+
 def Einsum(*operands, equation):
-    """write the equation out: no ellipsis, and a sum and a transpose where there is one operand"""
+    """write the equation out: no ellipsis, no letter twice in one operand, a sum and a transpose where that is the only one"""
     left, right = equation.split("->")
     terms = left.split(",")
     for number, operand in enumerate(operands):
         dots = "ABCDEFGH"[: len(operand.shape) - len(terms[number].replace("...", ""))]
         terms[number] = terms[number].replace("...", dots)
         right = right.replace("...", dots) if dots else right
+    plain = [_diagonal(operand, term) for operand, term in zip(operands, terms, strict=True)]
+    operands, terms = tuple(operand for operand, _ in plain), [term for _, term in plain]
     if len(operands) == 2:
         return tf.einsum(f"{','.join(terms)}->{right}", *operands)
     summed = [i for i, letter in enumerate(terms[0]) if letter not in right]
     kept = [letter for letter in terms[0] if letter in right]
     return tf.transpose(tf.reduce_sum(operands[0], summed), [kept.index(letter) for letter in right])
+
+
+def _diagonal(x, term):
+    for at in reversed(range(len(term))):
+        first = term.index(term[at])
+        if first < at:
+            sizes = [x.shape[at] if i in (first, at) else 1 for i in range(len(term))]
+            x, term = tf.reduce_sum(x * tf.reshape(tf.eye(x.shape[at]), sizes), at), term[:at] + term[at + 1 :]
+    return x, term
 
 
 def MirrorPad(x, paddings, *, mode):

@@ -200,8 +200,16 @@ def _apart(
 
 
 def _moved(now: Any, op: Any, tensor: Any) -> str:
-    """The tensor of the edited level that is read where that of the op was."""
+    """The tensor of the edited level that is read where that of the op was.
+
+    The first result of an op that is replaced is handed on under its name; a reader that is replaced too tells nothing.
+    """
+    kinds = {o.name: o.type for o in now.get_operations()}
+    if tensor.value_index == 0 and op.type != "Identity" and kinds.get(op.name) == "Identity":
+        return f"{op.name}:0"
     for reader in tensor.consumers():
+        if kinds.get(reader.name) != reader.type:
+            continue
         index = [t.name for t in reader.inputs].index(tensor.name)
         try:
             return str(now.get_operation_by_name(reader.name).inputs[index].name)

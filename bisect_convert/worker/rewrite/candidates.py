@@ -13,7 +13,7 @@ from bisect_convert.model.names import BRANCHES, CALLS, LOOPS
 from bisect_convert.model.outcome import Failure, Stage
 from bisect_convert.recipes import recipes_of
 from bisect_convert.worker.nodes import ROLES
-from bisect_convert.worker.rewrite.constants import unevaluated
+from bisect_convert.worker.rewrite.constants import from_constants, unevaluated
 from bisect_convert.worker.rewrite.editing import imported, opened
 from bisect_convert.worker.rewrite.edits import Edit, attributes
 from bisect_convert.worker.rewrite.loops import ALONE
@@ -48,8 +48,20 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
         return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches", "left_out")]
     if stage is Stage.LOAD:
         values = [Edit(path, name, "", "folded") for path, _, graph in levels(program) for name in unevaluated(graph)]
+        values += list(_complex_constants(program))
         return values + [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
     return _sizes(program)
+
+
+def _complex_constants(program: Any) -> Iterator[Edit]:
+    """Those that keep apart the parts of a complex constant, which the converter has no value for."""
+    for path, _, graph in levels(program):
+        for op in graph.get_operations():
+            if any(t.dtype == tf.complex64 and from_constants(t.op) for t in op.inputs) and not from_constants(op):
+                for recipe in recipes_of(op.type):
+                    if "complex64" in recipe.words:
+                        edit = Edit(path, op.name, op.type, recipe.name)
+                        yield replace(edit, given=attributes(op, recipe.name))
 
 
 def _making(program: Any, kinds: AbstractSet[str]) -> Iterator[tuple[tuple[tuple[str, str], ...], Any]]:

@@ -9,14 +9,14 @@ import tensorflow as tf
 from bisect_convert.model.names import NO_VALUES
 from bisect_convert.worker.rewrite.editing import imported, replaced
 
-__all__ = ["folded", "unevaluated"]
+__all__ = ["folded", "from_constants", "unevaluated"]
 
 
 def folded(graph_def: Any, name: str) -> Any:
     """What follows from constants alone is given as its value."""
     graph = imported(graph_def)
     op = graph.get_operation_by_name(name)
-    if not _from_constants(op):
+    if not from_constants(op):
         raise ValueError(f"{name} does not follow from constants alone")
     with tf.compat.v1.Session(graph=graph) as session:
         values = session.run(list(op.outputs))
@@ -32,11 +32,12 @@ def unevaluated(graph: Any) -> list[str]:
         if op.inputs
         and not any(t.dtype.base_dtype.name in NO_VALUES for t in op.outputs)
         and any(t.dtype.base_dtype.name in NO_VALUES for t in op.inputs)
-        and _from_constants(op)
+        and from_constants(op)
     ]
 
 
-def _from_constants(op: Any) -> bool:
+def from_constants(op: Any) -> bool:
+    """Return whether nothing but constants goes into what the op makes."""
     todo, seen = [op], {op.name}
     while todo:
         at = todo.pop()

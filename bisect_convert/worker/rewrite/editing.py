@@ -213,7 +213,12 @@ def spliced(graph_def: Any, name: str, function: Callable[..., Any], **attribute
     op = graph.get_operation_by_name(name)
     with graph.as_default(), tf.name_scope(f"{name}/instead/"):
         made = function(*op.inputs, **attributes)
-        made = [tf.identity(m) for m in (made if isinstance(made, (list, tuple)) else [made])]
+        made = made if isinstance(made, (list, tuple)) else [made]
+        # which of the two integer types of Core ML it is, the converter does not mind
+        made = [
+            tf.cast(m, tf.int64) if (m.dtype, o.dtype) == (tf.int32, tf.int64) else tf.identity(m)
+            for m, o in zip(made, op.outputs, strict=True)
+        ]
     for new, old in zip(made, op.outputs, strict=True):
         if new.dtype != old.dtype or not new.shape.is_compatible_with(old.shape):
             raise ValueError(f"{new.dtype.name} {new.shape} cannot take the place of {old.dtype.name} {old.shape}")
