@@ -39,10 +39,14 @@ def UnsortedSegmentSum(data, ids, count):
     """sum the segments by a product with their one-hot matrix"""
     if data.dtype.is_integer:
         raise ValueError("for floats only")
-    picks = tf.one_hot(tf.reshape(tf.cast(ids, tf.int32), [-1]), tf.cast(count, tf.int32), axis=0, dtype=data.dtype)
+    picks = _picks(tf.reshape(tf.cast(ids, tf.int32), [-1]), tf.cast(count, tf.int32), data.dtype)
     rows = tf.reshape(data, [-1, *data.shape[len(ids.shape) :]])
     flat = tf.reshape(rows, [-1, max(1, rows.shape[1:].num_elements())])
     return tf.reshape(picks @ flat, [-1, *rows.shape[1:]])
+
+
+def _picks(ids, count, dtype):
+    return tf.cast(tf.equal(tf.range(count)[:, None], ids[None, :]), dtype)
 
 
 def UnsortedSegmentMax(data, ids, count):
@@ -66,7 +70,7 @@ def _masked(data, ids, count, other):
 def SegmentSum(data, ids):
     """sum the segments by a product with their one-hot matrix (better still: give it a constant number of segments)"""
     ids = tf.cast(ids, tf.int32)
-    picks = tf.one_hot(ids, tf.reduce_max(ids) + 1, axis=0, dtype=data.dtype)
+    picks = _picks(ids, tf.reduce_max(ids) + 1, data.dtype)
     flat = tf.reshape(data, [-1, max(1, data.shape[1:].num_elements())])
     return tf.reshape(picks @ flat, [-1, *data.shape[1:]])
 
@@ -84,7 +88,7 @@ def SegmentMin(data, ids):
 def SegmentMean(data, ids):
     """average the segments by a product with their one-hot matrix (better: a constant number of segments)"""
     ids = tf.cast(ids, tf.int32)
-    picks = tf.one_hot(ids, tf.reduce_max(ids) + 1, axis=0, dtype=data.dtype)
+    picks = _picks(ids, tf.reduce_max(ids) + 1, data.dtype)
     picks = picks / tf.maximum(tf.reduce_sum(picks, 1, keepdims=True), 1.0)
     flat = tf.reshape(data, [-1, max(1, data.shape[1:].num_elements())])
     return tf.reshape(picks @ flat, [-1, *data.shape[1:]])

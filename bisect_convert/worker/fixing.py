@@ -44,12 +44,17 @@ def fix(request: Fix) -> dict[str, Any]:
     converter = _Converter(request.options)
     first = [edit for patch in request.patches for edit in _patched(program, patch)]
     done = fixed(program, results, inputs, converter.failures, first, search=request.search)
-    whole = agreement(program, done.whole, [f"{r}:0" for r in results], inputs) if inputs else None
-    if request.out and not done.remaining:
+    outputs = [f"{r}:0" for r in results]
+    whole = agreement(program, done.whole, outputs, inputs) if inputs else None
+    if done.differs(whole) and (uncompared := [e for e in done.edits if done.equal.get(e) is None]):
+        done = fixed(program, results, inputs, converter.failures, first, search=request.search, without=uncompared)
+        whole = agreement(program, done.whole, outputs, inputs)
+    apart = None if done.remaining else done.differs(whole)
+    if request.out and not done.remaining and apart is None:
         converter.save(done.whole, request.out)
     return {
         "edits": [_described(e, done.equal.get(e)) for e in done.edits],
-        "remaining": [_failure(f) for f in done.remaining],
+        "remaining": [_failure(f) for f in done.remaining] if apart is None else [_parted(apart)],
         "refused": [{"at": e.at, "recipe": e.recipe, "reason": _line(reason)} for e, reason in done.refused.items()],
         "agreement": None if whole is None else whole.to_json(),
         "unseen": unseen,
@@ -215,6 +220,10 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "stage": failure.signature.stage.word, "type": failure.type, "message": _line(failure.message),
         "at": [frame.name for frame in failure.hint],
     }  # fmt: skip
+
+
+def _parted(message: str) -> dict[str, Any]:
+    return {"stage": "numbers", "type": "differs", "message": message, "at": []}
 
 
 def _line(text: str) -> str:

@@ -131,21 +131,43 @@ def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agre
         return None
     moved = {t.name: _moved(now, op, t) for t in outputs}
     labels = {t.name: labels_of(t) for t in outputs}
-    given = [t for t in op.inputs if t.op.type != "Const" and t.dtype not in _HANDLES]
+    given = [t for t in op.inputs if t.dtype not in _HANDLES]  # constants too: control inputs may hang on them
+    fixed = {t.name for t in given if t.op.type == "Const"}
     known = runs(before, [*(t.name for t in given), *moved], feeds) if outputs else []
     started, scales = time.monotonic(), _scales(known)
     total, tolerance = Agreement(), max([TOLERANCE, *(_COARSE.get(t.dtype, 0.0) for t in op.outputs)])
     for feed, values in zip(feeds, known, strict=False):
+        values = _untied(op, values)
+        if values.pop("tied", None) is not None:
+            values |= runs(before, list(moved), [{t.name: values[t.name] for t in given}])[0]
         if any(t.dtype in _HANDLES for t in op.inputs):  # what cannot be fed is made by what comes before
             total |= _apart(values, runs(now, list(moved.values()), [feed])[0], moved, labels, scales)
             continue
         own = {t.name: values[t.name] for t in given}
         total |= _apart(values, runs(now, list(moved.values()), [own])[0], moved, labels, scales)
-        for word, case in _varied(own) if time.monotonic() - started < _LONGEST else ():
+        for word, case in _varied(own, fixed) if time.monotonic() - started < _LONGEST else ():
             one = runs(before, list(moved), [case])[0]
             gap = _apart(one, runs(now, list(moved.values()), [case])[0], moved, labels, scales)
             total |= Agreement(samples=1, apart=(word,) if gap.max_rel > tolerance else ())
     return replace(total, tolerance=tolerance)
+
+
+#: Ops whose results TensorFlow puts in no certain order where scores are equal, with the input that has them.
+_BY_SCORE = {"CombinedNonMaxSuppression": 1}
+
+
+def _untied(op: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """The values with no two scores equal; "tied" is among them where some were."""
+    if op.type not in _BY_SCORE or not tied(scores := values[op.inputs[_BY_SCORE[op.type]].name]):
+        return dict(values)
+    order = np.random.default_rng(3).permutation(scores.size).reshape(scores.shape)
+    apart = (scores + order * (np.ptp(scores) + 1.0) * 1e-3 / scores.size).astype(scores.dtype)
+    return {**values, op.inputs[_BY_SCORE[op.type]].name: apart, "tied": True}
+
+
+def tied(scores: Any) -> bool:
+    """Return whether two of the scores are equal."""
+    return bool(np.unique(scores).size < scores.size)
 
 
 def _where_they_meet(before: Any, now: Any, feeds: Sequence[Feeds]) -> Agreement | None:
@@ -218,9 +240,9 @@ def _moved(now: Any, op: Any, tensor: Any) -> str:
     return str(now.get_operation_by_name(op.name).outputs[tensor.value_index].name)
 
 
-def _varied(values: Feeds) -> Iterator[tuple[str, Feeds]]:
-    """The floats among the values in the same shapes: random, zeros, large, negative."""
-    floats = {n for n, v in values.items() if np.asarray(v).dtype.kind == "f"}
+def _varied(values: Feeds, fixed: set[str]) -> Iterator[tuple[str, Feeds]]:
+    """The floats among the values, but for those that are fixed, in the same shapes: random, zeros, large, negative."""
+    floats = {n for n, v in values.items() if n not in fixed and np.asarray(v).dtype.kind == "f"}
     rng = np.random.default_rng(7)
     for word, make in _VARIED.items() if floats else ():
         drawn = {n: make(rng, np.shape(values[n])) for n in sorted(floats)}
@@ -237,10 +259,13 @@ def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequenc
         r for r in results if there(now, r) and before.get_tensor_by_name(r).dtype not in (tf.variant, tf.resource)
     ]
     labels = {name: labels_of(before.get_tensor_by_name(name)) for name in wanted}
+    scores = [o.inputs[_BY_SCORE[o.type]].name for o in before.get_operations() if o.type in _BY_SCORE]
     try:
+        if scores:
+            inputs = [i for i in inputs if not any(map(tied, runs(before, scores, [i])[0].values()))]
         known = runs(before, wanted, inputs)
         for one, other in zip(known, runs(now, wanted, inputs), strict=True):
             total |= _apart(one, other, {n: n for n in wanted}, labels, _scales(known))
     except (tf.errors.OpError, ValueError, TypeError):
         return None
-    return total
+    return total if inputs else None

@@ -38,6 +38,13 @@ class Fixed:
         """The program with all its constants."""
         return heavy(self.program, self.weights)
 
+    def differs(self, whole: Agreement | None) -> str | None:
+        """Return what is to be said where the outputs lie apart, whatever each edit for itself; not of what a user put in."""
+        most = max([_WHOLE, *(gap.tolerance for gap in self.equal.values() if gap is not None)])
+        if whole is None or whole.max_rel <= most or any(edit.function is not None for edit in self.edits):
+            return None
+        return f"edited so, the model computes something else in TensorFlow: outputs lie {whole.max_rel:.1e} of scale apart"
+
 
 def fixed(
     program: Any,
@@ -47,14 +54,16 @@ def fixed(
     first: Sequence[Edit] = (),
     *,
     search: bool = True,
+    without: Sequence[Edit] = (),
 ) -> Fixed:
     """Return the program with the edits with which it converts, or with those that got furthest.
 
     results: names of the ops that make the outputs; inputs: feeds on which edits are compared; convert: what fails in a
-    program, in the converter's order, empty where it converts; first: edits to begin with; search: for further ones.
+    program, in the converter's order, empty where it converts; first: edits to begin with; search: for further ones, but
+    none of `without`.
     """
     hollow, weights = light(program)
-    done = Fixed(hollow, weights)
+    done = Fixed(hollow, weights, refused=dict.fromkeys(without, APART))
     _take(done, first, results, inputs)
     for _ in range(_ROUNDS):
         failures = convert(done.whole)
@@ -72,6 +81,12 @@ def fixed(
             done.edits, done.program = kept, pruned(edited(hollow, kept), results)
         _take(done, chosen, results, inputs)
     return done
+
+
+#: How far, in parts of its scale, an output of the edited model may lie from the original's.
+_WHOLE = 1e-3
+#: Why an edit is refused whose values could not be compared where it is made.
+APART = "with it the model computes something else"
 
 
 def _instead(level: Any, _: Any) -> Any:

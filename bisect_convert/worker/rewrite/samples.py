@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,22 @@ def sample_inputs(program: Any, shapes: Mapping[str, Sequence[int | None]], coun
     """
     graph = imported(program)
     inputs = [op for op in graph.get_operations() if op.type == "Placeholder"]
-    most = {op.name: _indexed(op.outputs[0]) for op in inputs if op.outputs[0].dtype.is_integer}
+    uses = {op.name: _used(op.outputs[0]) for op in inputs if op.outputs[0].dtype.is_integer}
     return [
-        {f"{op.name}:0": _drawn(op, shapes.get(op.name), most, np.random.default_rng(seed), seed == count) for op in inputs}
+        {f"{op.name}:0": _drawn(op, shapes.get(op.name), uses, np.random.default_rng(seed), seed == count) for op in inputs}
         for seed in range(count + 1)
     ]  # fmt: skip
 
 
-def _drawn(op: Any, shape: Sequence[int | None] | None, most: Mapping[str, int], rng: Any, zeros: bool) -> Any:
+@dataclass(frozen=True)
+class _Use:
+    """What whole numbers are used for: below `most`, and in order where they number segments."""
+
+    most: int
+    ordered: bool
+
+
+def _drawn(op: Any, shape: Sequence[int | None] | None, uses: Mapping[str, _Use], rng: Any, zeros: bool) -> Any:
     tensor = op.outputs[0]
     known = list(shape) if shape is not None else tensor.shape.as_list() if tensor.shape.rank is not None else [2]
     sizes = [s if s is not None else 2 if axis == 0 else 32 for axis, s in enumerate(known)]
@@ -44,24 +53,36 @@ def _drawn(op: Any, shape: Sequence[int | None] | None, most: Mapping[str, int],
     if tensor.dtype == tf.bool:
         return rng.integers(0, 2, sizes).astype(bool)
     if tensor.dtype.is_integer:
-        return rng.integers(0, most[op.name], sizes).astype(dtype)
+        drawn = rng.integers(0, uses[op.name].most, sizes).astype(dtype)
+        return np.sort(drawn, 0) if uses[op.name].ordered else drawn
     return rng.standard_normal(sizes).astype(dtype)
 
 
-def _indexed(tensor: Any) -> int:
-    """Above which number the values of an input must stay: the rows of the smallest table that they look up."""
-    todo, seen, most = [tensor], set(), 256 if tensor.dtype == tf.uint8 else 0
+#: Ops that hand numbers on, as they are or some of them.
+_HANDS_ON = frozenset({
+    "Cast", "Identity", "Reshape", "ExpandDims", "Squeeze", "Maximum", "Minimum", "SelectV2", "StridedSlice", "Unpack", "Split",
+    "Transpose", "Tile", "ConcatV2",
+})  # fmt: skip
+
+
+def _used(tensor: Any) -> _Use:
+    """How an input's whole numbers are used: its values stay within the smallest table that they look up."""
+    todo, seen, most, ordered = [tensor], set(), [256] if tensor.dtype == tf.uint8 else [], False
     while todo:
-        for reader in todo.pop().consumers():
-            if reader.type in ("GatherV2", "Gather") and reader.inputs[0].shape.rank:
-                rows = reader.inputs[0].shape[0]
-                most = min(most or rows, rows) if rows else most
-            elif reader.name not in seen and reader.type in (
-                "Cast", "Identity", "Reshape", "ExpandDims", "Squeeze", "Maximum", "Minimum", "SelectV2",
-            ):  # fmt: skip
+        at = todo.pop()
+        for reader in at.consumers():
+            place = next(i for i, t in enumerate(reader.inputs) if t is at)
+            if reader.type in ("GatherV2", "Gather") and place == 1 and reader.inputs[0].shape.rank:
+                axis = int(tf.get_static_value(reader.inputs[2]) or 0) if len(reader.inputs) > 2 else 0
+                most += [reader.inputs[0].shape[axis] or 2]
+            elif reader.type.startswith("UnsortedSegment") and place == 1:
+                most += [int(tf.get_static_value(reader.inputs[2]) or 2)]
+            elif reader.type.startswith("Segment") and place == 1:
+                ordered = True
+            elif reader.name not in seen and reader.type in _HANDS_ON:
                 seen.add(reader.name)
                 todo += reader.outputs
-    return most or 2
+    return _Use(min(most, default=2), ordered)
 
 
 class Values:
@@ -98,12 +119,19 @@ def runs(graph: Any, fetches: Sequence[str], feeds: Sequence[Feeds]) -> list[dic
     """Return the values of the tensors for each set of feeds, of which those count that the tf.Graph has a tensor for."""
     wanted, found = list(dict.fromkeys(fetches)), []
     if not hasattr(graph, "_bisect_convert_session"):
-        graph._bisect_convert_session = v1.Session(graph=graph)  # it lives as long as the graph does
+        graph._bisect_convert_session = v1.Session(graph=graph, config=_as_it_stands())  # it lives as long as the graph
     for feed in feeds:
         given = {n: v for n, v in feed.items() if there(graph, n)}
         got = graph._bisect_convert_session.run(wanted, given, options=v1.RunOptions(timeout_in_ms=_MILLISECONDS))
         found.append(dict(zip(wanted, got, strict=True)))
     return found
+
+
+def _as_it_stands() -> Any:
+    """A session that runs what is there: Grappler was seen to look past a tensor that is fed, at what makes it."""
+    config = v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config
 
 
 def there(graph: Any, tensor: str) -> bool:
