@@ -158,15 +158,15 @@ _BY_SCORE = {"CombinedNonMaxSuppression": 1}
 
 def _untied(op: Any, values: dict[str, Any]) -> dict[str, Any]:
     """The values with no two scores equal; "tied" is among them where some were."""
-    if op.type not in _BY_SCORE or not tied(scores := values[op.inputs[_BY_SCORE[op.type]].name]):
+    if op.type not in _BY_SCORE or not _tied(scores := values[op.inputs[_BY_SCORE[op.type]].name]):
         return dict(values)
     order = np.random.default_rng(3).permutation(scores.size).reshape(scores.shape)
     apart = (scores + order * (np.ptp(scores) + 1.0) * 1e-3 / scores.size).astype(scores.dtype)
     return {**values, op.inputs[_BY_SCORE[op.type]].name: apart, "tied": True}
 
 
-def tied(scores: Any) -> bool:
-    """Return whether two of the scores are equal."""
+def _tied(scores: Any) -> bool:
+    """True where two of the scores are equal."""
     return bool(np.unique(scores).size < scores.size)
 
 
@@ -262,7 +262,7 @@ def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequenc
     scores = [o.inputs[_BY_SCORE[o.type]].name for o in before.get_operations() if o.type in _BY_SCORE]
     try:
         if scores:
-            inputs = [i for i in inputs if not any(map(tied, runs(before, scores, [i])[0].values()))]
+            inputs = [i for i in inputs if not any(map(_tied, runs(before, scores, [i])[0].values()))]
         known = runs(before, wanted, inputs)
         for one, other in zip(known, runs(now, wanted, inputs), strict=True):
             total |= _apart(one, other, {n: n for n in wanted}, labels, _scales(known))
