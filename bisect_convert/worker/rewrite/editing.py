@@ -43,13 +43,16 @@ def apply(graph_def: Any, path: Path, edits: Sequence[Callable[[Any], Any]]) -> 
     return shaped(made)
 
 
+_NUMBERS = itertools.count()
+
+
 def calls(graph_def: Any, node: Any, role: str, level: Any) -> None:
     """Let the node of the GraphDef call the level under the role."""
     old = node.attr[role].func.name
     made = _closed(level, f"{old.partition('__edited')[0]}__edited")
     names = {f.signature.name for f in graph_def.library.function}
-    number = next(n for n in itertools.count() if f"{made.signature.name}_{n}" not in names)
-    made.signature.name = f"{made.signature.name}_{number}"
+    # no number twice, at whatever level: two bodies that came of one would be one again
+    made.signature.name = f"{made.signature.name}_{next(_NUMBERS)}"
     node.attr[role].func.name = made.signature.name
     functions = [made, *(f for f in level.library.function if f.signature.name not in names)]
     graph_def.library.function.extend(functions)
