@@ -20,15 +20,16 @@ from bisect_convert.arguments.input_corrections import fits
 from bisect_convert.errors import BisectConvertError, UsageError
 from bisect_convert.model import facts
 from bisect_convert.model.cuts import Plan
+from bisect_convert.model.names import HANDLES
 from bisect_convert.model.outcome import Outcome, Stage
 from bisect_convert.recipes import UNFIT
 from bisect_convert.worker import compression, private_api, tracebacks, unpacking
 from bisect_convert.worker.comparison import differs
-from bisect_convert.worker.cut.sections import Carved, carve
+from bisect_convert.worker.cut.sections import Carved, carve, entry_name
 from bisect_convert.worker.read.input_shapes import declared
 from bisect_convert.worker.request import About, Carve, Compare, Probe
 from bisect_convert.worker.rewrite import recipes_applied
-from bisect_convert.worker.survey import Survey, surveying
+from bisect_convert.worker.survey import Made, Survey, surveying
 from bisect_convert.worker.warned import kept_warnings
 
 __all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "probe", "write_section"]
@@ -131,7 +132,7 @@ def _convert(carved: Carved, request: Probe, mark: str | None) -> Outcome:
     import coremltools as ct
 
     plan, known = request.plan, _facts(Path(request.folder))
-    survey = Survey(known.outputs, known.names) if request.survey else None
+    survey = Survey({**known.outputs, **_handed(plan)}, known.names) if request.survey else None
     private_api.reset()
     try:
         arguments = unpacking.unpack(concerning(carved, plan, request.options))
@@ -153,6 +154,11 @@ def _convert(carved: Carved, request: Probe, mark: str | None) -> Outcome:
         return _of_survey(survey) or Outcome(tracebacks.classify(error, known.names))
     done = _optimize(model, request.options.get("optimize"), known.names)
     return replace(done, warned=tuple(warned)) if plan.whole else done
+
+
+def _handed(plan: Plan) -> dict[str, tuple[Made]]:
+    """What stands for the inputs that Core ML has none of, under the names that they have in the section."""
+    return {entry_name(e): ((e.dtype, e.shape),) for e in plan.entries if e.dtype in HANDLES}
 
 
 def _of_survey(survey: Survey | None) -> Outcome | None:

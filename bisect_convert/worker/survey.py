@@ -19,7 +19,7 @@ from coremltools.converters.mil.mil import Builder as mb
 from bisect_convert.model.outcome import Failure
 from bisect_convert.worker import private_api, tracebacks
 
-__all__ = ["MOST", "Survey", "surveying"]
+__all__ = ["MOST", "Made", "Survey", "surveying"]
 
 #: How many failures are noted before the lowering ends: past that, a model fails as a whole.
 MOST = 400

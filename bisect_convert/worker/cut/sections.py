@@ -17,7 +17,7 @@ from bisect_convert.model.names import HANDLES, op_of
 from bisect_convert.worker.cut.function_bodies import EditedBodies, append_input, same
 from bisect_convert.worker.nodes import callees, data, rewire, set_data
 
-__all__ = ["Carved", "carve", "evaluated"]
+__all__ = ["Carved", "carve", "entry_name", "evaluated"]
 
 v1 = tf.compat.v1
 
@@ -105,8 +105,7 @@ def _entries(entries: Iterable[Entry], carved: Carved, graph_def: Any) -> tuple[
     adapters: dict[str, list[Any]] = {}
     renamed: dict[str, str] = {}
     for entry in entries:
-        op, _, index = entry.tensor.rpartition(":")
-        name = entry.name or (op if index == "0" else f"{op}__{index}")
+        op, name = op_of(entry.tensor), entry_name(entry)
         with tf.Graph().as_default() as graph:
             if entry.value:
                 tf.constant(evaluated(graph_def, entry.tensor), name=name)
@@ -115,6 +114,12 @@ def _entries(entries: Iterable[Entry], carved: Carved, graph_def: Any) -> tuple[
         adapters.setdefault(op, []).extend(graph.as_graph_def().node)
         renamed[entry.tensor] = name
     return adapters, renamed
+
+
+def entry_name(entry: Entry) -> str:
+    """Return what an entering tensor's op is called in the section: as its own, where it is that op's first result."""
+    op, _, index = entry.tensor.rpartition(":")
+    return entry.name or (op if index == "0" else f"{op}__{index}")
 
 
 def evaluated(graph_def: Any, tensor: str) -> Any:
