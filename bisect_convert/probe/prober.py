@@ -178,6 +178,10 @@ class Prober(Conversions):
         """From here on the time that the whole took is a measure for the limits of its parts."""
         self._door.calibrated(seconds)
 
+    def limit(self, section: Section) -> float:
+        """Return the seconds that a probe of the section may take."""
+        return self._door.limits.of(len(section.ops))
+
     def shows(self, rate: float) -> None:
         """From here on take it that the failure shows in this part of the conversions that have it."""
         self._steadiness.rate = rate

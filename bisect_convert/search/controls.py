@@ -14,6 +14,8 @@ __all__ = ["FICKLE", "Control"]
 FICKLE = frozenset({"timeout", "MemoryError"})
 #: How often the whole is converted where that does not always come to the same.
 _SAMPLE = 10
+#: Up to how many seconds a section that does not end may take for its parts to be asked about, one after the other.
+_WAITED_FOR = 45.0
 #: How often what leads to a doubtful conclusion must fail alike: it may be one that fails now and then.
 _OFTEN = 8
 
@@ -35,6 +37,13 @@ class Control:
         if outcome.failure is None or outcome.failure.signature.kind != "timeout":
             self.prober.calibrated(outcome.seconds)
         return outcome
+
+    def endless(self, section: Section, failure: Failure) -> str | None:
+        """Return why the parts of what is left are not asked about: it took longer than many such questions may."""
+        limit = self.prober.limit(section)
+        if failure.signature.kind != "timeout" or section == self._whole or limit <= _WAITED_FOR:
+            return None
+        return f"what is left did not convert within {limit:.0f} s: --timeout SECONDS gives it longer"
 
     def sample(self) -> str:
         """Convert the whole a few times more, for how often it fails; returns the counts as a note."""

@@ -87,6 +87,9 @@ class Hunt:
             failure, found, hidden = outcome.failure, None, None
             if failure is not None and steady is (self.prober.unsteady is None):
                 hidden = self._hidden(section, failure)
+                if (reason := self.control.endless(section, failure)) is not None:
+                    self._give_up(reason)
+                    continue
                 found = self._cause(section, failure, outcome.further) if hidden is None else None
             if steady and self.prober.unsteady is not None:
                 self.notes.append(self.control.sample())
