@@ -40,19 +40,51 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"bisect-convert: error: {message}; see bisect-convert --help\n")
 
 
+class _Version(argparse.Action):
+    """Prints what is installed, without importing it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from bisect_convert.model.installed import versions
+
+        found = ", ".join(f"{name} {version or 'not installed'}" for name, version in versions().items())
+        print(f"bisect-convert {__version__} ({found})")
+        parser.exit(0)
+
+
+class _Completion(argparse.Action):
+    """Prints what a shell completes the command with."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, values: Any, option: str | None = None) -> NoReturn:
+        try:
+            import shtab
+        except ImportError:
+            parser.error("--completion needs shtab: pip install 'bisect-convert[completion]'")
+        print(shtab.complete(parser, values))
+        parser.exit(0)
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments; ends the process with one line and status 2 where they cannot be understood."""
     parser = _Parser(
         prog="bisect-convert",
-        usage="bisect-convert MODEL [options]",
+        usage="bisect-convert MODEL... [options]\n       bisect-convert doctor",
         description="Find the ops that keep a TensorFlow model from converting to Core ML: which, where, whether\n"
         "these are all, and the smallest section that shows each.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("model", metavar="MODEL", help="a SavedModel folder, a .keras or .h5 file, or a frozen .pb")
-    parser.add_argument("--version", action="version", version=f"bisect-convert {__version__}")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="+",
+        help="a SavedModel folder, a .keras or .h5 file, or a frozen .pb; of several, or of a folder of them, a summary",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the versions of this and of what it leans on")
+    parser.add_argument(
+        "--completion", action=_Completion, choices=("bash", "zsh", "tcsh"),
+        help="print what completes this command in a shell: source <(bisect-convert --completion bash)",
+    )  # fmt: skip
     _add_conversion(parser.add_argument_group("as in coremltools.convert"))
     _add_behind(parser.add_argument_group("after the conversion"))
     _add_ours(parser)

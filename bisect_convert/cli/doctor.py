@@ -1,0 +1,76 @@
+"""`bisect-convert doctor`: what is installed, whether it fits, and what is missing for which feature."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+
+from bisect_convert import __version__
+from bisect_convert.errors import EnvironmentError_
+from bisect_convert.model.installed import version_of
+
+__all__ = ["main"]
+
+#: What must be there: distribution -> the least version.
+_NEEDED = {"tensorflow": (2, 16), "coremltools": (8, 3), "numpy": (1, 26), "networkx": (3, 2)}
+#: What a feature takes: (what it is for, distribution, extra).
+_EXTRAS = (
+    ("--optimize palettize4", "scikit-learn", "optimize"),
+    ("reports in notebooks", "ipywidgets", "notebook"),
+    ("models as tests", "pytest", "pytest"),
+    ("--shell with completion", "ipython", "shell"),
+    ("completion in a shell", "shtab", "completion"),
+)
+_PYTHON = ((3, 10), (3, 13))
+
+
+def main() -> int:
+    """Print what fits and what does not; returns 0 where models can be searched here, else 2."""
+    lines = [_python(), *(_needed(name, least) for name, least in _NEEDED.items()), _private_parts()]
+    for fits, words in lines:
+        print(f"{'ok  ' if fits else 'BAD '}{words}")
+    for purpose, package, extra in _EXTRAS:
+        version = version_of(package)
+        missing = f"not installed: pip install 'bisect-convert[{extra}]'"
+        print(f"{'ok  ' if version else '--  '}{purpose}: {package} {version or missing}")
+    print(f"--  bisect-convert {__version__}, {platform.platform()}, {os.cpu_count()} cores, {_disk()}")
+    return 0 if all(fits for fits, _ in lines) else 2
+
+
+def _python() -> tuple[bool, str]:
+    least, past = _PYTHON
+    fits = least <= sys.version_info[:2] < past
+    return fits, f"Python {platform.python_version()}" + ("" if fits else ": 3.10 to 3.12 is needed")
+
+
+def _needed(name: str, least: tuple[int, int]) -> tuple[bool, str]:
+    version, wanted = version_of(name), ".".join(map(str, least))
+    if version is None:
+        return False, f"{name} is not installed: pip install '{name}>={wanted}'"
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    fits = numbers >= least
+    return fits, f"{name} {version}" + ("" if fits else f": pip install '{name}>={wanted}'")
+
+
+def _private_parts() -> tuple[bool, str]:
+    """Whether a worker starts, and finds the parts of both packages that it leans on."""
+    from bisect_convert.probe.client import Workers
+
+    try:
+        with Workers() as workers:
+            workers.versions()
+    except EnvironmentError_ as error:
+        return False, str(error)
+    return True, "a worker starts, and finds all that it needs of tensorflow and coremltools"
+
+
+def _disk() -> str:
+    from bisect_convert.probe.cache import folder_of
+
+    folder = folder_of(True)
+    while folder is not None and not folder.exists():
+        folder = folder.parent
+    free = f"{shutil.disk_usage(folder).free / 2**30:.0f} GiB free" if folder is not None else "no cache folder"
+    return f"cache in {folder_of(True)} ({free})"

@@ -1,0 +1,78 @@
+"""Many models in one run: a row each, whatever becomes of one; causes together; and a second run that does what changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from bisect_convert.cli.command import main
+from bisect_convert.cli.many import models_in
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder with two models that fail by one op, and a file that is none."""
+    folder = tmp_path / "models"
+    for name in ("a", "deep/b"):
+        shutil.copytree(FIXTURES / "exact_gelu" / "model", folder / name)
+    (folder / "<c>.keras").write_text("no model")
+    return folder
+
+
+def test_models_are_found_in_folders_and_one_model_is_no_batch(models: Path) -> None:
+    found = models_in([str(models)])
+    assert found is not None and [Path(m).name for m in found] == ["<c>.keras", "a", "b"]
+    assert models_in([str(models / "a")]) is None and models_in([str(models / "deep")]) is None
+    assert models_in([str(models / "a"), str(models / "deep")]) == [str(models / "a"), str(models / "deep" / "b")]
+
+
+def test_each_is_a_row_and_a_second_run_does_only_what_changed(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = models.parent / "out"
+    words = [str(models), "--out", str(out), "--jobs", "2", "--quiet"]
+    assert main(words) == 1
+    text = capsys.readouterr().out
+    assert text.startswith("3 models: 1 was not read, 2 fail\n") and "lowering: Erfc       2       2       2" in text
+    data = json.loads((out / "summary.json").read_text())
+    assert [(row["cause"], len(row["models"])) for row in data["causes"]] == [("lowering: Erfc", 2)]
+    assert "is no Keras file" in data["models"][0]["why"]
+    page = (out / "summary.html").read_text()
+    assert "&lt;c&gt;.keras" in page and "<c>" not in page
+    suite = ElementTree.parse(out / "junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "2", "1")
+    written = {p: p.stat().st_mtime_ns for p in out.glob("*/report.json")}
+    assert len(written) == 2
+    os.utime(models / "a" / "saved_model.pb")
+    assert main(words) == 1
+    assert [p.parent.name for p in written if p.stat().st_mtime_ns != written[p]] == ["models_a"]
+
+
+def test_ended_in_the_middle_what_is_known_is_kept(models: Path) -> None:
+    out = models.parent / "out"
+    command = [sys.executable, "-m", "bisect_convert", str(models), "--out", str(out), "--quiet"]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as run:
+        deadline = time.monotonic() + 60
+        while not list(out.glob("models_a/report.json")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        os.killpg(run.pid, signal.SIGKILL)
+    rows = {Path(row["model"]).name: row for row in json.loads((out / "summary.json").read_text())["models"]}
+    assert rows["a"]["verdict"] == "fails" and rows["b"]["why"] == "stopped before its turn"
+
+
+def test_what_one_model_only_can_be_asked_is_refused(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(models), "--fix", "out.mlpackage"]) == 2
+    assert "--fix takes one model, and 3 are given" in capsys.readouterr().err
+    assert main([str(models), "--format", "markdown"]) == 2
