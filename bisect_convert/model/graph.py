@@ -183,15 +183,17 @@ class Graph:
     @cached_property
     def ties(self) -> dict[str, frozenset[str]]:
         """Ops that only make sense together, each mapped to its whole group: cycles, dilated convolutions."""
-        groups = [self._loop(c) for c in nx.strongly_connected_components(self.dag) if len(c) > 1]
+        cycles = [c for c in nx.strongly_connected_components(self.dag) if len(c) > 1]
+        home = {name: cycle for cycle in cycles for name in cycle}
+        groups = [self._loop(c, home) for c in cycles]
         groups += [g for n, op in self.ops.items() if op.type == "BatchToSpaceND" and (g := self._dilated(n))]
         return {name: frozenset(group) for group in groups for name in group}
 
-    def _loop(self, cycle: set[str]) -> set[str]:
-        """A loop of TensorFlow 1, given the cycle of one of its variables: those of all, their test, Enter and Exit."""
+    def _loop(self, cycle: set[str], home: Mapping[str, set[str]]) -> set[str]:
+        """A loop of TensorFlow 1, given one variable's cycle and the cycle of each op: those of all, test, Enter, Exit."""
         tests = {p for n in cycle for p in self.dag.predecessors(n) if self.ops[p].type == "LoopCond"}
         switches = {s for t in tests for s in self.dag.successors(t)}
-        loop = cycle | tests | set().union(*(c for c in nx.strongly_connected_components(self.dag) if c & switches))
+        loop = cycle | tests | switches.union(*(home[s] for s in switches if s in home))
         between = {n for t in tests for n in nx.ancestors(self.dag, t)}
         loop |= between & {n for m in loop for n in nx.descendants(self.dag, m)}
         around = {n for m in loop for n in (*self.dag.predecessors(m), *self.dag.successors(m))}
@@ -242,9 +244,10 @@ class Graph:
 
     def upstream(self, ops: Iterable[str], steps: int) -> frozenset[str]:
         """Return the neighbourhood: `ops` and what lies within `steps` steps upstream of them."""
-        seen = layer = frozenset(ops)
+        layer = set(ops)
+        seen = set(layer)  # grows in place: a copy for each step would be quadratic in a deep graph
         for _ in range(steps):
-            layer = frozenset(p for n in layer for p in self.dag.predecessors(n)) - seen
+            layer = {p for n in layer for p in self.dag.predecessors(n) if p not in seen}
             if not layer:
                 break
             seen |= layer

@@ -238,3 +238,20 @@ def test_a_loop_of_tensorflow_1_goes_as_a_whole() -> None:
     graph = Graph("", {o.name: o for o in ops})
     assert graph.close({"body1"}) == graph.atoms - {"x", "after"}
     assert set(graph.ties) == graph.atoms - {"x", "after"}
+
+
+def test_cycles_are_sought_once_however_many_loops_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    ops, last = [op("x", "Placeholder")], "x"
+    for i in range(20):
+        ops += [
+            op(f"enter{i}", "Enter", last), op(f"merge{i}", "Merge", f"enter{i}", f"next{i}"),
+            op(f"test{i}", "LoopCond", f"merge{i}"), op(f"switch{i}", "Switch", f"merge{i}", f"test{i}"),
+            op(f"next{i}", "NextIteration", f"switch{i}"), op(f"exit{i}", "Exit", f"switch{i}"),
+        ]  # fmt: skip
+        last = f"exit{i}"
+    graph = graph_of(*ops)
+    sought = []
+    seek = nx.strongly_connected_components
+    monkeypatch.setattr(nx, "strongly_connected_components", lambda dag: sought.append(dag) or seek(dag))
+    assert graph.ties["merge7"] == {f"{n}7" for n in ("enter", "merge", "test", "switch", "next", "exit")}
+    assert len(sought) == 1
