@@ -76,6 +76,8 @@ class Section:
     """Ops that closing must not bring back: they were taken out on purpose."""
     removed: frozenset[tuple[str, str]] = frozenset()
     """(graph, op) taken out of the bodies below: a witness that was shrunk in place has some."""
+    near: tuple[str, ...] = field(default=(), compare=False)
+    """Ops that come near to what was looked for, where none was found."""
 
     @classmethod
     def of(cls, workspace: Workspace, cut: cuts.Section) -> Section:
@@ -95,7 +97,8 @@ class Section:
         names = list(self)
         shown = ", ".join(names) if len(names) < 3 else f"{names[0]} ... {names[-1]}"
         where = f" of {self.graph}" if self.graph else ""
-        return f"<Section: {len(names)} of {len(self._graph.atoms)} ops{where}{', ' if names else ''}{shown}>"
+        shown = f", {shown}" if names else f"; near: {', '.join(self.near)}" if self.near else ""
+        return f"<Section: {len(names)} of {len(self._graph.atoms)} ops{where}{shown}>"
 
     def _repr_svg_(self) -> str:
         return self.draw().svg

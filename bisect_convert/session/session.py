@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import weakref
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from bisect_convert.probe.prober import Prober
 from bisect_convert.probe.queries import Observer
 from bisect_convert.session.fixing import Fixing
 from bisect_convert.session.journal import Journal, Step
+from bisect_convert.session.lookup import Lookup
 from bisect_convert.session.minimise import shrink
 from bisect_convert.session.progress import Progress, watched
 from bisect_convert.session.section import Section
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 
-class Session(Fixing):
+class Session(Lookup, Fixing):
     """A model opened for debugging: the arguments of `coremltools.convert`, unchanged, and ours.
 
     Opening it loads the model in a process of ours; nothing is converted before it is asked for, and what was asked for
     once is not converted again. Close it, or use it in a `with` block; an abandoned session ends its processes itself.
 
-        look      s.graph  s.graphs  s.model  s.ops("*/attention/*")
+        look      s.graph  s.graphs  s.model  s.ops("*/attention/*")  s.ops("shift")  s.layers()
         cut       s.whole  s.prefix("op")  s.section("from", "to")  s.around("op", 2)  s.without("op")   join: | - &
         ask       section.convert()  .run(inputs)  .save("dir")  .draw()  .graph_def
         search    s.step()  s.ahead  s.hunt()  s.findings  s.report  s.witness(0)  s.journal
@@ -144,20 +144,6 @@ class Session(Fixing):
         """
         return {name: annotated(graph) for name, graph in self.model.graphs.items()}
 
-    def ops(self, pattern: str = "*", *, type: str = "*", graph: str = "") -> Section:
-        """Return the section of all ops whose name and type match these globs; constants go with their consumers.
-
-        >>> s.ops("dense/*")
-        <Section: 2 of 7 ops, dense/MatMul, dense/Relu>
-        >>> s.ops(type="Erf*")
-        <Section: 1 of 7 ops, act/Erfc>
-        """
-        home = self._workspace.graph(graph)
-        match = fnmatch.fnmatchcase
-        return Section(
-            self._workspace, frozenset(n for n in home.atoms if match(n, pattern) and match(home.ops[n].type, type)), graph
-        )  # fmt: skip
-
     @property
     def whole(self) -> Section:
         """The section of all ops of the main graph.
@@ -195,7 +181,7 @@ class Session(Fixing):
     def around(self, op: str, steps: int = 1, *, downstream: int = 0, graph: str | None = None) -> Section:
         """Return the neighbourhood of `op`: what lies within `steps` steps upstream and `downstream` steps downstream.
 
-        >>> list(s.around("act/Erfc", 1)), list(s.around("act/Erfc", 0, downstream=1))
+        >>> list(s.around("Erfc", 1)), list(s.around("act/Erfc", 0, downstream=1))
         (['dense/Relu', 'act/Erfc'], ['act/Erfc', 'out/MatMul'])
         """
         home, name = self._workspace.find(op, graph)
@@ -317,4 +303,4 @@ class Session(Fixing):
         return shrink(section._workspace, section, fails, limit)
 
     def _named(self, pattern: str) -> Section:
-        return self.ops(pattern) or Section(self._workspace, frozenset({self._workspace.find(pattern, "")[1]}))
+        return self._matching(pattern) or Section(self._workspace, frozenset({self._workspace.find(pattern, "")[1]}))

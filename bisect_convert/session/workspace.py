@@ -26,7 +26,7 @@ from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.questions import Question
 from bisect_convert.session.stepper import Walk
 
-__all__ = ["Workspace", "annotated"]
+__all__ = ["Workspace", "annotated", "like"]
 
 #: Seconds for what is no probe, where the session has no limit of its own: with made-up values a loop may never end.
 _LONGEST = 120.0
@@ -96,12 +96,17 @@ class Workspace:
         return self.model.graphs[name]
 
     def find(self, op: str, graph: str | None) -> tuple[Graph, str]:
-        """Return the graph and the op that are meant: in the main graph, else in the only body that has such an op."""
+        """Return the graph and the op that are meant: in the main graph, else in the only body that has such an op.
+
+        The type of an op names it too, where no other has it.
+        """
         if not isinstance(op, str):
             raise UsageError(f"an op is named by a string, not by {op!r}")
         name = op_of(op)
         homes = [self.graph(graph)] if graph is not None else list(self.model.graphs.values())
         homes = [home for home in homes if name in home.ops]
+        if not homes and len(typed := self._of_type(name, graph)) == 1:
+            return typed[0]
         if not homes:
             names = (n for g in self.model.graphs.values() for n in g.order)
             raise UsageError(f"the model has no op {op!r}{_meant(name, names)}")
@@ -110,6 +115,15 @@ class Workspace:
         if name not in homes[0].order:
             raise UsageError(f"{name} follows from constants alone: it goes with the ops that read it")
         return homes[0], name
+
+    def _of_type(self, kind: str, graph: str | None) -> list[tuple[Graph, str]]:
+        """The ops of a type, in the graph or in any."""
+        homes = [self.graph(graph)] if graph is not None else list(self.model.graphs.values())
+        return [(home, op) for home in homes for op in home.sorted(home.atoms) if home.ops[op].type == kind]
+
+    def near(self, name: str, graph: Graph) -> tuple[str, ...]:
+        """Return the names of the graph's ops that come nearest to this one."""
+        return tuple(difflib.get_close_matches(name, sorted(graph.atoms), 3, 0.4))
 
     def convert(self, cut: cuts.Section, question: Question, *, true_weights: bool = False) -> Outcome:
         """Return what came of converting the section, all stages; never probed twice."""
@@ -198,6 +212,18 @@ def _made_up(tensor: Tensor) -> Any:
         return random.integers(0, 2, shape).astype(tensor.dtype)
     values = random.standard_normal(shape)
     return values.astype(np.float32 if tensor.dtype == "bfloat16" else tensor.dtype)
+
+
+def like(graph: Graph, words: str) -> frozenset[str]:
+    """Return the ops of that type; else those that have the words in their name, layer or type, whatever the case."""
+    if not words or set(words) & set("*?["):
+        return frozenset()
+    typed = frozenset(n for n in graph.atoms if graph.ops[n].type.lower() == words.lower())
+    sought = words.lower()
+    return typed or frozenset(
+        n for n in graph.atoms if sought in n.lower() or sought in (graph.ops[n].layer or "").lower()
+        or sought in graph.ops[n].type.lower()
+    )  # fmt: skip
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
