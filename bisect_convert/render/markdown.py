@@ -83,10 +83,10 @@ def _facts(report: Report) -> str:
 def _overview(findings: Iterable[Finding]) -> str:
     rows = []
     for number, finding in enumerate(findings, 1):
-        first = cell(finding.culprits[0].name) if finding.culprits else "-"
+        first = cell(words.unwrapped(finding.culprits[0].name)) if finding.culprits else "-"
         rows.append([str(number), cell(words.stage(finding)), escaped(words.headline(finding)), first,
-                     escaped(words.where_short(finding))])  # fmt: skip
-    return _table(["", "stage", "what", "first op", "where"], rows)
+                     str(max(1, len(finding.places))), escaped(words.where_short(finding)), words.helped(finding)])  # fmt: skip
+    return _table(["", "stage", "what", "first op", "places", "where", "remedy"], rows)
 
 
 def _finding(finding: Finding, number: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from bisect_convert.render.comparison import compared_headline
@@ -11,9 +12,8 @@ from bisect_convert.report.findings import NUMBERS, Context, Culprit, Enclosing,
 from bisect_convert.report.report import Report
 
 __all__ = [
-    "evidence", "facts", "facts_shown", "first_lines", 
-    "headline", "known", "label", "layers", "name", "next_step", "options", "others", "passes", "place", "proof", "role",
-    "stage", "summary", "table", "totals", "where_short",
+    "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layers", "name", "next_step",
+    "options", "others", "passes", "place", "proof", "role", "stage", "summary", "table", "totals", "unwrapped", "where_short",
 ]  # fmt: skip
 
 _ROLES = {
@@ -29,6 +29,8 @@ _KINDS = {
     "branch": "branch function", "call": "function",
 }  # fmt: skip
 
+#: What stands before all names of a SavedModel.
+_WRAPPING = re.compile(r"^(?:(?:Stateful)?PartitionedCall/)+")
 #: A cause in a headline has so many characters at most: names may be of any length.
 _LONGEST = 300
 
@@ -133,7 +135,7 @@ def others(finding: Finding) -> tuple[Culprit, ...]:
 
 def layers(finding: Finding) -> list[str]:
     """Return the layers of the culprits, or their names where there are none; those alike as one."""
-    return [harmless(name) for name in grouped(c.layer or c.name for c in finding.culprits)]
+    return [harmless(name) for name in grouped(c.layer or unwrapped(c.name) for c in finding.culprits)]
 
 
 def table(report: Report) -> list[tuple[str, ...]]:
@@ -141,13 +143,24 @@ def table(report: Report) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for number, finding in enumerate(report.findings, 1):
         ops = ", ".join(dict.fromkeys(c.op for c in finding.culprits)) or "the call or the model"
-        helped = (
-            "verified" if any(r.verified for r in finding.remedies) else "not tried" if finding.remedies else "none"
-        )
         shown = layers(finding)
         where = ", ".join(shown[:2]) + (f" and {len(shown) - 2} more" if len(shown) > 2 else "")
-        rows.append((str(number), harmless(ops), str(max(1, len(finding.places))), where or "-", helped))
+        rows.append((str(number), harmless(ops), str(max(1, len(finding.places))), where or "-", helped(finding)))
     return rows
+
+
+def helped(finding: Finding) -> str:
+    """Return whether there is a remedy: "verified", "not tried" or "none"."""
+    return "verified" if any(r.verified for r in finding.remedies) else "not tried" if finding.remedies else "none"
+
+
+def unwrapped(name: str) -> str:
+    """Return the name without the calls that all names of a SavedModel begin with.
+
+    >>> unwrapped("StatefulPartitionedCall/StatefulPartitionedCall/act/Erfc"), unwrapped("PartitionedCall")
+    ('act/Erfc', 'PartitionedCall')
+    """
+    return _WRAPPING.sub("", name) or name
 
 
 def role(context: Context) -> str:
