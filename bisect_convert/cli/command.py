@@ -39,11 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return examined()
     arguments = parse(words)
     try:
-        models = models_in(arguments.model)
-        if models is not None:
-            return run(models, arguments, words, _say)
-        (arguments.model,) = arguments.model
-        return _run(arguments)
+        models = models_in(arguments.models)
+        return _run(arguments) if models is None else run(models, arguments, words, _say)
     except KeyboardInterrupt:
         _say("stopped while the model was being loaded: nothing is known yet")
         return _INCONCLUSIVE

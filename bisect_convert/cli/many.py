@@ -79,7 +79,7 @@ def run(models: Sequence[str], arguments: argparse.Namespace, argv: Sequence[str
     from bisect_convert.cli.output_folder import made
 
     with contextlib.nullcontext() if arguments.out is None else made(arguments.out) as out:
-        batch = _Batch(models, _own_words(argv, arguments.model), out)
+        batch = _Batch(models, _own_words(argv, arguments.models), out)
         pool = ThreadPoolExecutor(arguments.jobs)
         try:
             for row in pool.map(batch.reported, models):

@@ -75,7 +75,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "model",
+        "models",
         metavar="MODEL",
         nargs="+",
         help="a SavedModel folder, a .keras or .h5 file, or a frozen .pb; of several, or of a folder of them, a summary",
@@ -88,7 +88,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_conversion(parser.add_argument_group("as in coremltools.convert"))
     _add_behind(parser.add_argument_group("after the conversion"))
     _add_ours(parser)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    arguments.model = arguments.models[0]  # the one, unless there are several
+    return arguments
 
 
 def _add_conversion(group: Any) -> None:
