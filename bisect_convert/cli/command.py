@@ -96,7 +96,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 signature=arguments.signature, first=arguments.first, slow=arguments.slow, timeout=arguments.timeout,
                 memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, told=told,
                 strict=True, jobs=arguments.jobs, cache=_cache(arguments), out=staged, numbers=_numbers(arguments),
-                tolerance=arguments.tolerance, against=arguments.against,
+                tolerance=arguments.tolerance, against=arguments.against, anonymous=arguments.anonymous,
             )  # fmt: skip
             try:
                 report = find_packed(arguments.model, options, wishes, workers, _fixing(place))

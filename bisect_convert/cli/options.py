@@ -172,6 +172,9 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     report = parser.add_argument_group("report")
     report.add_argument("--format", choices=FORMATS, default="text", help="of the report on standard output")
     report.add_argument("--out", metavar="DIR", help="also write report.json, report.html and report.md into DIR")
+    report.add_argument(
+        "--anonymous", action="store_true", help="with --out: no name of the model in a finding's issue.md"
+    )
     report.add_argument("--quiet", action="store_true", help="no progress on standard error")
     report.add_argument("--verbose", action="store_true", help="each probe, and what TensorFlow and coremltools log")
 

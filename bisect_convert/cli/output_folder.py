@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["fill", "made"]
 
 _REPORTS = {"report.json": "json", "report.html": "html", "report.md": "markdown"}
-_OF_A_FINDING = frozenset({"section.pb", "repro.py", "finding.json"})
+_OF_A_FINDING = frozenset({"section.pb", "repro.py", "finding.json", "issue.md"})
 
 
 @contextlib.contextmanager

@@ -125,7 +125,7 @@ def with_repro(out: Path | None, prober: Prober, run: Diagnosis, found: Found, f
         return finding
     number = len(run.findings) + 1
     try:
-        return write_repro(found, finding, prober, out / f"finding-{number}")
+        return write_repro(found, finding, prober, out / f"finding-{number}", hidden=run.wishes.anonymous)
     except (OSError, EnvironmentError_) as error:
         run.notes.append(f"the repro of finding {number} could not be written: {error}")
         return finding

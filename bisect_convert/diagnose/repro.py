@@ -6,6 +6,7 @@ The script needs tensorflow and coremltools and nothing of ours.
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,9 @@ from textwrap import indent
 from typing import Any
 
 from bisect_convert.arguments.as_code import argument_code, step_code
+from bisect_convert.model.installed import versions
 from bisect_convert.probe.prober import Prober
+from bisect_convert.render.issue import anonymous, issue
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.plain import finding_to_dict
 from bisect_convert.search.hunt import Found
@@ -102,9 +105,10 @@ def _quoted(text: str) -> str:
     return ascii(text)[1:-1].replace("\\", "\\\\").replace('"', "'")
 
 
-def write_repro(found: Found, finding: Finding, prober: Prober, folder: Path) -> Finding:
-    """Write section.pb, repro.py and finding.json into the folder; returns the finding with the script's path.
+def write_repro(found: Found, finding: Finding, prober: Prober, folder: Path, *, hidden: bool = False) -> Finding:
+    """Write section.pb, repro.py, issue.md and finding.json into the folder; returns the finding with the script's path.
 
+    hidden: no name of the model is in issue.md.
     Where the witness cannot be cut out the finding comes back as it was. Raises OSError for an unwritable folder.
     """
     made = prober.errands.carve(found.witness, folder, found.failure, prober.options)
@@ -113,6 +117,19 @@ def write_repro(found: Found, finding: Finding, prober: Prober, folder: Path) ->
     finding = replace(finding, repro=str(folder / "repro.py"))
     text = script(finding, prober.model.path or "in memory", made["options"], (made["type"], made["message"]))
     (folder / "repro.py").write_text(text, encoding="utf-8")
+    code = made.get("code")
+    whole = None if code is None else code + _conversion(made["options"])
+    text = issue(finding, whole, versions(), platform.platform(terse=True))
+    (folder / "issue.md").write_text(anonymous(text, finding) if hidden else text, encoding="utf-8")
     facts = json.dumps(finding_to_dict(finding), indent=2)
     (folder / "finding.json").write_text(facts + "\n", encoding="utf-8")
     return finding
+
+
+def _conversion(options: Mapping[str, Any]) -> str:
+    """The lines that convert the function `section` with these packed arguments."""
+    words = {n: argument_code(n, value) for n, value in options.items() if n not in ("optimize", "conversions")}
+    given = "".join(f", {name}={value}" for name, value in words.items() if value is not None)
+    step = f"\n{step_code(options['optimize'])}" if "optimize" in options else ""
+    call = f'ct.convert([section.get_concrete_function()], source="tensorflow", skip_model_load=True{given})'
+    return f"\n\nimport coremltools as ct\nimport numpy as np\n\nmodel = {call}\n{step}"

@@ -40,6 +40,8 @@ class Wishes:
     """The folder where outcomes are kept, or True for the user's own; False: nowhere."""
     out: str | os.PathLike[str] | None = None
     """Where each finding gets a folder finding-N with its repro; None: nowhere."""
+    anonymous: bool = False
+    """No name of the model is in the issue.md of a finding."""
     numbers: str | Mapping[str, Any] | None = None
     """Compare a model that converts with its original, on "random" inputs, "zeros", a path or arrays; None: do not."""
     tolerance: float | None = None

@@ -24,6 +24,7 @@ from bisect_convert.model.names import HANDLES
 from bisect_convert.model.outcome import Outcome, Stage
 from bisect_convert.recipes import UNFIT
 from bisect_convert.worker import compression, private_api, tracebacks, unpacking
+from bisect_convert.worker.as_tensorflow import as_tensorflow
 from bisect_convert.worker.comparison import differs
 from bisect_convert.worker.cut.sections import Carved, carve, entry_name
 from bisect_convert.worker.read.input_shapes import declared
@@ -83,22 +84,35 @@ def write_section(request: Carve) -> dict[str, Any]:
     ranged = {**packed, "inputs": [*packed.get("inputs", ()), *_ranges(carved)]}
     tried = []
     for chosen in [packed, ranged] if _ranges(carved) else [packed]:
-        tried.append({"options": chosen, **_plain_error(carved, chosen)})
+        tried.append({"options": chosen, **_plain_error(private_api.FrozenGraph(carved.graph_def), chosen)})
         if tried[-1]["type"] == request.type and tried[-1]["message"][:20] == request.message[:20]:
-            return tried[-1]
+            return {**tried[-1], "code": _code(carved, tried[-1])}
     return tried[0]
 
 
-def _plain_error(carved: Carved, packed: dict[str, Any]) -> dict[str, Any]:
+def _code(carved: Carved, failure: Mapping[str, Any]) -> str | None:
+    """The section as TensorFlow code, where what that makes fails in the same way."""
+    text = as_tensorflow(carved.graph_def)
+    if text is None:
+        return None
+    try:
+        known: dict[str, Any] = {}
+        exec(compile(text, "section", "exec"), known)
+        made = [known["section"].get_concrete_function()]
+    except Exception:  # TensorFlow may refuse a graph that it was handed as a GraphDef
+        return None
+    again = _plain_error(made, failure["options"])
+    alike = again["type"] == failure["type"] and again["message"][:20] == failure["message"][:20]
+    return text if alike else None
+
+
+def _plain_error(source: Any, packed: dict[str, Any]) -> dict[str, Any]:
     import coremltools as ct
 
     private_api.reset()
     try:
         with unpacking.in_force(packed.get("conversions", {})):
-            model = ct.convert(
-                private_api.FrozenGraph(carved.graph_def), source="tensorflow", skip_model_load=True,
-                **unpacking.unpack(packed),
-            )  # fmt: skip
+            model = ct.convert(source, source="tensorflow", skip_model_load=True, **unpacking.unpack(packed))
         if "optimize" in packed:
             compression.optimized(model, packed["optimize"])
     except Exception as error:

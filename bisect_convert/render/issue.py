@@ -1,0 +1,52 @@
+"""One finding as an issue to post: title, versions, error, code that shows it by itself, what was tried."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bisect_convert.render import words
+from bisect_convert.render.markdown import escaped, fenced
+from bisect_convert.render.names import harmless
+from bisect_convert.report.findings import Finding
+
+__all__ = ["anonymous", "issue"]
+
+_ROWS = 30
+_NO_CODE = "`repro.py`, with `section.pb` beside it: the section calls functions, or is too large for text."
+
+
+def issue(finding: Finding, code: str | None, versions: Mapping[str, str | None], system: str) -> str:
+    """Return the issue as Markdown that needs no file beside it, where the section can be said in code; no path is in it.
+
+    code: a program that shows the failure; versions: of packages, by name; system: the machine's, in a few words.
+    """
+    rows = finding.error_message.strip().splitlines() or ["no message"]
+    kinds = ", ".join(dict.fromkeys(c.op for c in finding.culprits)) or "the call"
+    named = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    blocks = [
+        f"# {escaped(f'coremltools.convert fails on {kinds}: {finding.error_type}: {rows[0]}'[:200])}",
+        f"**Versions:** {escaped(f'{named}, {system}')}",
+        "**Error:**",
+        fenced([f"{finding.error_type}: {rows[0]}", *rows[1:_ROWS]]),
+        "**To reproduce:**",
+        _NO_CODE if code is None else fenced(code.splitlines(), "python"),
+    ]
+    if finding.explanation:
+        blocks.append(f"**Why:** {escaped(finding.explanation)}")
+    tried = [f"- {'converts so' if r.verified else 'not tried'}: {escaped(r.summary)}" for r in finding.remedies]
+    blocks += ["**What was tried:**", "\n".join(tried)] if tried else []
+    blocks.append(f"The smallest failing section: {escaped(words.evidence(finding.witness))}.")
+    return "\n\n".join(blocks) + "\n"
+
+
+def anonymous(text: str, finding: Finding) -> str:
+    """Return the text without the names of the model's ops, layers and files: they are op_1, op_2, ..."""
+    names = {n for c in finding.culprits for n in (c.name, c.layer, c.function, c.source) if n}
+    names |= {t.tensor.partition(":")[0] for c in finding.culprits for t in (*c.inputs, *c.outputs)}
+    names |= set(finding.witness.ops)
+    for number, name in enumerate(sorted(names, key=lambda n: (-len(n), n)), 1):
+        variable = re.sub(r"\W+", "_", name.rpartition("/")[2], flags=re.ASCII).strip("_").lower()
+        for word in {harmless(name), variable} - {"", "t", "tf", "section"}:
+            text = re.sub(rf"(?<![\w/.]){re.escape(word)}(?![\w/=])", f"op_{number}", text)
+    return text

@@ -1,0 +1,53 @@
+"""An issue to post: what is in it shows the failure by itself, and names nobody's model where that is not wanted."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bisect_convert import find
+from bisect_convert.diagnose.find import find_packed
+from bisect_convert.diagnose.wishes import Wishes
+from bisect_convert.probe.client import Workers
+from bisect_convert.render.issue import anonymous, issue
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+def _code(text: str) -> str:
+    return text.partition("```python\n")[2].partition("```")[0]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_its_code_shows_the_failure_without_a_file_beside_it(hidden: bool, workers: Workers, tmp_path: Path) -> None:
+    wishes = Wishes(out=tmp_path, anonymous=hidden)
+    find_packed(FIXTURES / "roll_in_while" / "model", {}, wishes, workers)
+    text = (tmp_path / "finding-1" / "issue.md").read_text()
+    assert text.startswith("# coremltools.convert fails on Roll: NotImplementedError: ")
+    assert "coremltools 9" in text or "coremltools 8" in text
+    assert str(FIXTURES) not in text and ("tanh" in text) is not hidden
+    if hidden:
+        (tmp_path / "alone.py").write_text(_code(text))
+        done = subprocess.run([sys.executable, str(tmp_path / "alone.py")], capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and "Conversion for TF op 'Roll' not implemented" in done.stderr
+
+
+def test_a_section_that_calls_functions_needs_its_file(workers: Workers, tmp_path: Path) -> None:
+    report = find(FIXTURES / "pair_only" / "model", workers=workers, out=tmp_path)
+    assert "`section.pb` beside it" in (tmp_path / "finding-1" / "issue.md").read_text()
+    hostile = replace(report.findings[0], error_message="</details> @all\n```\nend", explanation="see <b>`x`</b>")
+    text = issue(hostile, None, {"coremltools": "9.0", "keras": None}, "Linux")
+    assert "@all" not in text.split("```")[0] and "<b>" not in text and "keras" not in text
+
+
+def test_no_name_of_the_model_is_left(workers: Workers) -> None:
+    (finding,) = find(FIXTURES / "exact_gelu" / "model", workers=workers).findings
+    names = {c.name for c in finding.culprits} | {c.layer for c in finding.culprits if c.layer}
+    text = anonymous("\n".join([*names, "x = tf.raw_ops.Erfc(x=mul_1)"]), finding)
+    assert not [n for n in names if re.search(rf"(?<![\w/]){re.escape(n)}(?![\w/])", text)]
+    assert "Erfc(x=" in text
