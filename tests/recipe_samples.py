@@ -129,6 +129,12 @@ SAMPLES: dict[str, Sample] = {
                             lambda x, i, u: raw.TensorScatterUpdate(tensor=x, indices=i, updates=u)),
     "TensorScatterSub": ([floats(5, 3), np.array([[3], [1]], np.int32), floats(2, 3)],
                          lambda x, i, u: raw.TensorScatterSub(tensor=x, indices=i, updates=u)),
+    "TensorScatterMax": ([floats(5, 3), np.array([[3], [1]], np.int32), floats(2, 3)],
+                         lambda x, i, u: raw.TensorScatterMax(tensor=x, indices=i, updates=u)),
+    "TensorScatterMin": ([floats(5, 3), np.array([[3], [1]], np.int32), floats(2, 3)],
+                         lambda x, i, u: raw.TensorScatterMin(tensor=x, indices=i, updates=u)),
+    "SparseTensorDenseMatMul": ([floats(3), floats(5, 2)], lambda v, b: raw.SparseTensorDenseMatMul(
+        a_indices=tf.constant([[0, 1], [2, 0], [3, 4]], tf.int64), a_values=v, a_shape=tf.constant([4, 5], tf.int64), b=b)),
     "SparseToDense": ([np.array([[0, 1], [1, 2]], np.int32), floats(2)], lambda i, v: raw.SparseToDense(
         sparse_indices=i, output_shape=[2, 4], sparse_values=v, default_value=-1.0)),
     "MatrixSetDiagV3": ([floats(2, 4, 4), floats(2, 4)], lambda x, d: raw.MatrixSetDiagV3(input=x, diagonal=d, k=0)),

@@ -104,6 +104,31 @@ def TensorScatterSub(x, indices, updates):
     return tf.tensor_scatter_nd_add(x, indices, -updates)
 
 
+def TensorScatterMax(x, indices, updates):
+    """take the maximum with the updates where there are any (indices must be unique)"""
+    return tf.where(
+        _scattered(x, indices, tf.ones_like(updates)) > 0.5, tf.maximum(x, _scattered(x, indices, updates)), x
+    )
+
+
+def TensorScatterMin(x, indices, updates):
+    """take the minimum with the updates where there are any (indices must be unique)"""
+    return tf.where(
+        _scattered(x, indices, tf.ones_like(updates)) > 0.5, tf.minimum(x, _scattered(x, indices, updates)), x
+    )
+
+
+def _scattered(x, indices, updates):
+    return tf.tensor_scatter_nd_add(0.0 * x, indices, updates)
+
+
+def SparseTensorDenseMatMul(indices, values, shape, dense, *, adjoint_a, adjoint_b):
+    """multiply by the matrix written out, with zeros where the sparse one has nothing"""
+    rows, columns = tf.get_static_value(shape).tolist()
+    matrix = tf.scatter_nd(tf.cast(indices, tf.int32), values, [rows, columns])
+    return tf.matmul(matrix, dense, transpose_a=adjoint_a, transpose_b=adjoint_b)
+
+
 def SparseToDense(indices, shape, values, default):
     """scatter what the values differ by from the default"""
     indices = tf.reshape(indices, [-1, shape.shape[0]])
