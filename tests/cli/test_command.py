@@ -307,7 +307,7 @@ def test_a_culprit_in_text_and_in_files(models: Path, environment: dict[str, str
     assert "complete: without the op blamed above, the rest of the model converts" in done.stdout
     assert "\x1b" not in done.stdout
     assert {"report.html", "report.json", "report.md"} <= set(os.listdir(out))
-    assert sorted(os.listdir(out / "finding-1")) == ["finding.json", "repro.py", "section.pb"]
+    assert sorted(os.listdir(out / "finding-1")) == ["finding.json", "issue.md", "repro.py", "section.pb"]
     assert str(out / "finding-1" / "repro.py") in done.stdout
     assert not [name for name in os.listdir(out) if name.startswith(".")]
     data = json.loads((out / "report.json").read_text())
