@@ -62,7 +62,7 @@ def test_the_script_fails_as_recorded(fixture: str, tmp_path: Path, workers: Wor
     for number, found in enumerate(report.findings, 1):
         folder = tmp_path / f"finding-{number}"
         assert found.repro == str(folder / "repro.py")
-        assert sorted(p.name for p in folder.iterdir()) == ["finding.json", "repro.py", "section.pb"]
+        assert sorted(p.name for p in folder.iterdir()) == ["finding.json", "issue.md", "repro.py", "section.pb"]
         assert json.loads((folder / "finding.json").read_text())["culprits"][0]["name"] == found.culprits[0].name
         done = run(folder / "repro.py")
         assert done.returncode == 1, done.stderr[-2000:]
