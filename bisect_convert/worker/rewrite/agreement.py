@@ -137,9 +137,9 @@ def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agre
     started, scales = time.monotonic(), _scales(known)
     total, tolerance = Agreement(), max([TOLERANCE, *(_COARSE.get(t.dtype, 0.0) for t in op.outputs)])
     for feed, values in zip(feeds, known, strict=False):
-        values = _untied(op, values)
-        if values.pop("tied", None) is not None:
-            values |= runs(before, list(moved), [{t.name: values[t.name] for t in given}])[0]
+        if (apart := _told_apart(op, values)) is not None:
+            own = {t.name: values[t.name] for t in given} | apart
+            values = own | runs(before, list(moved), [own])[0]
         if any(t.dtype in _HANDLES for t in op.inputs):  # what cannot be fed is made by what comes before
             total |= _apart(values, runs(now, list(moved.values()), [feed])[0], moved, labels, scales)
             continue
@@ -156,13 +156,12 @@ def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agre
 _BY_SCORE = {"CombinedNonMaxSuppression": 1}
 
 
-def _untied(op: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """The values with no two scores equal; "tied" is among them where some were."""
-    if op.type not in _BY_SCORE or not _tied(scores := values[op.inputs[_BY_SCORE[op.type]].name]):
-        return dict(values)
+def _told_apart(op: Any, values: Feeds) -> dict[str, Any] | None:
+    """Other scores for the op, no two of them equal; None where none are, or where the op has no scores."""
+    if op.type not in _BY_SCORE or not _tied(scores := values[name := op.inputs[_BY_SCORE[op.type]].name]):
+        return None
     order = np.random.default_rng(3).permutation(scores.size).reshape(scores.shape)
-    apart = (scores + order * (np.ptp(scores) + 1.0) * 1e-3 / scores.size).astype(scores.dtype)
-    return {**values, op.inputs[_BY_SCORE[op.type]].name: apart, "tied": True}
+    return {name: (scores + order * (np.ptp(scores) + 1.0) * 1e-3 / scores.size).astype(scores.dtype)}
 
 
 def _tied(scores: Any) -> bool:

@@ -58,10 +58,7 @@ def _complex_constants(program: Any) -> Iterator[Edit]:
     for path, _, graph in levels(program):
         for op in graph.get_operations():
             if any(t.dtype == tf.complex64 and from_constants(t.op) for t in op.inputs) and not from_constants(op):
-                for recipe in recipes_of(op.type):
-                    if "complex64" in recipe.words:
-                        edit = Edit(path, op.name, op.type, recipe.name)
-                        yield replace(edit, given=attributes(op, recipe.name))
+                yield from (edit for edit in _for_op(path, op, "") if edit.recipe.endswith("__complex64"))
 
 
 def _making(program: Any, kinds: AbstractSet[str]) -> Iterator[tuple[tuple[tuple[str, str], ...], Any]]:

@@ -63,7 +63,7 @@ def fixed(
     none of `without`.
     """
     hollow, weights = light(program)
-    done = Fixed(hollow, weights, refused=dict.fromkeys(without, APART))
+    done = Fixed(hollow, weights, refused=dict.fromkeys(without, _APART))
     _take(done, first, results, inputs)
     for _ in range(_ROUNDS):
         failures = convert(done.whole)
@@ -86,7 +86,7 @@ def fixed(
 #: How far, in parts of its scale, an output of the edited model may lie from the original's.
 _WHOLE = 1e-3
 #: Why an edit is refused whose values could not be compared where it is made.
-APART = "with it the model computes something else"
+_APART = "with it the model computes something else"
 
 
 def _instead(level: Any, _: Any) -> Any:

@@ -119,19 +119,12 @@ def runs(graph: Any, fetches: Sequence[str], feeds: Sequence[Feeds]) -> list[dic
     """Return the values of the tensors for each set of feeds, of which those count that the tf.Graph has a tensor for."""
     wanted, found = list(dict.fromkeys(fetches)), []
     if not hasattr(graph, "_bisect_convert_session"):
-        graph._bisect_convert_session = v1.Session(graph=graph, config=_as_it_stands())  # it lives as long as the graph
+        graph._bisect_convert_session = v1.Session(graph=graph)  # it lives as long as the graph does
     for feed in feeds:
         given = {n: v for n, v in feed.items() if there(graph, n)}
         got = graph._bisect_convert_session.run(wanted, given, options=v1.RunOptions(timeout_in_ms=_MILLISECONDS))
         found.append(dict(zip(wanted, got, strict=True)))
     return found
-
-
-def _as_it_stands() -> Any:
-    """A session that runs what is there: Grappler was seen to look past a tensor that is fed, at what makes it."""
-    config = v1.ConfigProto()
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    return config
 
 
 def there(graph: Any, tensor: str) -> bool:
