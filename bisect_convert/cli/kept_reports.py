@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bisect_convert.model.installed import fingerprint
+from bisect_convert.model.files import digest
+from bisect_convert.model.installed import fingerprint, version_of
 from bisect_convert.probe.cache import Cache, folder_of, opened
 from bisect_convert.report.report import Report
 
-__all__ = ["KeptReport"]
+__all__ = ["KeptReport", "depends_on"]
 
 #: What says how a report is shown, and how quickly it is made: not what is in it.
 _SHOWN = frozenset({"format", "quiet", "jobs", "cache", "no_cache", "model", "models"})
@@ -80,28 +79,13 @@ def _repeatable(arguments: argparse.Namespace) -> bool:
 
 def _question(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: repr(value) for name, value in vars(arguments).items() if name not in _SHOWN}
+    return {"report": told, "options": repr(options), **depends_on(arguments.model)}
+
+
+def depends_on(model: str) -> dict[str, Any]:
+    """Return what a report depends on beside the command's words: the model's files, and what is installed and set."""
     return {
-        "report": told, "options": repr(options), "path": os.path.abspath(arguments.model),
-        "model": _digest(Path(arguments.model)),
-        "packages": {name: _version(name) for name in _PACKAGES}, "code": fingerprint(),
+        "path": os.path.abspath(model), "model": digest(model),
+        "packages": {name: version_of(name) for name in _PACKAGES}, "code": fingerprint(),
         "environment": {name: os.environ.get(name) for name in _ENVIRONMENT},
     }  # fmt: skip
-
-
-def _digest(path: Path) -> str:
-    """A digest of the content of the model's files, and of their names."""
-    made = hashlib.blake2b()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            made.update(str(file.relative_to(path)).encode())
-            with open(file, "rb") as opened_file:
-                while part := opened_file.read(2**20):
-                    made.update(part)
-    return made.hexdigest()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -18,52 +17,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bisect_convert.errors import ModelError, UsageError
-from bisect_convert.model.files import check_path
+from bisect_convert.cli.kept_reports import depends_on
+from bisect_convert.errors import UsageError
+from bisect_convert.model.files import models_in
+from bisect_convert.probe.cache import Cache
 
 if TYPE_CHECKING:
     from bisect_convert.report.summary import ModelRow, Summary
 
-__all__ = ["models_in", "run"]
+__all__ = ["run", "several"]
 
 #: What is said once for the whole run, not for each model: option -> whether a value follows.
 _OF_THE_RUN = {"--out": True, "--format": True, "--jobs": True, "--quiet": False, "--verbose": False}
 #: What only one model can be asked.
 _OF_ONE = ("fix", "against", "step", "shell")
-#: How deep a folder is looked through for models.
-_DEPTH = 4
 _FORMATS = ("text", "json", "html")
 
 
-def models_in(paths: Sequence[str]) -> list[str] | None:
+def several(paths: Sequence[str]) -> list[str] | None:
     """Return the models at the paths, those in folders included; None where the paths are one model, or mean to be."""
-    if len(paths) == 1 and (not os.path.isdir(paths[0]) or len(_inside(Path(paths[0]))) < 2):
-        return None
     found: dict[str, None] = {}
     for path in paths:
-        inside = _inside(Path(path)) if os.path.isdir(path) else []
-        found.update(dict.fromkeys(inside or [path]))
-    return list(found)
-
-
-def _inside(folder: Path, depth: int = _DEPTH) -> list[str]:
-    """The models in a folder, in the order of their names; of a SavedModel none, for it is one."""
-    if any((folder / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
-        return []
-    found: list[str] = []
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        return []
-    for entry in entries:
-        if entry.is_dir() and not entry.name.startswith("."):
-            if any((entry / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
-                found.append(str(entry))
-            elif depth > 1:
-                found += _inside(entry, depth - 1)
-        elif entry.suffix in (".keras", ".h5", ".hdf5", ".pb"):
-            found.append(str(entry))
-    return found
+        found.update(dict.fromkeys((models_in(path) if os.path.isdir(path) else []) or [path]))
+    return list(found) if len(paths) > 1 or len(found) > 1 else None
 
 
 def run(models: Sequence[str], arguments: argparse.Namespace, argv: Sequence[str], say: Callable[[str], None]) -> int:
@@ -119,7 +95,7 @@ class _Batch:
         out = None if self.out is None else self.out / self._names[model]
         key = _key(model, self.words)
         row = self._earlier.get(model)
-        if row is None or row.key != key or out is None or not (out / "report.json").exists():
+        if row is None or row.key != key or not key or out is None or not (out / "report.json").exists():
             row = replace(_row(model, self.words, out, self._names[model]), key=key)
         with self._lock:
             self._done[model] = row
@@ -129,10 +105,10 @@ class _Batch:
     def written(self) -> Summary:
         """Return the summary of what is known, written into the folder, whole or not at all."""
         from bisect_convert.render import summary as rendered
-        from bisect_convert.report.summary import ModelRow, summed
+        from bisect_convert.report.summary import ModelRow, Summary
 
         left = [ModelRow(m, "unread", {}, why="stopped before its turn") for m in self.models if m not in self._done]
-        summary = summed([*(self._done[m] for m in self.models if m in self._done), *left])
+        summary = Summary((*(self._done[m] for m in self.models if m in self._done), *left))
         if self.out is not None:
             pages = {"summary.json": _page(summary, "json"), "summary.html": _page(summary, "html")}
             for name, text in {**pages, "junit.xml": rendered.junit(summary)}.items():
@@ -153,13 +129,11 @@ def _earlier(path: Path) -> dict[str, ModelRow]:
 
 
 def _key(model: str, words: Sequence[str]) -> str:
-    """What a model's report depends on: its files as they are, the words of the command, and what is installed."""
-    from bisect_convert.model.installed import fingerprint, versions
-
-    path = Path(model)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    marks = [(str(f), stat.st_size, stat.st_mtime_ns) for f in files if f.exists() and (stat := f.stat())]
-    return hashlib.sha256(json.dumps([marks, list(words), versions(), fingerprint()]).encode()).hexdigest()
+    """What a row depends on: the words of the command, and what each report does; empty where the model cannot be read."""
+    try:
+        return Cache.key({"words": list(words), **depends_on(model)})
+    except OSError:
+        return ""
 
 
 def _own_words(argv: Sequence[str], paths: Sequence[str]) -> list[str]:
@@ -193,14 +167,11 @@ def _folder_names(models: Sequence[str]) -> dict[str, str]:
 
 
 def _row(model: str, words: Sequence[str], out: Path | None, name: str) -> ModelRow:
+    """The model's row, by a command of its own."""
     from bisect_convert.report.report import Report
     from bisect_convert.report.summary import ModelRow, row_of
 
     began = time.monotonic()
-    try:
-        check_path(model)
-    except (ModelError, UsageError) as error:
-        return ModelRow(model, "unread", {}, why=str(error))
     folder = [] if out is None else ["--out", str(out)]
     command = [sys.executable, "-m", "bisect_convert", model, *words, "--format", "json", "--quiet", *folder]
     ended = subprocess.run(

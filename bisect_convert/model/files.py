@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 import zipfile
+from pathlib import Path
 
 from bisect_convert.errors import ModelError, UsageError
 
-__all__ = ["REST", "check_path", "damage"]
+__all__ = ["REST", "check_path", "damage", "digest", "models_in"]
 
 #: The folder, beside the facts of a model that never froze, with those of what freezes without the ops at fault.
 REST = "rest"
 
 _FILES = (".pb", ".keras", ".h5", ".hdf5")
+#: The file that makes a folder a SavedModel.
+_SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _PATTERN = re.compile(r"[\[\]*?]")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -32,6 +36,8 @@ def check_path(model: object, signature: str | None = None) -> None:
     try:
         if os.path.isdir(path):
             return _check_folder(path)
+        if not os.path.isfile(path):  # a pipe or a device, at which reading may wait for good
+            raise ModelError(f"{path} is neither a file nor a folder")
         with open(path, "rb") as file:
             head = file.read(8)
     except OSError as error:
@@ -52,13 +58,45 @@ def check_path(model: object, signature: str | None = None) -> None:
 
 def _check_folder(path: str) -> None:
     names = os.listdir(path)
-    for name in ("saved_model.pb", "saved_model.pbtxt"):
+    for name in _SAVED_MODEL:
         if name in names:
+            if not os.path.isfile(os.path.join(path, name)):
+                raise ModelError(f"{path} is no SavedModel: its {name} is no file; export the model again")
             with open(os.path.join(path, name), "rb") as file:
                 if file.read(1):
                     return
             raise ModelError(f"{path} is no SavedModel: its {name} is empty; export the model again")
     raise ModelError(f"{path} is no SavedModel: there is no saved_model.pb in it")
+
+
+def models_in(folder: str, depth: int = 4) -> list[str]:
+    """Return the paths of the models in a folder, by their names, in folders so deep; a SavedModel is one, and holds none."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    if set(names) & set(_SAVED_MODEL):
+        return [folder]
+    found: list[str] = []
+    for path in (os.path.join(folder, name) for name in names if not name.startswith(".")):
+        if os.path.isdir(path):
+            found += models_in(path, depth - 1) if depth else []
+        elif path.endswith(_FILES):
+            found.append(path)
+    return found
+
+
+def digest(path: str) -> str:
+    """Return a digest of the content of the model's files, and of their names; raises OSError where one cannot be read."""
+    made = hashlib.blake2b()
+    root = Path(path)
+    for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
+        if file.is_file():
+            made.update(str(file.relative_to(root)).encode())
+            with open(file, "rb") as opened:
+                while part := opened.read(2**20):
+                    made.update(part)
+    return made.hexdigest()
 
 
 def damage(path: str, message: str) -> str:

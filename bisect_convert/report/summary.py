@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from bisect_convert.report.report import Report
 
-__all__ = ["CauseRow", "ModelRow", "Summary", "row_of", "rows_of", "summed"]
+__all__ = ["CauseRow", "ModelRow", "Summary", "row_of", "rows_of"]
 
 #: The schema of summary.json.
 _SCHEMA = "bisect-convert-summary/1"
@@ -97,8 +97,3 @@ def rows_of(data: Mapping[str, Any]) -> list[ModelRow]:
     if data["schema"] != _SCHEMA:
         raise ValueError(data["schema"])
     return [ModelRow(**{**row, "helped": tuple(row["helped"])}) for row in data["models"]]
-
-
-def summed(rows: Iterable[ModelRow]) -> Summary:
-    """Return the summary of these rows."""
-    return Summary(tuple(rows))

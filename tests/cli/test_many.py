@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bisect_convert.cli.command import main
-from bisect_convert.cli.many import models_in
+from bisect_convert.cli.many import several
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -31,10 +31,10 @@ def models(tmp_path: Path) -> Path:
 
 
 def test_models_are_found_in_folders_and_one_model_is_no_batch(models: Path) -> None:
-    found = models_in([str(models)])
+    found = several([str(models)])
     assert found is not None and [Path(m).name for m in found] == ["<c>.keras", "a", "b"]
-    assert models_in([str(models / "a")]) is None and models_in([str(models / "deep")]) is None
-    assert models_in([str(models / "a"), str(models / "deep")]) == [str(models / "a"), str(models / "deep" / "b")]
+    assert several([str(models / "a")]) is None and several([str(models / "deep")]) is None
+    assert several([str(models / "a"), str(models / "deep")]) == [str(models / "a"), str(models / "deep" / "b")]
 
 
 def test_each_is_a_row_and_a_second_run_does_only_what_changed(
@@ -54,7 +54,7 @@ def test_each_is_a_row_and_a_second_run_does_only_what_changed(
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "2", "1")
     written = {p: p.stat().st_mtime_ns for p in out.glob("*/report.json")}
     assert len(written) == 2
-    os.utime(models / "a" / "saved_model.pb")
+    (models / "a" / "note.txt").write_text("changed")
     assert main(words) == 1
     assert [p.parent.name for p in written if p.stat().st_mtime_ns != written[p]] == ["models_a"]
 
@@ -73,6 +73,16 @@ def test_ended_in_the_middle_what_is_known_is_kept(models: Path) -> None:
 
 def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+def test_a_pipe_in_a_models_place_is_a_row_and_not_waited_for(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "deep/b"):
+        (models / name / "saved_model.pb").unlink()
+        os.mkfifo(models / name / "saved_model.pb")
+    os.mkfifo(models / "d.pb")
+    assert main([str(models), "--quiet", "--format", "json"]) == 3
+    rows = {Path(row["model"]).name: row["why"] for row in json.loads(capsys.readouterr().out)["models"]}
+    assert "its saved_model.pb is no file" in rows["a"] and "neither a file nor a folder" in rows["d.pb"]
 
 
 def test_what_one_model_only_can_be_asked_is_refused(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
