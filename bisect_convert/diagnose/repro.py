@@ -132,4 +132,5 @@ def _conversion(options: Mapping[str, Any]) -> str:
     given = "".join(f", {name}={value}" for name, value in words.items() if value is not None)
     step = f"\n{step_code(options['optimize'])}" if "optimize" in options else ""
     call = f'ct.convert([section.get_concrete_function()], source="tensorflow", skip_model_load=True{given})'
-    return f"\n\nimport coremltools as ct\nimport numpy as np\n\nmodel = {call}\n{step}"
+    numpy = "import numpy as np\n" * ("np." in call + step)
+    return f"\n\nimport coremltools as ct\n{numpy}\nmodel = {call}\n{step}"

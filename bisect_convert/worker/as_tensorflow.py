@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert.model.names import op_of
-from bisect_convert.worker.nodes import data
 from bisect_convert.worker.rewrite.editing import imported
 
 __all__ = ["as_tensorflow"]
@@ -39,9 +37,9 @@ def as_tensorflow(graph_def: Any) -> str | None:
     except (ValueError, KeyError, AttributeError):
         return None
     specs = ", ".join(_spec(op, names[op.name]) for op in inputs)
-    results = [names[op.name] for op in ops if op.outputs and not any(t.consumers() for t in op.outputs)]
+    ends = [t for op in ops for t in op.outputs if not t.consumers()]
     taken = ", ".join(names[op.name] for op in inputs)
-    shown = "{" + ", ".join(f"{ascii(name)}: {name}" for name in results) + "}"
+    shown = "{" + ", ".join(f"'y{n}': {_read(t.op, t.value_index, names)}" for n, t in enumerate(ends)) + "}"
     return "\n".join([
         "import tensorflow as tf", "", "",
         f"@tf.function(input_signature=[{specs}])", f"def section({taken}):", *lines, f"    return {shown}", "",
@@ -89,33 +87,28 @@ def _constant(op: Any) -> str:
 
 
 def _call(op: Any, names: dict[str, str]) -> str:
-    function = getattr(tf.raw_ops, op.type)
-    definition = op.op_def
-    parameters = [p for p in inspect.signature(function).parameters if p != "name"]
-    given = [_read(t, names) for t in data(op.node_def)]
+    """The call of tf.raw_ops, which may have other names for inputs than the op has, in the same order."""
+    attributes = {attr.name for attr in op.op_def.attr}
+    parameters = [p for p in inspect.signature(getattr(tf.raw_ops, op.type)).parameters if p != "name"]
+    taken = [p for p in parameters if p not in attributes]
+    given = [_read(t.op, t.value_index, names) for t in op.inputs]
     words = []
-    for arg in definition.input_arg:
-        count = (
-            op.get_attr(arg.number_attr)
-            if arg.number_attr
-            else len(op.get_attr(arg.type_list_attr))
-            if arg.type_list_attr
-            else 0
-        )
+    for parameter, arg in zip(taken, op.op_def.input_arg, strict=True):
         if arg.number_attr or arg.type_list_attr:
-            words.append(f"{arg.name}=[{', '.join(given[:count])}]")
+            count = op.get_attr(arg.number_attr) if arg.number_attr else len(op.get_attr(arg.type_list_attr))
+            words.append(f"{parameter}=[{', '.join(given[:count])}]")
             del given[:count]
         else:
-            words.append(f"{arg.name}={given.pop(0)}")
-    inputs = {arg.name for arg in definition.input_arg}
-    words += [f"{p}={_attribute(op, p)}" for p in parameters if p not in inputs]
+            words.append(f"{parameter}={given.pop(0)}")
+    words += [f"{p}={_attribute(op, p)}" for p in parameters if p in attributes]
     return f"tf.raw_ops.{op.type}({', '.join(words)})"
 
 
-def _read(tensor: str, names: dict[str, str]) -> str:
-    """The variable of a tensor; of an op with several results, the one of that number."""
-    op, index = op_of(tensor), tensor.partition(":")[2]
-    return f"{names[op]}[{index}]" if index not in ("", "0") else names[op]
+def _read(op: Any, index: int, names: dict[str, str]) -> str:
+    """The variable of an op's result; of an op that may have several, the one of that number."""
+    arguments = op.op_def.output_arg
+    listed = len(arguments) > 1 or any(arg.number_attr or arg.type_list_attr for arg in arguments)
+    return f"{names[op.name]}[{index}]" if listed else names[op.name]
 
 
 def _attribute(op: Any, name: str) -> str:

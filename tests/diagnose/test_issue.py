@@ -7,14 +7,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from bisect_convert import find
 from bisect_convert.diagnose.find import find_packed
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.probe.client import Workers
 from bisect_convert.render.issue import anonymous, issue
+from bisect_convert.worker.as_tensorflow import as_tensorflow
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -35,6 +39,23 @@ def test_its_code_shows_the_failure_without_a_file_beside_it(hidden: bool, worke
         (tmp_path / "alone.py").write_text(_code(text))
         done = subprocess.run([sys.executable, str(tmp_path / "alone.py")], capture_output=True, text=True, check=False)
         assert done.returncode == 1 and "Conversion for TF op 'Roll' not implemented" in done.stderr
+
+
+def test_code_makes_the_graph_again_with_ops_of_several_results_and_of_other_names() -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [1, 6], name="class")
+        first, _ = tf.math.top_k(tf.math.erfc(x), 4, name="2/best")
+        left, right = tf.split(first, 2, 1)
+        tf.concat([right, tf.raw_ops.Identity(input=left) * 2.0, tf.constant([[float("nan")]])], 1, name="end")
+    text = as_tensorflow(graph.as_graph_def())
+    assert text is not None
+    known: dict[str, Any] = {}
+    exec(text, known)
+    value = np.array([[0.5, -1.0, 2.0, 0.1, -0.3, 1.0]], np.float32)
+    with tf.compat.v1.Session(graph=graph) as session:
+        wanted = session.run("end:0", {"class:0": value})
+    made = known["section"](tf.constant(value))
+    assert any(np.array_equal(wanted, np.asarray(y), equal_nan=True) for y in made.values())
 
 
 def test_a_section_that_calls_functions_needs_its_file(workers: Workers, tmp_path: Path) -> None:
