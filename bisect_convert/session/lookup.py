@@ -7,7 +7,7 @@ from collections import Counter
 
 from bisect_convert.model.graph import Graph
 from bisect_convert.session.section import Section
-from bisect_convert.session.workspace import Workspace, like
+from bisect_convert.session.workspace import Workspace, like, near
 
 __all__ = ["Layers", "Lookup"]
 
@@ -46,8 +46,7 @@ class Lookup:
         home = self._workspace.graph(graph)
         named = self._matching(pattern, graph).ops or like(home, pattern)
         found = frozenset(n for n in named if fnmatch.fnmatchcase(home.ops[n].type, type))
-        near = () if found else self._workspace.near(pattern, home)
-        return Section(self._workspace, found, graph, near=near)
+        return Section(self._workspace, found, graph, near=() if found else near(pattern, home.sorted(home.atoms)))
 
     def _matching(self, pattern: str, graph: str = "") -> Section:
         """The ops whose names match this glob."""

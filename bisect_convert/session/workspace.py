@@ -26,7 +26,7 @@ from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.questions import Question
 from bisect_convert.session.stepper import Walk
 
-__all__ = ["Workspace", "annotated", "like"]
+__all__ = ["Workspace", "annotated", "like", "near"]
 
 #: Seconds for what is no probe, where the session has no limit of its own: with made-up values a loop may never end.
 _LONGEST = 120.0
@@ -120,10 +120,6 @@ class Workspace:
         """The ops of a type, in the graph or in any."""
         homes = [self.graph(graph)] if graph is not None else list(self.model.graphs.values())
         return [(home, op) for home in homes for op in home.sorted(home.atoms) if home.ops[op].type == kind]
-
-    def near(self, name: str, graph: Graph) -> tuple[str, ...]:
-        """Return the names of the graph's ops that come nearest to this one."""
-        return tuple(difflib.get_close_matches(name, sorted(graph.atoms), 3, 0.4))
 
     def convert(self, cut: cuts.Section, question: Question, *, true_weights: bool = False) -> Outcome:
         """Return what came of converting the section, all stages; never probed twice."""
@@ -227,8 +223,14 @@ def like(graph: Graph, words: str) -> frozenset[str]:
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
-    """The names that are alike, or have this as a part."""
+    """The names that are alike, or have this as a part, as the end of an error."""
+    found = near(name, names)
+    return f"; did you mean {', '.join(found)}?" if found else ""
+
+
+def near(name: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return up to three names that are like this one, or have it as a part."""
     known = list(dict.fromkeys(names))
-    near = difflib.get_close_matches(name, known, 3, 0.5)
-    near += [k for k in known if name.lower() in k.lower() and k not in near and name]
-    return f"; did you mean {', '.join(near[:3])}?" if near else ""
+    found = difflib.get_close_matches(name, known, 3, 0.5)
+    found += [k for k in known if name.lower() in k.lower() and k not in found and name]
+    return tuple(found[:3])
