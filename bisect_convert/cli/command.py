@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bisect_convert.cli import output_folder
-from bisect_convert.cli.many import models_in, run
 from bisect_convert.cli.options import packed_options, parse
 from bisect_convert.errors import BisectConvertError, Stopped
 from bisect_convert.fix.destination import Destination, destination
@@ -33,14 +32,18 @@ _BAD, _INCONCLUSIVE = 2, 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 converts, 1 findings, 2 bad usage or model, 3 inconclusive."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words == ["doctor"] and not os.path.exists("doctor"):
-        from bisect_convert.cli.doctor import main as examined
-
-        return examined()
     arguments = parse(words)
     try:
-        models = models_in(arguments.models)
-        return _run(arguments) if models is None else run(models, arguments, words, _say)
+        if words == ["doctor"] and not os.path.exists("doctor"):
+            from bisect_convert.cli.doctor import main as examined
+
+            return examined()
+        if len(arguments.models) > 1 or os.path.isdir(arguments.model):
+            from bisect_convert.cli.many import run, several
+
+            if (models := several(arguments.models)) is not None:
+                return run(models, arguments, words, _say)
+        return _run(arguments)
     except KeyboardInterrupt:
         _say("stopped while the model was being loaded: nothing is known yet")
         return _INCONCLUSIVE

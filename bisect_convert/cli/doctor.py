@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from importlib import metadata
 
 from bisect_convert import __version__
 from bisect_convert.errors import EnvironmentError_
@@ -13,8 +14,8 @@ from bisect_convert.model.installed import version_of
 
 __all__ = ["main"]
 
-#: What must be there: distribution -> the least version.
-_NEEDED = {"tensorflow": (2, 16), "coremltools": (8, 3), "numpy": (1, 26), "networkx": (3, 2)}
+#: What must be there, as our own distribution asks for it.
+_NEEDED = ("tensorflow", "coremltools", "numpy", "networkx")
 #: What a feature takes: (what it is for, distribution, extra).
 _EXTRAS = (
     ("--optimize palettize4", "scikit-learn", "optimize"),
@@ -28,7 +29,7 @@ _PYTHON = ((3, 10), (3, 13))
 
 def main() -> int:
     """Print what fits and what does not; returns 0 where models can be searched here, else 2."""
-    lines = [_python(), *(_needed(name, least) for name, least in _NEEDED.items()), _private_parts()]
+    lines = [_python(), *map(_needed, _NEEDED), _private_parts()]
     for fits, words in lines:
         print(f"{'ok  ' if fits else 'BAD '}{words}")
     for purpose, package, extra in _EXTRAS:
@@ -45,13 +46,20 @@ def _python() -> tuple[bool, str]:
     return fits, f"Python {platform.python_version()}" + ("" if fits else ": 3.10 to 3.12 is needed")
 
 
-def _needed(name: str, least: tuple[int, int]) -> tuple[bool, str]:
-    version, wanted = version_of(name), ".".join(map(str, least))
+def _needed(name: str) -> tuple[bool, str]:
+    """Whether a package is there and new enough."""
+    asked = next(row for row in metadata.requires("bisect-convert") or () if row.startswith(f"{name}>="))
+    wanted = asked.partition(";")[0].strip()
+    version = version_of(name)
     if version is None:
-        return False, f"{name} is not installed: pip install '{name}>={wanted}'"
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    fits = numbers >= least
-    return fits, f"{name} {version}" + ("" if fits else f": pip install '{name}>={wanted}'")
+        return False, f"{name} is not installed: pip install '{wanted}'"
+    fits = _numbers(version) >= _numbers(wanted.partition(">=")[2])
+    return fits, f"{name} {version}" + ("" if fits else f": pip install '{wanted}'")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 def _private_parts() -> tuple[bool, str]:
