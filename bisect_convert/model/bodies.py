@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bisect_convert.model.graph import Graph, Model, Op
 from bisect_convert.model.names import LOOPS, op_of
-from bisect_convert.model.outcome import Frame
+from bisect_convert.model.outcome import Frame, Outcome
 
 __all__ = ["Bodies", "without_scaffold"]
 
@@ -47,6 +47,11 @@ class Bodies:
                 return None
             at, call = homes[-1].name, name
         return at, call
+
+    def met(self, graph: str, outcome: Outcome) -> frozenset[tuple[str, str]]:
+        """Return the ops, as (graph, op), that the conversion was seen to fail at."""
+        failures = [f for f in (outcome.failure, *outcome.further) if f is not None and f.hint]
+        return frozenset(place for f in failures if (place := self.follow(graph, f.hint)) is not None)
 
     def removed_but(
         self, graph: str, ops: Iterable[str], kept: frozenset[tuple[str, str]]

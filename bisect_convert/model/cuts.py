@@ -172,8 +172,8 @@ def _exit(graph: Graph, tensor: Tensor, section: Section) -> Exit:
     is_input = _handed_on(graph, op, section).type.startswith("Placeholder")
     result = section.graph == "" and tensor.name in graph.results
     last = (
-        result and len(op.outputs) == 1 and not any(True for _ in graph.dag.successors(op.name))
-    )  # so it is in the model
+        result and len(op.outputs) == 1 and not graph.dag.succ[op.name]
+    )  # as it is in the model: nothing carries it there
     return Exit(
         tensor.name, tensor.dtype, tensor.shape, tensor.items,
         carried=not last and (len(op.outputs) > 1 or bool(op.functions) or is_input), worked=is_input, result=result,

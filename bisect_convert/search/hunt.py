@@ -69,8 +69,8 @@ class Hunt:
         self._blamed: set[tuple[str, str]] = set()
         self._bodies: set[Section] = set()
         self._gone: set[tuple[str, str]] = set()
-        self._met: set[tuple[str, str] | None] = set()
-        """The ops that the conversion of the whole, which nothing was cut out of, failed at."""
+        self._met: frozenset[tuple[str, str]] | None = None
+        """The ops that the conversion of the whole, which nothing was cut out of, failed at; None before it."""
 
     def causes(self) -> Iterator[Found]:
         """Yield each cause until what is left of the model, and of each body that had to be cut out, converts."""
@@ -81,9 +81,8 @@ class Hunt:
             section = todo.pop(0)
             steady = self.prober.unsteady is None
             outcome = self.control.outcome(section)
-            if not self._met:
-                hints = (f.hint for f in (outcome.failure, *outcome.further) if f is not None and f.hint)
-                self._met = {None, *(self.descent.bodies.follow(section.graph, hint) for hint in hints)}
+            if self._met is None:
+                self._met = self.descent.bodies.met(section.graph, outcome)
             failure, found, hidden = outcome.failure, None, None
             if failure is not None and steady is (self.prober.unsteady is None):
                 hidden = self._hidden(section, failure)
@@ -151,7 +150,7 @@ class Hunt:
 
         None whose failure speaks of a tensor of ours, unless the whole model was seen to fail there too.
         """
-        if made_by_a_cut(found.failure.message) and not self._met.intersection(found.culprits):
+        if made_by_a_cut(found.failure.message) and not set(found.culprits) & (self._met or frozenset()):
             name = found.culprits[0][1] if found.culprits else "a section"
             self._give_up(f"{name} was seen to fail only where it was cut out of the model, and is not blamed for that")
             return

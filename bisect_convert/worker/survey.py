@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from coremltools.converters.mil.mil import Builder as mb
 
+from bisect_convert.model.names import HANDLES
 from bisect_convert.model.outcome import Failure
 from bisect_convert.worker import private_api, tracebacks
 
@@ -110,7 +111,7 @@ def surveying(survey: Survey) -> contextlib.AbstractContextManager[None]:
 
 def _stand_in(dtype: str, shape: Sequence[int | None] | None, given: Sequence[Any], name: str | None) -> Any:
     """A tensor of that dtype and shape that no pass can know the value of; handles and strings, that MIL lacks, as a number."""
-    if dtype in ("string", "variant", "resource"):
+    if dtype in HANDLES:
         dtype, shape = "float32", ()
     if shape is None:
         raise _Unfillable(dtype)
