@@ -148,7 +148,7 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
         "--slow",
         metavar="FACTOR",
         type=_factor,
-        help="if it converts: find the section that takes 1/FACTOR of the time",
+        help="if it converts: show where the time goes, and what takes 1/FACTOR of it",
     )
     search.add_argument("--timeout", metavar="SECONDS", type=_positive, help="time limit of one probe")
     search.add_argument("--memory", metavar="GIB", type=_positive, help="memory limit of one probe")

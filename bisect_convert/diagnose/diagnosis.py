@@ -30,8 +30,9 @@ from bisect_convert.report.findings import NUMBERS, Finding
 from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.questions import Kind
 from bisect_convert.report.report import Report
+from bisect_convert.report.times import Times
 from bisect_convert.search.hunt import Found, Hunt
-from bisect_convert.search.slow_sections import slow_section
+from bisect_convert.search.slow_ops import by_reader, slow_ops, times_of
 from bisect_convert.worker.request import Check, Load
 
 __all__ = ["Diagnosis"]
@@ -63,6 +64,7 @@ class Diagnosis:
         self.found: list[Found | None] = []
         self.notes = notes
         self.numbers: Numbers | None = None
+        self.times: Times | None = None
         self.complete = False
         self._own = not isinstance(workers, Workers)
         self.workers = workers if isinstance(workers, Workers) else workers()
@@ -164,11 +166,19 @@ class Diagnosis:
             self._keep(None, [found])
 
     def _time(self, prober: Prober, factor: float) -> None:
-        found = slow_section(prober, factor)
-        if found is None:
-            self.notes.append(f"no section by itself takes 1/{factor:g} of the time")
-        else:
+        answer = prober.errands.times(prober.options)
+        if "failed" in answer:
+            self.notes.append(f"where the time goes is not known: {answer['failed']}")
+            return
+        parts = by_reader(prober.model, answer["parts"])
+        self.times = times_of(prober.model, parts, self.load_seconds)
+        slow = slow_ops(prober.model, parts, factor)
+        for found in slow:
             self._keep(found, [compose(found, prober)])
+        if not slow:
+            self.notes.append(
+                f"nothing stands out: no op and no layer takes 1/{factor:g} of the time of the conversion"
+            )
 
     def _with_weights(self, hunt: Hunt) -> Iterator[Found]:
         """A model that converts with its large weights as repeated values is converted once more as it is."""
@@ -210,7 +220,7 @@ class Diagnosis:
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
             digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
             options=convert_options.shown(self.packed), verdict=verdict, complete=self.complete,
-            findings=tuple(self.findings), numbers=self.numbers,
+            findings=tuple(self.findings), numbers=self.numbers, times=self.times,
             asked=prober.asked, cached=prober.cached,
             seconds={
                 "total": round(total, 2), "load": round(self.load_seconds, 2),

@@ -55,16 +55,15 @@ def find(
 
     model: a SavedModel folder, a .keras, .h5 or frozen .pb file, a Keras model, tf.function, concrete function,
     tf.Module or GraphDef. `timeout` (seconds) and `memory` (GiB) hold for each probe; `first` stops at one finding.
-    `slow`: of a model that converts, find the section that takes 1/`slow` of the time. `jobs` probes may run at once: the
-    report is the same for any number. `optimize`: "linear8", "palettize4" or "prune", the step of coremltools.optimize that
-    is to follow. `cache`: a folder where outcomes are kept for later runs, or True for the user's own. `no_run`: execute
-    nothing of the model. Calls that share `workers` start them once; an `executor` of the caller's, which must run
-    processes, takes their place. In `out` each
-    finding gets a folder with a script that reproduces it.
-    `numbers`: compare a model that converts with its original, on "random" inputs, "zeros", arrays by the inputs' names, or
-    an .npz file or folder of such; outputs may be apart by `tolerance` of their largest number.
-    Raises UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped
-    (with the report so far) on Ctrl-C.
+    `slow`: of a model that converts, find where the time goes, and the op or layer that takes 1/`slow` of it. `jobs`
+    probes may run at once: the report is the same for any number. `optimize`: "linear8", "palettize4" or "prune", the
+    step of coremltools.optimize that is to follow. `cache`: a folder where outcomes are kept for later runs, or True for
+    the user's own. `no_run`: execute nothing of the model. Calls that share `workers` start them once; an `executor` of
+    the caller's, which must run processes, takes their place. In `out` each finding gets a folder with a script that
+    reproduces it. `numbers`: compare a model that converts with its original, on "random" inputs, "zeros", arrays by the
+    inputs' names, or an .npz file or folder of such; outputs may be apart by `tolerance` of their largest number. Raises
+    UsageError or ModelError for what cannot be read, EnvironmentError_ for packages that cannot be used, Stopped (with the
+    report so far) on Ctrl-C.
 
     >>> report = find(model, convert_to="mlprogram")
     >>> report.verdict, [culprit.name for finding in report.findings for culprit in finding.culprits]

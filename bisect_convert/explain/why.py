@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from bisect_convert.explain.control_flow import FLOW_RULES
 from bisect_convert.explain.requirements import NEED_RULES
 from bisect_convert.explain.rules import Rule, Said, Why, listed
 from bisect_convert.model.names import NO_VALUES
+from bisect_convert.report.findings import TensorFact
 
 __all__ = ["RULES", "explain", "unsupported"]
 
@@ -38,6 +40,10 @@ _ORIGINS["StatefulPartitionedCall"] = _ORIGINS["PartitionedCall"]
 _ORIGINS["StatelessCase"] = _ORIGINS["Case"] = "`tf.switch_case` makes it"
 
 
+#: MiB from which on a tensor's size is worth a word.
+_LARGE = 32.0
+
+
 def explain(case: Case) -> Why:
     """Return what the failure means for its reader, and the rule by which that was recognised."""
     for rule, says in RULES.items():
@@ -56,7 +62,20 @@ def unsupported(message: str) -> str | None:
 def _slow(case: Case) -> str | None:
     if not case.slow:
         return None
-    return "It converts, with its true weights, but this is where the time goes: the rest takes little."
+    said = "It converts, but this is where the time goes."
+    constants = [t for op in case.culprits for t in op.inputs if _mebibytes(t) >= _LARGE]
+    largest = max(constants, key=_mebibytes, default=None)
+    if largest is not None:
+        said += (
+            f" It reads `{largest.tensor}`, which has {_mebibytes(largest):,.0f} MiB; each pass that evaluates, rounds or "
+            f"writes constants has them in hand."
+        )
+    return said
+
+
+def _mebibytes(tensor: TensorFact) -> float:
+    width = re.search(r"\d+$", tensor.dtype)
+    return math.prod(size or 1 for size in tensor.shape or ()) * (int(width[0]) if width else 8) / 2**23
 
 
 def _argument(case: Case) -> str | None:

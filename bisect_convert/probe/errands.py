@@ -14,7 +14,7 @@ from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.model.cuts import Section, Unsliceable, whole
 from bisect_convert.model.outcome import Failure
 from bisect_convert.probe.door import Door
-from bisect_convert.worker.request import Carve, Compare, Numbers, Passes, Run, Save
+from bisect_convert.worker.request import Carve, Compare, Numbers, Passes, Run, Save, Time
 
 __all__ = ["Errands"]
 
@@ -82,6 +82,16 @@ class Errands:
         except (Unsliceable, EnvironmentError_) as fault:
             return {"not_compared": str(fault)}
         return dict(answer.get("numbers") or {"not_compared": f"the process ended ({answer.get('death', 'memory')})"})
+
+    def times(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return where the time of converting the model goes, as "parts" and "total"; "failed": why that is not known."""
+        try:
+            about = self._door.about(Time, whole(self._door.loaded.model), fresh=True)
+            limit = None if about.timeout is None else _COMPARED * about.timeout
+            answer = self._door.errand(replace(about, options=dict(options), timeout=limit))
+        except EnvironmentError_ as fault:
+            return {"failed": str(fault)}
+        return dict(answer.get("times") or {"failed": f"the process ended ({answer.get('death', 'memory')})"})
 
     def passes(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the pass pipeline in force, packed: the caller's or the default; empty where no worker can tell it."""

@@ -10,6 +10,7 @@ from bisect_convert.render.comparison import numbers_lines
 from bisect_convert.render.drawing import STYLE, svg_of
 from bisect_convert.render.names import harmless, parse, spell
 from bisect_convert.render.picture import Picture, of_arms, of_witness
+from bisect_convert.render.times import times_lines
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.report import Report
 
@@ -49,7 +50,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {
-        "words": words, "numbers_lines": numbers_lines,
+        "words": words, "numbers_lines": numbers_lines, "times_lines": times_lines,
         "parse": parse, "witness_of": _witness, "arms_of": _arms, "drawn": drawn, "style": Markup(STYLE),
     }  # fmt: skip
     environment.filters |= {"rows": rows, "spell": spell, "opening": lambda text: text[:1].upper() + text[1:]}

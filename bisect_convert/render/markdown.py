@@ -11,6 +11,7 @@ from bisect_convert.render.comparison import numbers_lines, verified
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import Code, Sentence, harmless, parse, spell
 from bisect_convert.render.picture import of_witness
+from bisect_convert.render.times import times_lines
 from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact
 from bisect_convert.report.report import Report
 
@@ -26,6 +27,7 @@ def markdown(report: Report) -> str:
     blocks = [f"## {name} {escaped(words.summary(report))}", _facts(report)]
     blocks += [f"> **Note:** {_sentence(parse(note))}" for note in report.notes]
     blocks.append("\n".join(f"> **Numbers:** {escaped(row)}  " for row in numbers_lines(report)))
+    blocks.append("\n".join(f"> **Time:** {escaped(row)}  " for row in times_lines(report)))
     if len(report.findings) > 1:
         blocks.append(_overview(report.findings))
     for number, finding in enumerate(report.findings, 1):
@@ -102,7 +104,7 @@ def _finding(finding: Finding, number: int) -> list[str]:
     if finding.witness.ops:
         holding = [call.name for call in finding.context.enclosing]
         picture = of_witness(finding.witness, finding.culprits, limit=20, holding=holding)
-        blocks += [f"**Smallest failing section:** {escaped(words.evidence(finding.witness))}", fenced(lines(picture))]
+        blocks += [f"**Smallest failing section:** {escaped(words.evidence(finding))}", fenced(lines(picture))]
     blocks += _others(finding)
     blocks += [block for remedy in finding.remedies for block in _remedy(remedy, verified(finding))]
     return [*blocks, f"**Next:** {_sentence((words.next_step(finding),))}"] if finding.repro else blocks

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bisect_convert.render import fix_words, words
 from bisect_convert.render.comparison import numbers_lines, verified
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import harmless, parse, plain, shorten, spell
 from bisect_convert.render.picture import of_witness
+from bisect_convert.render.times import times_lines
 from bisect_convert.report.findings import NUMBERS, Culprit, Finding, Remedy, TensorFact
 from bisect_convert.report.fix import Fix
 from bisect_convert.report.report import Report
@@ -33,7 +34,8 @@ def text(report: Report, width: int = 100, color: bool = False, *, outlook: bool
     pen = _Pen(max(width, 40), color)
     blocks = [
         _head(report, pen),
-        _numbers(report, pen),
+        _measured("numbers:", numbers_lines(report), pen),
+        _measured("time:", times_lines(report), pen),
         _table(report, pen),
         *(_finding(f, pen) for f in report.findings),
     ]
@@ -83,10 +85,9 @@ def _head(report: Report, pen: _Pen) -> list[str]:
     return rows + [line for note in report.notes for line in pen.entry("note:", plain(parse(note)), _YELLOW, indent=0)]
 
 
-def _numbers(report: Report, pen: _Pen) -> list[str]:
-    """How far original and converted model are apart."""
-    rows = numbers_lines(report)
-    return [line for i, row in enumerate(rows) for line in pen.entry("" if i else "numbers:", row, indent=0)]
+def _measured(label: str, rows: Sequence[str], pen: _Pen) -> list[str]:
+    """How far original and converted model are apart, or where the time goes."""
+    return [line for i, row in enumerate(rows) for line in pen.entry("" if i else label, row, indent=0)]
 
 
 def _table(report: Report, pen: _Pen) -> list[str]:
@@ -110,7 +111,7 @@ def _finding(finding: Finding, pen: _Pen) -> list[str]:
     if shown:
         for i, sentence in enumerate(words.place(finding.context)):
             rows += pen.entry("" if i else "where", plain(sentence, pen.width - 30))
-    rows += _error(finding, pen)
+    rows += _error(finding, pen) if not finding.slow else []
     if passes := words.passes(finding):
         rows += pen.entry("passes", passes)
     if finding.explanation:
@@ -160,7 +161,7 @@ def _witness(finding: Finding, pen: _Pen) -> list[str]:
         return []
     holding = [call.name for call in finding.context.enclosing]
     picture = of_witness(witness, finding.culprits, limit=_OPS_DRAWN, holding=holding)
-    rows = ["", *pen.entry("slow section:" if finding.slow else "smallest failing section:", words.evidence(witness))]
+    rows = ["", *pen.entry("slow section:" if finding.slow else "smallest failing section:", words.evidence(finding))]
     for line in lines(picture, width=pen.width - 4):
         drawn, arrow, mark = line.rpartition("  <-- culprit")
         rows.append("    " + (drawn + pen.paint(arrow + mark, _RED) if arrow else line))
@@ -213,7 +214,7 @@ def _fix(fix: Fix, pen: _Pen) -> list[str]:
 
 def _tail(report: Report, pen: _Pen, outlook: bool) -> list[str]:
     rows = list(words.totals(report))
-    wanting = [f for f in report.findings if f.witness.ops and not f.repro and f.stage != NUMBERS]
+    wanting = [f for f in report.findings if f.witness.ops and not f.repro and f.stage != NUMBERS and not f.slow]
     if wanting and outlook:
         edits = "add --fix OUT.mlpackage (in Python bisect_convert.convert) to have it edited until it converts; "
         rows.append(f"next: {f'{edits}or ' if report.fix is None else ''}{words.next_step(wanting[0])}")

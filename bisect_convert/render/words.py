@@ -217,9 +217,12 @@ def _kind(call: Enclosing) -> str:
     return _KINDS.get(call.kind, harmless(call.kind))
 
 
-def evidence(witness: Witness) -> str:
+def evidence(finding: Finding) -> str:
     """Return how small the witness is and how well it was probed."""
+    witness = finding.witness
     size = f"{len(witness.ops)} op{'s' * (len(witness.ops) != 1)}"
+    if finding.slow:
+        return f"{size}, as measured in one conversion of the whole model"
     minimal = "no op of it can be left out" if witness.minimal else "not shown to be minimal"
     if witness.minimal and len(witness.ops) == 1:
         minimal = "minimal"

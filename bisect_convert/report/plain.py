@@ -11,6 +11,7 @@ from bisect_convert.report.findings import Context, Culprit, Finding, Passes, Re
 from bisect_convert.report.fix import Fix
 from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.questions import Probe
+from bisect_convert.report.times import Times
 
 __all__ = ["SCHEMA", "finding_to_dict", "report_from_dict", "report_to_dict", "restored"]
 
@@ -31,6 +32,7 @@ def report_to_dict(report: Any) -> dict[str, Any]:
         "findings": [finding_to_dict(f) for f in report.findings],
         "fix": None if report.fix is None else asdict(report.fix),
         "numbers": None if report.numbers is None else asdict(report.numbers),
+        "times": None if report.times is None else asdict(report.times),
         "probes": {"asked": report.asked, "cached": report.cached},
         "seconds": dict(report.seconds),
         "notes": list(report.notes),
@@ -48,6 +50,7 @@ def report_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
         "findings": tuple(_finding(f) for f in data["findings"]),
         "fix": None if data.get("fix") is None else restored(Fix, data["fix"]),
         "numbers": None if data.get("numbers") is None else restored(Numbers, data["numbers"]),
+        "times": None if data.get("times") is None else restored(Times, data["times"]),
         "asked": data["probes"]["asked"],
         "cached": data["probes"]["cached"],
         "seconds": data["seconds"],

@@ -49,14 +49,6 @@ class Kind(Enum):
     INSTANCE = "another instance", "instances", "an op of the same type; does it fail in the same way?"
     PASSES = "with {} of {} passes", "passes", "which passes must have run for it to fail?"
     REMEDY = "remedy: {}", "remedy", "would it convert so?"
-    TIME = "{}, timed", "slow", "how long does its conversion take?"
-    PREFIX_TIME = "the time of the first {} ops", "slow", "bisecting the prefixes for the last op that takes the time"
-    SUFFIX_TIME = (
-        "the time of the last {} of these",
-        "slow",
-        "bisecting the starts for the first op that takes the time",
-    )
-    LESS_TIME = "the time without some of it", "slow", "with some ops left out, does it still take as long?"
     BY_HAND = "by hand: {}", "by hand", "asked by hand"
     MINIMISE = "minimise: {} ops", "by hand", "asked by hand: with some ops left out, does it still fail alike?"
 

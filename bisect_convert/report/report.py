@@ -12,6 +12,7 @@ from bisect_convert.report.fix import Fix
 from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.plain import SCHEMA, report_from_dict, report_to_dict
 from bisect_convert.report.questions import Probe
+from bisect_convert.report.times import Times
 
 __all__ = ["Report"]
 
@@ -47,6 +48,8 @@ class Report:
     """What came of editing the model until it converts, where that was asked for."""
     numbers: Numbers | None = None
     """How far the converted model is from the original, where that was asked for."""
+    times: Times | None = None
+    """Where the time of the conversion goes, where that was asked for."""
 
     @property
     def exit_code(self) -> int:

@@ -33,7 +33,16 @@ from bisect_convert.worker.rewrite import recipes_applied
 from bisect_convert.worker.survey import Made, Survey, surveying
 from bisect_convert.worker.warned import kept_warnings
 
-__all__ = ["carved_section", "compare_section", "concerning", "limit_memory", "probe", "write_section"]
+__all__ = [
+    "carved_section",
+    "compare_section",
+    "Known",
+    "concerning",
+    "known_of",
+    "limit_memory",
+    "probe",
+    "write_section",
+]
 
 #: What a disk may say that is full, broken or not ours to write to.
 _MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES})
@@ -145,7 +154,7 @@ def limit_memory(gib: float | None) -> None:
 def _convert(carved: Carved, request: Probe, mark: str | None) -> Outcome:
     import coremltools as ct
 
-    plan, known = request.plan, _facts(Path(request.folder))
+    plan, known = request.plan, known_of(Path(request.folder))
     survey = Survey({**known.outputs, **_handed(plan)}, known.names) if request.survey else None
     private_api.reset()
     try:
@@ -275,7 +284,7 @@ def _graph(folder: Path, file: str) -> Any:
 
 
 @dataclass(frozen=True)
-class _Known:
+class Known:
     """What a probe needs to know of the model: its ops' names, and what each makes."""
 
     names: tuple[str, ...]
@@ -283,8 +292,7 @@ class _Known:
 
 
 @lru_cache(maxsize=2)
-def _facts(folder: Path) -> _Known:
+def known_of(folder: Path) -> Known:
+    """Return what is known of the model that was written into the folder."""
     ops = [op for graph in facts.read(folder).graphs.values() for op in graph.ops.values()]
-    return _Known(
-        tuple({op.name for op in ops}), {op.name: tuple((t.dtype, t.shape) for t in op.outputs) for op in ops}
-    )
+    return Known(tuple({op.name for op in ops}), {op.name: tuple((t.dtype, t.shape) for t in op.outputs) for op in ops})

@@ -11,7 +11,7 @@ from bisect_convert.report.plain import restored
 
 __all__ = [
     "About", "Carve", "Check", "Compare", "Fix", "Load", "Numbers", "Passes", "Probe", "Ready", "Request", "Run", "Same",
-    "Save", "from_json",
+    "Save", "Time", "from_json",
 ]  # fmt: skip
 
 
@@ -173,8 +173,16 @@ class Numbers(About):
     against: str | None = None
 
 
+@dataclass(frozen=True)
+class Time(About):
+    """Where does the time go when the section, with its true weights, is converted? options: packed arguments."""
+
+    do: ClassVar[str] = "time"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
 _KINDS: dict[str, type[Request]] = {
-    kind.do: kind for kind in (Ready, Check, Passes, Load, Probe, Carve, Compare, Run, Save, Fix, Same, Numbers)
+    kind.do: kind for kind in (Ready, Check, Passes, Load, Probe, Carve, Compare, Run, Save, Fix, Same, Numbers, Time)
 }  # fmt: skip
 
 

@@ -54,8 +54,7 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
     if isinstance(request, requests.Ready):
         return known
     imports.import_wanted()
-    from bisect_convert.worker import conversion, execution, fixing, unpacking
-    from bisect_convert.worker.numbers.check import check
+    from bisect_convert.worker import execution, unpacking
     from bisect_convert.worker.read import opening
 
     match request:
@@ -70,21 +69,31 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
         case requests.Save():
             return execution.save(request)
     try:
-        match request:
-            case requests.Carve():
-                return {"carved": conversion.write_section(request)}
-            case requests.Compare():
-                return conversion.compare_section(request)
-            case requests.Numbers():
-                return {"numbers": check(request)}
-            case requests.Probe():
-                return {"outcome": conversion.probe(request, mark)}
-            case requests.Fix():
-                return {"fix": fixing.fix(request)}
-            case requests.Same():
-                return {"same": fixing.same_program(request.path, request.structure)}
-        raise TypeError(type(request).__name__)
+        return _converted(request, mark)
     finally:
         if mark is not None:  # our folder for temporary files; coremltools keeps its own until its process ends
             for left in Path(tempfile.gettempdir()).glob("*.mlpackage"):
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def _converted(request: requests.Request, mark: str | None) -> dict[str, Any]:
+    """The answer to what is converted for."""
+    from bisect_convert.worker import conversion, fixing, timing
+    from bisect_convert.worker.numbers.check import check
+
+    match request:
+        case requests.Carve():
+            return {"carved": conversion.write_section(request)}
+        case requests.Compare():
+            return conversion.compare_section(request)
+        case requests.Numbers():
+            return {"numbers": check(request)}
+        case requests.Time():
+            return {"times": timing.times(request)}
+        case requests.Probe():
+            return {"outcome": conversion.probe(request, mark)}
+        case requests.Fix():
+            return {"fix": fixing.fix(request)}
+        case requests.Same():
+            return {"same": fixing.same_program(request.path, request.structure)}
+    raise TypeError(type(request).__name__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
@@ -18,7 +18,7 @@ from coremltools.converters.mil import converter as mil_converter
 from coremltools.converters.mil.frontend.tensorflow import convert_utils
 from coremltools.converters.mil.frontend.tensorflow.converter import TFConverter
 from coremltools.converters.mil.frontend.tensorflow2.load import TF2Loader
-from coremltools.converters.mil.mil import Operation, Program
+from coremltools.converters.mil.mil import Operation, Program, Var
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipeline, PassPipelineManager
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
@@ -26,7 +26,7 @@ from coremltools.models import utils as model_utils
 
 from bisect_convert.model.outcome import ARGUMENTS, Frame, Stage
 
-__all__ = ["READ", "compressed_op", "compressing", "lowered", "missing", "passed", "stage_of"]
+__all__ = ["READ", "compressed_op", "compressing", "in_hand", "in_mil", "lowered", "missing", "passed", "stage_of"]
 
 #: Where frames are read: owner, function, and the local that is looked into ("": the function's name alone).
 READ: tuple[tuple[Any, str, str], ...] = (
@@ -134,6 +134,45 @@ def compressing(frames: list[FrameType]) -> str | None:
     return found
 
 
+def in_hand(frames: list[FrameType], names: Mapping[str, str]) -> str | None:
+    """Return the op of the model that the innermost frame has to do with, by its locals; a constant stands for its reader.
+
+    names: the model's ops by the names that they have in MIL (see `in_mil`).
+    """
+    for frame in reversed(frames):
+        if not frame.f_globals.get("__name__", "").startswith("coremltools.converters.mil."):
+            continue
+        for value in list(frame.f_locals.values()):
+            if (node := getattr(value, "original_node", None)) is not None:
+                return str(node.name)
+            op = value.op if isinstance(value, Var) else value
+            if isinstance(op, Operation) and (found := _origin(op, names)) is not None:
+                return found
+    return None
+
+
+def in_mil(names: Iterable[str]) -> dict[str, str]:
+    """Return the names of ops by what the converter makes of them in the end."""
+    return {_in_mil(name): name for name in names}
+
+
+def _in_mil(name: str) -> str:
+    """The name in letters, digits and underscores, as the converter's last pass leaves it."""
+    return re.sub(r"\W", "_", name)
+
+
+def _origin(op: Operation, names: Mapping[str, str]) -> str | None:
+    """The op of the model that an op of MIL, or else what reads it, was made of: the one whose name its own begins with."""
+    readers = op.outputs[0].child_ops if op.op_type == "const" and op.outputs else []
+    for one in (*readers, op):
+        name = _in_mil(str(getattr(one, "name", "")))
+        while name and name not in names:
+            name = name.rpartition("_")[0]
+        if name:
+            return names[name]
+    return None
+
+
 def compressed_op(frames: list[FrameType], names: tuple[str, ...]) -> Iterator[Frame]:
     """Yield the innermost MIL op that is no constant, or that reads the constant: as an op of the model, then as itself."""
     for frame in reversed(frames):
@@ -141,8 +180,6 @@ def compressed_op(frames: list[FrameType], names: tuple[str, ...]) -> Iterator[F
         ops = [reader for op in ops for reader in (op.outputs[0].child_ops if op.op_type == "const" else [op])]
         if ops:
             kind, mil = ops[0].op_type, str(ops[0].name)
-            plain = {re.sub(r"\W", "_", name): name for name in names}
-            begun = [p for p in plain if mil == p or mil.startswith(f"{p}_")]
-            yield Frame(kind, plain[max(begun, key=len)] if begun else mil)
+            yield Frame(kind, _origin(ops[0], in_mil(names)) or mil)
             yield Frame(kind, mil)
             return
