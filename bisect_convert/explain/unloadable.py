@@ -27,14 +27,30 @@ _PACKAGES = {
 }  # fmt: skip
 
 
+#: What can be done about a variable that is too large for a constant.
+_OF_LARGE = (
+    (
+        "keep it in float16, which halves it, and cast what is read of it",
+        "table = tf.Variable(tf.cast(table, tf.float16))\ntf.cast(tf.gather(table, ids), tf.float32)\n",
+    ),
+    (
+        "look up outside of the model, and give it the rows as an input",
+        "model(rows)  # rows = table[ids], read by the app\n",
+    ),
+    ("split it among several models: in one, all constants together have the same limit", ""),
+)
+
+
 @dataclass(frozen=True)
 class _Kind:
-    """The ops of one type that are at fault; `missing`: the functions that they call and the model does not have."""
+    """The ops of one type that are at fault; `missing`: the functions that they call and the model does not
+    have; `large`: the variable that they read, where that is too large."""
 
     op: str
     places: tuple[tuple[Graph, Op], ...]
     message: str
     missing: tuple[str, ...] = ()
+    large: str = ""
 
     @property
     def unregistered(self) -> bool:
@@ -54,16 +70,17 @@ def load_causes(loaded: Loaded) -> list[Finding]:
 
 
 def _kinds(loaded: Loaded, message: str) -> list[_Kind]:
-    by_type: dict[str, list[tuple[Graph, Op]]] = {}
+    by_type: dict[tuple[str, str], list[tuple[Graph, Op]]] = {}
     for name, op in loaded.blamed:
         graph = loaded.model.graphs[name]
-        by_type.setdefault(graph.ops[op].type, []).append((graph, graph.ops[op]))
+        by_type.setdefault((graph.ops[op].type, loaded.large.get(op, "")), []).append((graph, graph.ops[op]))
     kinds = [
         _Kind(
             kind, tuple(places), message,
             tuple(sorted({f for _, op in places for _, f in op.functions if f not in loaded.model.graphs})),
+            large,
         )
-        for kind, places in by_type.items()
+        for (kind, large), places in by_type.items()
     ]  # fmt: skip
     return sorted(kinds, key=lambda k: not any(k.op in message or op.name in message for _, op in k.places))
 
@@ -76,6 +93,7 @@ def _finding(failure: Failure, loaded: Loaded, kind: _Kind) -> Finding:
         context_of(loaded.model, graph.name, first.name),
         Witness(tuple(c.name for c in culprits), types=tuple(c.op for c in culprits)), _explanation(kind),
         _remedies(kind), places=tuple((c.name,) for c in culprits),
+        cause=f"the variable {kind.large} is too large for a constant" if kind.large else "",
     )  # fmt: skip
 
 
@@ -102,6 +120,11 @@ def _no_op(failure: Failure, model: Model) -> Finding:
 
 def _explanation(kind: _Kind) -> str:
     name = kind.places[0][1].name
+    if kind.large:
+        return (
+            f"`{name}` reads the variable {kind.large}. Freezing turns variables into constants, and TensorFlow makes none "
+            "of more than 2 GB: that is the limit of one protobuf message."
+        )
     if kind.missing:
         return (
             f"`{name}` calls the function `{kind.missing[0]}`, which the model's library does not hold: the file is "
@@ -134,6 +157,8 @@ def _explanation(kind: _Kind) -> str:
 
 
 def _remedies(kind: _Kind) -> tuple[Remedy, ...]:
+    if kind.large:
+        return tuple(Remedy("rewrite", summary, code=code or None) for summary, code in _OF_LARGE)
     if kind.missing:
         return (Remedy("rewrite", "export the model again, from the code that made it"),)
     if kind.unregistered:

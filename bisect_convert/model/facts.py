@@ -42,6 +42,7 @@ class Facts:
     as one repeated value. keys: what the signature calls the results -> the ops that make them. refused: TensorFlow itself
     finds that it cannot work on the shapes that were given. own_call: what `ct.convert` itself raises for the model as it
     is, before it looks at any op. variants: the model without causes that are no ops, each also without those before it.
+    large: variables too large for a constant, in words, by the ops that read them.
     """
 
     path: str = ""
@@ -59,6 +60,7 @@ class Facts:
     refused: bool = False
     own_call: str = ""
     variants: tuple[Variant, ...] = ()
+    large: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores equal facts."""
@@ -73,6 +75,7 @@ class Facts:
             "blamed": [list(place) for place in self.blamed],
             "convertible": sorted(self.convertible),
             "keys": dict(self.keys),
+            "large": dict(self.large),
             "variants": [asdict(v) for v in self.variants],
         }
 
@@ -86,6 +89,7 @@ class Facts:
             blamed=tuple((graph, op) for graph, op in data["blamed"]), convertible=frozenset(data["convertible"]),
             slim=data["slim"], keys=data["keys"], refused=data["refused"], own_call=data["own_call"],
             variants=tuple(Variant(v["kind"], v["folder"], tuple(v["blamed"]), tuple(v["about"])) for v in data["variants"]),
+            large=data["large"],
         )  # fmt: skip
 
 

@@ -39,6 +39,8 @@ class Loaded:
     """The (graph, op) that keep it from being read or frozen."""
     variants: tuple[facts.Variant, ...] = ()
     """The model without causes that are no ops, each also without those before it."""
+    large: Mapping[str, str] = field(default_factory=dict)
+    """Variables too large for a constant, in words, by the ops that read them."""
 
     @property
     def size(self) -> int:
@@ -64,4 +66,5 @@ def read_facts(folder: Path) -> Loaded:
         known.own_call,
         tuple((graph, op) for graph, op in known.blamed if op in graphs.get(graph, _NONE).ops),
         known.variants,
+        known.large,
     )

@@ -15,6 +15,8 @@ from bisect_convert import find
 from bisect_convert.errors import ModelError
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.report import Report
+from bisect_convert.worker.read import oversized
+from bisect_convert.worker.read.unfreezable import without_keepers
 
 _SPEC = tf.TensorSpec((1, 4), name="x")
 Culprits = list[tuple[str, str]]
@@ -82,6 +84,43 @@ def test_what_keeps_state_is_blamed_and_the_rest_is_searched(
     assert report.complete and report.findings[0].stage == "load"
     assert help_says in report.findings[0].remedies[0].summary
     assert culprits(find(function, workers=workers)) == expected
+
+
+def looked_up(table: Any, ids: Any) -> Any:
+    return tf.gather(table, ids, name="rows") + tf.reduce_sum(table * 2.0)
+
+
+@pytest.mark.parametrize("limit", [100 * 4 * 4, 100 * 4 * 4 - 1])
+def test_what_reads_a_variable_that_is_too_large_is_found_through_calls_and_the_rest_freezes(
+    monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(oversized, "_LIMIT", limit)
+    small, large = tf.Variable(tf.ones([7, 4])), tf.Variable(tf.ones([100, 4]), name="items")
+    inner = tf.function(lambda ids: looked_up(large, ids) + tf.gather(small, ids))
+    function = concrete(lambda ids: tf.nn.relu(inner(ids)), tf.TensorSpec((1, 4), tf.int32, name="ids"))
+    kept = without_keepers(function, ValueError("Cannot create a tensor proto whose content is larger than 2GB."))
+    assert kept.rest is not None
+    sizes = {tuple(d.size for d in n.attr["value"].tensor.tensor_shape.dim) for n in kept.rest.node if n.op == "Const"}
+    if limit == 100 * 4 * 4:
+        assert not kept.large and not kept.blamed and (100, 4) in sizes
+    else:
+        assert {name.rpartition("/")[2] for _, name in kept.blamed} == {"rows", "ReadVariableOp"} and (
+            100,
+            4,
+        ) not in sizes
+        assert set(kept.large.values()) == {"items (float32[100, 4], 0.0 GB)"} and len(kept.large) == 2
+
+
+@pytest.mark.sweep
+def test_a_table_of_more_than_two_gigabytes(tmp_path: Path) -> None:
+    table = tf.Variable(tf.zeros([9_000_000, 64]), name="items")
+    module = tf.Module()
+    module.table = table
+    function = concrete(lambda ids: tf.gather(table, ids), tf.TensorSpec((1, 8), tf.int32, name="ids"))
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function)
+    report = find(tmp_path / "model")
+    assert report.findings[0].cause == "the variable items (float32[9000000, 64], 2.3 GB) is too large for a constant"
+    assert report.complete and [op for op, _ in culprits(report)] == ["ResourceGather"]
 
 
 def test_the_state_of_a_random_generator(workers: Workers) -> None:

@@ -87,13 +87,13 @@ def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str,
 
 def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Reading) -> dict[str, Any]:
     """The facts of the graph as it was loaded, and beside them those of what freezes without the ops at fault."""
-    blamed, rest = without_keepers(function, error)
-    if rest is not None:
+    kept = without_keepers(function, error)
+    if kept.rest is not None:
         (folder / REST).mkdir(exist_ok=True)
-        write_facts(rest, folder / REST, replace(reading, keys=_keys(function)))
+        write_facts(kept.rest, folder / REST, replace(reading, keys=_keys(function)))
     failure = _failure(error, [op.name for op in function.graph.get_operations()])
     graph_def = function.graph.as_graph_def(add_shapes=True)
-    reading = replace(reading, failure=failure, blamed=tuple(blamed))
+    reading = replace(reading, failure=failure, blamed=kept.blamed, large={op: v for (_, op), v in kept.large.items()})
     try:
         return write_facts(graph_def, folder, reading)
     except ValueError:  # away from its variables TensorFlow may find no shapes for it

@@ -33,4 +33,5 @@ class Reading:
     own_call: str = ""
     failure: Outcome | None = None
     variants: tuple[Variant, ...] = ()
+    large: Mapping[str, str] = field(default_factory=dict)
     blamed: tuple[tuple[str, str], ...] | None = None

@@ -7,7 +7,8 @@ give, cannot be frozen with it. Without those ops the rest can, so that it can b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ import tensorflow as tf
 
 from bisect_convert.worker import private_api
 from bisect_convert.worker.nodes import functions_of, rewire
+from bisect_convert.worker.read.oversized import fewer_rows, in_words, oversized
 
-__all__ = ["without_keepers"]
+__all__ = ["Kept", "without_keepers"]
 
 _WRITES = re.compile(
     r"(Assign\w*VariableOp|Resource(Scatter|Apply|SparseApply|StridedSliceAssign|CountUpTo)\w*|Rng\w+|"
@@ -29,23 +31,38 @@ _MOST_ROUNDS = 4
 Place = tuple[str, str]
 
 
-def without_keepers(function: Any, error: BaseException) -> tuple[list[Place], Any | None]:
-    """Return the (function, op) that keep the concrete function from freezing, and what freezes without them, or None.
+@dataclass(frozen=True)
+class Kept:
+    """What keeps a model from freezing: `blamed` are ops as (function, op).
+
+    rest: the GraphDef that freezes without them, or None; large: the variables too large for a constant, by what reads them.
+    """
+
+    blamed: tuple[Place, ...]
+    rest: Any | None = None
+    large: Mapping[Place, str] = field(default_factory=dict)
+
+
+def without_keepers(function: Any, error: BaseException) -> Kept:
+    """Return what keeps the concrete function from freezing.
 
     error: what freezing it raised. What the error names is blamed, and whatever writes to a variable: it would be next.
     """
     graph_def = function.graph.as_graph_def(add_shapes=True)
+    large = {place: in_words(variable) for place, variable in oversized(function, graph_def).items()}
     blamed = [(g, n.name) for g, n in _nodes(graph_def) if _WRITES.fullmatch(n.op)]
     blamed += _named(graph_def, error, blamed)
+    rest = None
     for _ in range(_MOST_ROUNDS):
         try:
-            return blamed, private_api.freeze(_without(function, graph_def, blamed))
+            rest = private_api.freeze(_without(function, graph_def, blamed))
+            break
         except Exception as another:
             further = _named(graph_def, another, blamed)
             if not further:
-                return blamed, None
+                break
             blamed += further
-    return blamed, None
+    return Kept((*large, *(place for place in blamed if place not in large)), rest, large)
 
 
 def _nodes(graph_def: Any) -> Iterator[tuple[str, Any]]:
@@ -70,7 +87,10 @@ def _named(graph_def: Any, error: BaseException, known: list[Place]) -> list[Pla
 
 
 def _without(function: Any, graph_def: Any, blamed: list[Place]) -> Any:
-    """The concrete function without the ops; its functions get other names, since TensorFlow knows these already."""
+    """The concrete function without the ops, and with fewer rows of what is too large to freeze.
+
+    Its functions get other names, since TensorFlow knows these already.
+    """
     made = tf.compat.v1.GraphDef()
     made.CopyFrom(graph_def)
     for name, nodes, body in [
@@ -79,9 +99,13 @@ def _without(function: Any, graph_def: Any, blamed: list[Place]) -> Any:
     ]:
         _remove(nodes, {op for graph, op in blamed if graph == name}, body)
     _rename(made)
-    captured = {inner.op.name: outer for outer, inner in function.graph.captures}
+    variables = [fewer_rows(v) for v in function.graph.variables]
+    handles = {id(old.handle): new.handle for old, new in zip(function.graph.variables, variables, strict=True)}
+    captured = {inner.op.name: handles.get(id(outer), outer) for outer, inner in function.graph.captures}
     inputs = [t.name for t in function.inputs if t.op.name not in captured]
-    return private_api.function_of(made, inputs, [t.name for t in function.outputs], captured, function.graph.variables)
+    rest = private_api.function_of(made, inputs, [t.name for t in function.outputs], captured, variables)
+    rest._bisect_convert_owner = variables  # the graph holds them weakly
+    return rest
 
 
 def _remove(nodes: Any, gone: set[str], body: Any | None) -> None:
