@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import coremltools as ct
 import numpy as np
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 from bisect_convert.worker import private_api
 from bisect_convert.worker.rewrite.recipes_applied import rewritten
@@ -48,7 +49,7 @@ Sample = tuple[list[Any], Callable[..., Any]]
 #: Inputs that the converter must not know the sizes of.
 OPEN = {"BroadcastTo": [None, [None, 2, 6]]}
 #: TensorFlow cannot run these on a processor: only the conversion is looked at.
-NOT_RUN = {"DepthwiseConv2dNative"}
+NOT_RUN = {"DepthwiseConv2dNative", "XlaDynamicUpdateSlice"}
 
 
 def complexes(op: Callable[..., Any], count: int = 1) -> Sample:
@@ -146,6 +147,14 @@ SAMPLES: dict[str, Sample] = {
     "UnravelIndex": ([whole(5, high=24)], lambda i: raw.UnravelIndex(indices=i, dims=[4, 6])),
     "DenseBincount": ([whole(3, 5, high=4)], lambda i: raw.DenseBincount(
         input=i, size=4, weights=tf.zeros([0], tf.float32))),
+    "XlaDynamicUpdateSlice": ([floats(2, 6, 4), floats(1, 3, 4), whole(3, high=5)],
+                              lambda x, u, at: gen_xla_ops.xla_dynamic_update_slice(input=x, update=u, indices=at)),
+    "XlaDynamicUpdateSlice whole": ([whole(1, 9), whole(1, 2)],
+                                    lambda x, u: gen_xla_ops.xla_dynamic_update_slice(input=x, update=u, indices=[0, 8])),
+    "DenseBincount weights": ([whole(3, 5, high=4), floats(3, 5)], lambda i, w: raw.DenseBincount(
+        input=i, size=4, weights=w)),
+    "DenseBincount binary": ([whole(3, 5, high=4)], lambda i: raw.DenseBincount(
+        input=i, size=6, weights=tf.zeros([0], tf.float32), binary_output=True)),
     "LowerBound": ([np.array([[0.0, 0.5, 1.0]], np.float32), floats(1, 7)],
                    lambda s, v: raw.LowerBound(sorted_inputs=s, values=v)),
     "UpperBound": ([np.array([[0.0, 0.5, 1.0]], np.float32), floats(1, 7)],
@@ -245,9 +254,10 @@ def values(graph_def: Any, outputs: list[str], feed: dict[str, Any]) -> list[Any
             return list(session.run(outputs, feed))
 
 
-def check(recipe: str) -> dict[str, Any]:
-    """Convert original and rewrite, run both, and say what came of it."""
-    arrays, build = SAMPLES[recipe]
+def check(sample: str) -> dict[str, Any]:
+    """Convert original and rewrite, run both, and say what came of it; behind the recipe's name a sample may say which."""
+    arrays, build = SAMPLES[sample]
+    recipe = sample.partition(" ")[0]
     feed = {f"in{i}:0": a for i, a in enumerate(arrays)}
     with tf.Graph().as_default() as graph:
         shapes = OPEN.get(recipe) or [None] * len(arrays)

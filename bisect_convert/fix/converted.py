@@ -17,7 +17,8 @@ from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.fix.destination import Destination
 from bisect_convert.fix.patches import Patch
-from bisect_convert.fix.script import Source, Step, script
+from bisect_convert.fix.script import Source, script
+from bisect_convert.fix.step import Step
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.fix import Agreement, Edit, Fix
 from bisect_convert.worker.request import Fix as Request
@@ -111,9 +112,10 @@ def _by_script(
     destination: Destination, folder: Path, patches: tuple[Patch, ...],
 ) -> Fix:  # fmt: skip
     """Let the script make the package, in a process where this package is not to be had, and see that it is the same."""
+    kept = {name: value for name, value in {**options, **answer["options"]}.items() if value is not None}
     text = script(
-        source, [_step(e) for e in answer["edits"]], answer["results"], options, destination.script.name,
-        destination.path.name, {p.name: p.source or "" for p in patches},
+        source, [_step(e) for e in answer["edits"]], answer["results"], kept, destination.script.name,
+        destination.path.name, {p.name: p.source or "" for p in patches}, answer["originals"],
     )  # fmt: skip
     written, package = folder / destination.script.name, folder / f"model{destination.path.suffix}"
     written.write_text(text, encoding="utf-8")
@@ -121,7 +123,8 @@ def _by_script(
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=_LIMIT)
     if done.returncode == 0 and package.exists():
         same = run.workers.ask(Same(str(package), answer["structure"], timeout=600.0)).get("same", False)
-        return destination.filled(replace(made, verified=same), package, written, answer["labels"])
+        tables = sorted(folder.glob(f"{package.stem}.table*.tsv"))
+        return destination.filled(replace(made, verified=same), package, written, answer["labels"], tables)
     reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1][:300]
     shutil.rmtree(package, ignore_errors=True)
     request = Request(str(run.loaded.folder), options, str(package), no_run=True, timeout=_LIMIT)

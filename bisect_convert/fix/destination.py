@@ -35,12 +35,14 @@ class Destination:
         return self.path.with_name(f"{self.path.stem}{middle}.labels.txt")
 
     def filled(
-        self, made: Fix, package: Path, script: Path | None, labels: Mapping[str, Sequence[str]] | None = None
-    ) -> Fix:
+        self, made: Fix, package: Path, script: Path | None, labels: Mapping[str, Sequence[str]] | None = None,
+        tables: Sequence[Path] = (),
+    ) -> Fix:  # fmt: skip
         """Put the package, and the script if there is one, in their places; returns what was made with their paths.
 
-        labels: by output the texts that its numbers stand for, one a line. All are whole beside their places before one
-        takes it. Raises OSError, and then nothing has changed.
+        labels: by output the texts that its numbers stand for, one a line; tables: files that the app needs, called as
+        the package but for their endings. All are whole beside their places before one takes it. Raises OSError, and then
+        nothing has changed.
         """
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".writing-") as beside:
             staged = Path(beside)
@@ -51,6 +53,8 @@ class Destination:
             for number, lines in enumerate(texts.values()):
                 text = "".join(" ".join(line.splitlines() or [""]) + "\n" for line in lines)
                 (staged / f"labels_{number}").write_text(text, encoding="utf-8")
+            for table in tables:
+                shutil.copyfile(table, staged / table.name)
             if os.path.lexists(self.path):
                 os.rename(self.path, staged / "old")
             try:
@@ -59,6 +63,8 @@ class Destination:
                     os.replace(staged / "script", self.script)
                 for number, place in enumerate(texts):
                     os.replace(staged / f"labels_{number}", place)
+                for table in tables:
+                    os.replace(staged / table.name, self.path.with_name(self.path.stem + "".join(table.suffixes)))
             except OSError:
                 if not (staged / "model").exists():
                     os.rename(self.path, staged / "model")

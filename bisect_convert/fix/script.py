@@ -8,21 +8,26 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import bisect_convert
 from bisect_convert.arguments.as_code import argument_code, step_code
+from bisect_convert.fix.app_code import app_code, told
+from bisect_convert.fix.step import Step
 from bisect_convert.recipes import MODULES
 
-__all__ = ["Source", "Step", "script"]
+__all__ = ["Source", "script"]
 
 _ROOT = Path(bisect_convert.__file__).parent
 _FILES = (
     "worker/private_api/parts.py",
-    *(f"worker/rewrite/{name}.py" for name in ("editing", "calls", "loops", "checks", "constants", "ranks", "dtypes")),
+    *(
+        f"worker/rewrite/{name}.py"
+        for name in ("editing", "bits", "boundary", "calls", "loops", "checks", "constants", "ranks", "dtypes")
+    ),
     *(f"recipes/{name}.py" for name in MODULES),
 )
 _HEAD = '''\
@@ -44,9 +49,10 @@ EDITS: list[tuple[list[tuple[str, str]], Callable[..., Any], str, dict[str, Any]
 
 def edited(graph_def: Any) -> Any:
     """Return the GraphDef with all edits, and nothing that no output needs."""
+    graph_def, weights = light(graph_def)
     for path, group in groupby(EDITS, lambda e: e[0]):
         graph_def = apply(graph_def, path, [partial(edit, name=name, **given) for _, edit, name, given in group])
-    return pruned(graph_def, {results!r})
+    return heavy(pruned(graph_def, {results!r}), weights)
 
 
 def main() -> None:
@@ -66,7 +72,7 @@ def main() -> None:
         source="tensorflow",
         skip_model_load=True,
 {arguments}    )
-{after}    model.save(arguments.out)
+{after}{boundary}    model.save(arguments.out)
 
 
 if __name__ == "__main__":
@@ -74,8 +80,9 @@ if __name__ == "__main__":
 '''
 _FREEZING = '''
 
-def _frozen_function(function: Any) -> Any:
+def frozen(path: str) -> Any:
     """Return the graph that coremltools itself would convert, with its functions as TensorFlow has them."""
+    function, _owner = traced(path)
     graph_def = TF2Loader([function])._graph_def_from_concrete_fn([function])
     for body in graph_def.library.function:
         body.CopyFrom(context.context().get_function_def(body.signature.name))
@@ -83,15 +90,15 @@ def _frozen_function(function: Any) -> Any:
 '''
 _SAVED_MODEL = '''
 
-def frozen(path: str) -> Any:
-    """Return the signature of the SavedModel as a frozen GraphDef."""
+def traced(path: str) -> tuple[Any, Any]:
+    """Return the signature of the SavedModel, and what owns it and is to be kept as long."""
     loaded = tf.saved_model.load(path)
-    return _frozen_function(loaded.signatures[{signature}])
+    return loaded.signatures[{signature}], loaded
 '''
 _KERAS = '''
 
-def frozen(path: str) -> Any:
-    """Return the Keras model as a frozen GraphDef."""
+def traced(path: str) -> tuple[Any, Any]:
+    """Return the Keras model as a function, and what owns it and is to be kept as long."""
     model = tf.keras.models.load_model(path, compile=False{safe})
     specs = [
         tf.TensorSpec(i.shape, i.dtype, name=getattr(i, "name", f"input_{{n}}").split(":")[0])
@@ -101,7 +108,7 @@ def frozen(path: str) -> Any:
     def call(*inputs: Any) -> Any:
         return model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
-    return _frozen_function(tf.function(call).get_concrete_function(*specs))
+    return tf.function(call).get_concrete_function(*specs), model
 '''
 _PB = '''
 
@@ -124,26 +131,13 @@ class Source:
     code: bool = False
 
 
-@dataclass(frozen=True)
-class Step:
-    """One edit: the path of its level, the op, the name of the recipe, and whether that is a function of the op's inputs."""
-
-    path: tuple[tuple[str, str], ...]
-    op: str
-    recipe: str
-    spliced: bool
-    summary: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    """Name -> Python code of the value."""
-
-
 def script(
     source: Source, steps: Sequence[Step], results: Sequence[str], options: Mapping[str, Any], name: str, out: str,
-    own: Mapping[str, str] | None = None,
+    own: Mapping[str, str] | None = None, originals: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """Return the script's text; what it takes from the model stands in it as escaped literals only.
 
-    own: functions of the user's, by name, as text.
+    own: functions of the user's, by name, as text; originals: the ops that make the outputs of the model as it was.
     """
     own = own or {}
     roots = {
@@ -167,9 +161,14 @@ def script(
         "pb": _PB,
     }[source.kind]
     main = _MAIN.format(
-        edits="".join(_edit(step) for step in steps), results=_Ascii(results), arguments="".join(kept), after=after
+        edits="".join(_edit(step) for step in steps),
+        results=_Ascii(results),
+        arguments="".join(kept),
+        after=after,
+        boundary=told(steps),
     )
-    freezing = ("" if source.kind == "pb" else _FREEZING) + freezing
+    freezing += "" if source.kind == "pb" else _FREEZING
+    freezing += app_code(source.kind, steps, results, originals)
     text = f"{body}\n{freezing}\n{main}"
     listed = "".join(f"  {n}. {_said(step)}\n" for n, step in enumerate(steps, 1))
     head = _HEAD.format(
@@ -187,8 +186,7 @@ class _Ascii(list[str]):
 
 
 def _said(step: Step) -> str:
-    at = "/".join([*(name for name, _ in step.path), step.op])
-    return f"{_quoted(at)}: {_quoted(step.summary)}"
+    return f"{_quoted(step.at)}: {_quoted(step.summary)}"
 
 
 def _argument(name: str, value: Any) -> str:
@@ -288,6 +286,10 @@ def _imports(text: str, modules: Iterable[_Module]) -> str:
     lines = {"import argparse", "from functools import partial", "from itertools import groupby"}
     lines |= {"import coremltools as ct", "import tensorflow as tf", "from typing import Any"}
     lines |= {"from collections.abc import Callable", "from tensorflow.python.eager import context"}
+    if "convert_variables_to_constants_v2" in text:
+        lines.add("from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2")
+    if "re.sub(" in text:
+        lines.add("import re")
     if "TF2Loader" in text:
         lines.add("from coremltools.converters.mil.frontend.tensorflow2.load import TF2Loader")
     for module in {m.file: m for m in modules}.values():

@@ -94,6 +94,20 @@ def SegmentMean(data, ids):
     return tf.reshape(picks @ flat, [-1, *data.shape[1:]])
 
 
+def XlaDynamicUpdateSlice(x, update, indices):
+    """take each element from the update or from what is there, by its place"""
+    inside = None
+    for axis, (size, width) in enumerate(zip(x.shape, update.shape, strict=True)):
+        first = tf.minimum(tf.maximum(indices[axis], 0), size - width)
+        place = tf.range(size) - first
+        within = tf.logical_and(place >= 0, place < width)
+        within = tf.reshape(within, [-1 if at == axis else 1 for at in range(len(x.shape))])
+        inside = within if inside is None else tf.logical_and(inside, within)
+        if size != width:
+            update = tf.gather(update, tf.minimum(tf.maximum(place, 0), width - 1), axis=axis)
+    return tf.where(inside, update, x)
+
+
 def TensorScatterUpdate(x, indices, updates):
     """add what the update differs by (indices must be unique)"""
     return tf.tensor_scatter_nd_add(x, indices, updates - tf.gather_nd(x, indices))
@@ -175,10 +189,11 @@ def UnravelIndex(indices, dims):
 
 
 def DenseBincount(values, size, weights, *, binary_output):
-    """sum the one-hot rows"""
-    if binary_output or weights.shape.num_elements() != 0:
-        raise ValueError("for plain counts only")
-    return tf.reduce_sum(tf.one_hot(values, size, dtype=weights.dtype), -2)
+    """sum the one-hot rows, or take their maximum"""
+    rows = tf.one_hot(values, size, dtype=weights.dtype)
+    if binary_output:
+        return tf.reduce_max(rows, -2)
+    return tf.reduce_sum(rows if weights.shape.num_elements() == 0 else rows * weights[..., None], -2)
 
 
 def LowerBound(sorted_rows, values):

@@ -50,4 +50,5 @@ def fix_headline(fix: Fix) -> str:
     if not fix.converted:
         return "no converted model: no edit that is known gets past what is left"
     count = f"{len(fix.edits)} edit{'s' * (len(fix.edits) != 1)}" if fix.edits else "no edit needed"
-    return f"converted, with {count}" if fix.edits else f"converted, {count}"
+    moved = "; the model's boundary moved, and the app has to do the rest" if fix.moved else ""
+    return f"converted, with {count}{moved}" if fix.edits else f"converted, {count}"

@@ -49,6 +49,11 @@ class Fix:
     verified: bool = False
     reasons: tuple[str, ...] = ()
 
+    @property
+    def moved(self) -> tuple[Edit, ...]:
+        """The edits that leave something to the app."""
+        return tuple(edit for edit in self.edits if edit.kind == "boundary")
+
     def __str__(self) -> str:
         from bisect_convert.render.fix_words import fix_text
 

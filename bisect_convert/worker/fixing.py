@@ -6,6 +6,7 @@ import base64
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,20 @@ from bisect_convert.worker import compression, private_api, tracebacks, unpackin
 from bisect_convert.worker.conversion import limit_memory
 from bisect_convert.worker.read.writing import slim
 from bisect_convert.worker.request import Fix
-from bisect_convert.worker.rewrite.agreement import Agreement, agreement, labels_of
+from bisect_convert.worker.rewrite.agreement import agreement, labels_of
 from bisect_convert.worker.rewrite.candidates import levels
+from bisect_convert.worker.rewrite.difference import Agreement
 from bisect_convert.worker.rewrite.editing import imported
-from bisect_convert.worker.rewrite.edits import BOUNDARY, CHECKS, EXACT, Edit, literal, recipe_names
-from bisect_convert.worker.rewrite.fixing import fixed
+from bisect_convert.worker.rewrite.edits import BOUNDARY, CHECKS, CUTS, EXACT, Edit, literal, recipe_names
+from bisect_convert.worker.rewrite.fixing import Fixed, fixed
+from bisect_convert.worker.rewrite.frontier import Moved, moved
 from bisect_convert.worker.rewrite.samples import sample_inputs
 from bisect_convert.worker.survey import Survey, surveying
 
 __all__ = ["fix", "same_program", "structure"]
+
+#: How often the boundary may be moved further.
+_MOVES = 4
 
 
 def fix(request: Fix) -> dict[str, Any]:
@@ -40,8 +46,46 @@ def fix(request: Fix) -> dict[str, Any]:
     folder = Path(request.folder)
     program = _with_weights(folder)
     results = [op_of(name) for name in facts.read(folder).graphs[""].results]
+    start = Moved(program, tuple(results))
+    made = _edited(start, request)
+    for _ in range(_MOVES if request.search else 0):
+        if not made.done.remaining or (further := moved(program, results, made.done.remaining, start.bad)) is None:
+            break
+        start = further
+        made = _edited(start, request)
+    done, apart, whole, unseen, converter = made.done, made.apart, made.whole, made.unseen, made.converter
+    if request.out and not done.remaining and apart is None:
+        converter.save(done.whole, request.out)
+    return {
+        "edits": [_described(e, done.equal.get(e)) for e in (*start.edits, *done.edits)],
+        "remaining": [_failure(f) for f in done.remaining] if apart is None else [_parted(apart)],
+        "refused": [{"at": e.at, "recipe": e.recipe, "reason": _line(reason)} for e, reason in done.refused.items()],
+        "agreement": None if whole is None else whole.to_json(),
+        "unseen": unseen,
+        "results": list(start.results),
+        "originals": results,
+        "options": {key: converter.options.get(key) for key in ("inputs", "outputs")},
+        "structure": converter.structure,
+        "labels": _labels(program) if any(e.recipe == "labels_as_numbers" for e in done.edits) else {},
+    }
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What editing a program came to: how far the whole is from it, in numbers and in words, or why that is not known."""
+
+    done: Fixed
+    whole: Agreement | None
+    apart: str | None
+    unseen: str | None
+    converter: _Converter
+
+
+def _edited(start: Moved, request: Fix) -> _Made:
+    """Edit the program until it converts; what cannot be compared where it is made goes where the whole differs by it."""
+    program, results = start.program, list(start.results)
+    converter = _Converter(_still_there(request.options, program))
     inputs, unseen = _inputs(program, request)
-    converter = _Converter(request.options)
     first = [edit for patch in request.patches for edit in _patched(program, patch)]
     done = fixed(program, results, inputs, converter.failures, first, search=request.search)
     outputs = [f"{r}:0" for r in results]
@@ -49,19 +93,18 @@ def fix(request: Fix) -> dict[str, Any]:
     if done.differs(whole) and (uncompared := [e for e in done.edits if done.equal.get(e) is None]):
         done = fixed(program, results, inputs, converter.failures, first, search=request.search, without=uncompared)
         whole = agreement(program, done.whole, outputs, inputs)
-    apart = None if done.remaining else done.differs(whole)
-    if request.out and not done.remaining and apart is None:
-        converter.save(done.whole, request.out)
-    return {
-        "edits": [_described(e, done.equal.get(e)) for e in done.edits],
-        "remaining": [_failure(f) for f in done.remaining] if apart is None else [_parted(apart)],
-        "refused": [{"at": e.at, "recipe": e.recipe, "reason": _line(reason)} for e, reason in done.refused.items()],
-        "agreement": None if whole is None else whole.to_json(),
-        "unseen": unseen,
-        "results": results,
-        "structure": converter.structure,
-        "labels": _labels(program) if any(e.recipe == "labels_as_numbers" for e in done.edits) else {},
-    }
+    return _Made(done, whole, None if done.remaining else done.differs(whole), unseen, converter)
+
+
+def _still_there(options: Mapping[str, Any], program: Any) -> dict[str, Any]:
+    """The packed arguments without those inputs and outputs that the program does not have any more."""
+    names = {n.name for n in program.node}
+    kept = dict(options)
+    for key in ("inputs", "outputs"):
+        if key in kept:
+            kept[key] = [i for i in kept[key] if i.get("name") is None or op_of(i["name"]) in names]
+            kept.pop(key) if not kept[key] else None
+    return kept
 
 
 def _patched(program: Any, patch: Mapping[str, str]) -> list[Edit]:
@@ -114,7 +157,7 @@ class _Converter:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.structure: dict[str, int] = {}
-        self._options = options
+        self.options = options
 
     def failures(self, program: Any) -> list[Failure]:
         """Return what fails in the conversion of the program: all ops in lowering, else the one failure behind it."""
@@ -127,15 +170,15 @@ class _Converter:
         private_api.define_functions(made.library.function)
         private_api.reset()
         try:
-            own = unpacking.in_force(self._options.get("conversions", {}))
+            own = unpacking.in_force(self.options.get("conversions", {}))
             ends = private_api.watched(lambda stage, name: None, lambda: bool(survey.failures))
             with own, surveying(survey), ends:
                 model = ct.convert(
                     private_api.FrozenGraph(made), source="tensorflow", skip_model_load=True,
-                    **unpacking.unpack(dict(self._options)),
+                    **unpacking.unpack(dict(self.options)),
                 )  # fmt: skip
-            if "optimize" in self._options:
-                model = compression.optimized(model, self._options["optimize"])
+            if "optimize" in self.options:
+                model = compression.optimized(model, self.options["optimize"])
             self.structure = structure(model)
         except private_api.StopAfterFrontend:
             return survey.failures
@@ -151,13 +194,13 @@ class _Converter:
 
         private_api.define_functions(program.library.function)
         private_api.reset()
-        with unpacking.in_force(self._options.get("conversions", {})):
+        with unpacking.in_force(self.options.get("conversions", {})):
             model = ct.convert(
                 private_api.FrozenGraph(program), source="tensorflow", skip_model_load=True,
-                **unpacking.unpack(dict(self._options)),
+                **unpacking.unpack(dict(self.options)),
             )  # fmt: skip
-        if "optimize" in self._options:
-            model = compression.optimized(model, self._options["optimize"])
+        if "optimize" in self.options:
+            model = compression.optimized(model, self.options["optimize"])
         model.save(out)
 
 
@@ -204,10 +247,10 @@ def same_program(path: str, known: Mapping[str, int]) -> bool:
 
 def _described(edit: Edit, equal: Agreement | None) -> dict[str, Any]:
     spliced = edit.function is not None or edit.recipe in recipe_names(edit.type)
-    given = {name: literal(value) for name, value in edit.given.items()} if spliced else {}
+    given = {name: literal(value) for name, value in edit.given.items()} if edit.function is None else {}
     return {
         "kind": "boundary" if edit.recipe in BOUNDARY else "rewrite", "boundary": BOUNDARY.get(edit.recipe),
-        "exact": edit.recipe in EXACT | CHECKS,
+        "exact": edit.recipe in EXACT | CHECKS | CUTS,
         "path": [list(step) for step in edit.path], "op": edit.op, "type": edit.type, "recipe": edit.recipe,
         "spliced": spliced, "summary": edit.summary, "attributes": given,
         "equal": None if equal is None or not equal.samples else equal.to_json(),

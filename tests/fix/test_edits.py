@@ -16,8 +16,9 @@ from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.fix.converted import fixed
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.fix import Fix
-from bisect_convert.worker.rewrite.agreement import Agreement
-from bisect_convert.worker.rewrite.edits import Edit
+from bisect_convert.worker.rewrite.bits import sign_bit
+from bisect_convert.worker.rewrite.difference import Agreement
+from bisect_convert.worker.rewrite.edits import Edit, recipe_function
 from bisect_convert.worker.rewrite.fixing import Fixed
 
 Made = Callable[[Any], Any]
@@ -47,9 +48,15 @@ def suppressed(x: Any) -> Any:
     return tf.image.combined_non_max_suppression(boxes, scores, 3, 4)[1]
 
 
+def negative(x: Any) -> Any:
+    bits = tf.bitwise.bitwise_and(tf.bitcast(x, tf.int32), -(2**31))
+    return tf.where(bits < 0, 2.0 * x, tf.sqrt(x + 1.0))
+
+
 @pytest.mark.parametrize(
     "make, shape, dtype, recipes",
     [
+        (negative, (3, 5), tf.float32, {"sign_bit"}),
         (filtered, (1, 8, 8), tf.float32, {"ComplexAbs", "FFT2D", "IFFT2D", "Mul__complex64"}),
         (pooled, (6,), tf.int32, {"SegmentSum"}),
         (suppressed, (6, 4), tf.float32, {"CombinedNonMaxSuppression"}),
@@ -71,3 +78,34 @@ def test_edits_that_are_not_equal_as_a_whole_are_no_fix() -> None:
     assert "something else" in (done.differs(Agreement(2.0, 1.1, 4)) or "")
     own = Fixed(None, None, edits=[Edit((), "a", "Relu", "mine", function=tf.nn.relu)])
     assert own.differs(Agreement(2.0, 1.1, 4)) is None
+
+
+@pytest.mark.parametrize("number", [-2.0, -0.0, 0.0, 1e-30, -1e-30, 5.0, float("inf"), float("-inf")])
+def test_the_sign_bit_of_a_float(number: float) -> None:
+    with tf.Graph().as_default() as graph:
+        tf.identity(
+            tf.bitwise.bitwise_and(tf.bitcast(tf.constant([number]), tf.int32, name="bits"), -(2**31)), name="y"
+        )
+    made = sign_bit(graph.as_graph_def(), "bits")
+    with tf.Graph().as_default() as edited:
+        tf.import_graph_def(made, name="")
+    assert not [op for op in edited.get_operations() if op.type == "Bitcast" and op.outputs[0].consumers()]
+    with tf.compat.v1.Session(graph=edited) as session:
+        assert session.run("y:0").tolist() == [-(2**31) if np.signbit(np.float32(number)) else 0]
+
+
+def test_more_than_the_sign_bit_is_left_as_it_is() -> None:
+    with tf.Graph().as_default() as graph:
+        tf.bitwise.bitwise_and(tf.bitcast(tf.constant([1.0]), tf.int32, name="bits"), 255)
+    with pytest.raises(ValueError, match="more is read"):
+        sign_bit(graph.as_graph_def(), "bits")
+
+
+@pytest.mark.parametrize("start", [[0, 0], [1, 2], [2, 9], [-4, 3]])
+def test_a_slice_is_put_where_the_update_says_or_as_far_as_it_fits(start: list[int]) -> None:
+    x, update = np.arange(24, dtype="f").reshape(4, 6), -np.ones((2, 3), "f")
+    first = np.clip(start, 0, [2, 3])
+    expected = x.copy()
+    expected[first[0] : first[0] + 2, first[1] : first[1] + 3] = update
+    made = recipe_function("XlaDynamicUpdateSlice")(tf.constant(x), tf.constant(update), tf.constant(start))
+    np.testing.assert_array_equal(made, expected)

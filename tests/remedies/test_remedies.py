@@ -53,7 +53,7 @@ RECIPES = [recipe.name for recipe in all_recipes()]
 
 
 def test_each_recipe_converts_where_its_op_does_not_and_computes_the_same() -> None:
-    assert sorted(checked()) == sorted(RECIPES)
+    assert sorted({name.partition(" ")[0] for name in checked()}) == sorted(RECIPES)
     assert [name for name, done in checked().items() if not done["refused"]] == [], "the op itself converts"
     assert {name: done["error"] for name, done in checked().items() if done["error"] is not None} == {}
     assert [name for name, done in checked().items() if not done["equal"]] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bisect_convert.worker.rewrite.difference import TOLERANCE, Agreement, difference
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import EXACT, REGIONAL, Edit
-from bisect_convert.worker.rewrite.samples import Feeds, Values, runs, there
+from bisect_convert.worker.rewrite.samples import Feeds, Parts, Values, runs, there
 
-__all__ = ["TOLERANCE", "Agreement", "agreement", "difference", "labels_of", "where_made"]
+__all__ = ["DRAWS", "agreement", "labels_of", "where_made"]
 
 _HANDLES = (tf.variant, tf.resource)
 _VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
@@ -27,59 +28,16 @@ _VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "large values": lambda rng, shape: 300.0 * rng.standard_normal(shape),
     "negative values": lambda rng, shape: -np.abs(rng.standard_normal(shape)),
 }
+#: How many edits are compared on values of one run.
+_AT_ONCE = 16
 #: Seconds after which an edit is compared on the model's own values only.
 _LONGEST = 3.0
-_DRAWS = re.compile(r"Random|Multinomial|Rng|Shuffle|StatelessTruncated")
+#: Ops that draw random numbers, by their type.
+DRAWS = re.compile(r"Random|Multinomial|Rng|Shuffle|StatelessTruncated")
 
 
-#: How far, in parts of a tensor's scale, results may lie from those before for an edit to count as equal.
-TOLERANCE = 1e-6
 #: The same for dtypes that hold fewer digits than what Core ML has in their place.
 _COARSE = {tf.bfloat16: 2.0**-6, tf.float16: 2.0**-9}
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far results lie apart on `samples` sets of inputs: the largest difference, and in parts of the tensor's scale."""
-
-    max_abs: float = 0.0
-    max_rel: float = 0.0
-    samples: int = 0
-    apart: tuple[str, ...] = ()
-    """On which values that the model did not have, in the words of `_VARIED`, results lie further apart."""
-    tolerance: float = TOLERANCE
-    """Up to which part of a tensor's scale they count as equal."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {"max_abs": self.max_abs, "max_rel": self.max_rel, "samples": self.samples}
-
-    def __or__(self, other: Agreement) -> Agreement:
-        return Agreement(
-            max(self.max_abs, other.max_abs), max(self.max_rel, other.max_rel), self.samples + other.samples,
-            tuple(dict.fromkeys(self.apart + other.apart)), max(self.tolerance, other.tolerance),
-        )  # fmt: skip
-
-
-def difference(one: Any, other: Any, scale: float = 0.0) -> Agreement:
-    """Return how far two arrays lie apart: shapes only have to hold as many elements.
-
-    scale: of the tensor, where it is larger than that of this array: the largest of its values in other samples.
-    """
-    one, other = (a.astype(np.float32) if a.dtype.kind == "V" else a for a in map(np.asarray, (one, other)))
-    if one.size != other.size:
-        return Agreement(float("inf"), float("inf"), 1)
-    if one.dtype.kind not in "biufc":
-        same = bool(np.array_equal(one.reshape(-1), other.reshape(-1)))
-        return Agreement(0.0 if same else float("inf"), 0.0 if same else float("inf"), 1)
-    wide = np.complex128 if "c" in (one.dtype.kind, other.dtype.kind) else np.float64
-    a, b = one.reshape(-1).astype(wide), other.reshape(-1).astype(wide)
-    both = np.isfinite(a) & np.isfinite(b)
-    if not np.array_equal(a[~both], b[~both], equal_nan=True):
-        return Agreement(float("inf"), float("inf"), 1)
-    gap = float(np.abs(a[both] - b[both]).max(initial=0.0))
-    scale = float(np.abs(a[both]).max(initial=scale))
-    return Agreement(gap, gap / scale if scale else gap, 1)
 
 
 def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, Agreement | None]:
@@ -97,12 +55,54 @@ def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, 
             found.update(_together(before, now, exact, feeds))
         except Exception:  # see below; nothing is known of them then
             found.update(dict.fromkeys(exact))
-    for edit in [edit for edit in edits if edit not in found]:
-        try:
-            found[edit] = _compared(before, now, edit, feeds)
-        except Exception:  # whatever TensorFlow raises on values made up for it
-            found[edit] = None
+    parts = Parts(level), Parts(after)
+    for several in _batches([edit for edit in edits if edit not in found]):
+        known = _known(before, several, feeds)
+        for edit in several:
+            try:
+                values_there = known or _known_of(before, edit, feeds)
+                found[edit] = _compared(before, now, edit, feeds, values_there, parts)
+            except Exception:  # whatever TensorFlow raises on values made up for it
+                found[edit] = None
     return found
+
+
+def _batches(edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
+    """So many edits at a time that the values about all of them find room."""
+    for first in range(0, len(edits), _AT_ONCE):
+        yield edits[first : first + _AT_ONCE]
+
+
+def _known(before: Any, edits: Sequence[Edit], feeds: Sequence[Feeds]) -> list[Feeds]:
+    """What the ops of these edits read and make, in one run of the level for each set of feeds; empty where that fails."""
+    try:
+        ops = [before.get_operation_by_name(edit.op) for edit in edits if edit.recipe not in REGIONAL]
+        return list(runs(before, [name for op in ops for name in _about(op)], feeds)) if len(ops) > 1 else []
+    except Exception:  # one of them may be an op that TensorFlow cannot run: the others still can
+        return []
+
+
+def _known_of(before: Any, edit: Edit, feeds: Sequence[Feeds]) -> list[Feeds]:
+    """The same of one edit; raises whatever TensorFlow raises."""
+    if edit.recipe in REGIONAL:
+        return []
+    wanted = _about(before.get_operation_by_name(edit.op))
+    return list(runs(before, wanted, feeds)) if wanted else []
+
+
+def _read(op: Any) -> list[Any]:
+    """What the op is given; constants too, since control inputs may hang on them."""
+    return [t for t in op.inputs if t.dtype not in _HANDLES]
+
+
+def _made(op: Any) -> list[Any]:
+    """What the op makes that is read."""
+    return [t for t in op.outputs if t.consumers() and t.dtype not in _HANDLES]
+
+
+def _about(op: Any) -> list[str]:
+    """The tensors that are looked at to compare the op, none where nothing that it makes is read."""
+    return [t.name for t in (*_read(op), *_made(op))] if _made(op) else []
 
 
 def _together(before: Any, now: Any, edits: Sequence[Edit], feeds: Sequence[Feeds]) -> dict[Edit, Agreement | None]:
@@ -110,7 +110,7 @@ def _together(before: Any, now: Any, edits: Sequence[Edit], feeds: Sequence[Feed
     moved: dict[Edit, dict[str, str]] = {}
     for edit in edits:
         op = before.get_operation_by_name(edit.op)
-        outputs = [t for t in op.outputs if t.consumers() and t.dtype not in _HANDLES]
+        outputs = _made(op)
         moved[edit] = {t.name: _moved(now, op, t) for t in outputs}
     known = runs(before, [old for each in moved.values() for old in each], feeds)
     fresh = runs(now, [new for each in moved.values() for new in each.values()], feeds)
@@ -122,18 +122,19 @@ def _together(before: Any, now: Any, edits: Sequence[Edit], feeds: Sequence[Feed
     return found
 
 
-def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agreement | None:
+def _compared(
+    before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds], known: Sequence[Feeds], parts: tuple[Parts, Parts]
+) -> Agreement | None:
     if edit.recipe in REGIONAL:
         return _where_they_meet(before, now, feeds)
     op = before.get_operation_by_name(edit.op)
-    outputs = [t for t in op.outputs if t.consumers() and t.dtype not in _HANDLES]
-    if _DRAWS.search(op.type):
+    outputs, given = _made(op), _read(op)
+    if DRAWS.search(op.type):
         return None
     moved = {t.name: _moved(now, op, t) for t in outputs}
     labels = {t.name: labels_of(t) for t in outputs}
-    given = [t for t in op.inputs if t.dtype not in _HANDLES]  # constants too: control inputs may hang on them
     fixed = {t.name for t in given if t.op.type == "Const"}
-    known = runs(before, [*(t.name for t in given), *moved], feeds) if outputs else []
+    known = [{name: values[name] for name in _about(op)} for values in known] if outputs else []
     started, scales = time.monotonic(), _scales(known)
     total, tolerance = Agreement(), max([TOLERANCE, *(_COARSE.get(t.dtype, 0.0) for t in op.outputs)])
     for feed, values in zip(feeds, known, strict=False):
@@ -144,10 +145,12 @@ def _compared(before: Any, now: Any, edit: Edit, feeds: Sequence[Feeds]) -> Agre
             total |= _apart(values, runs(now, list(moved.values()), [feed])[0], moved, labels, scales)
             continue
         own = {t.name: values[t.name] for t in given}
-        total |= _apart(values, runs(now, list(moved.values()), [own])[0], moved, labels, scales)
+        total |= _apart(values, parts[1].run(list(moved.values()), own), moved, labels, scales)
+        if feed is not feeds[0] and _all_drawn(own, fixed):  # they are drawn alike for each set
+            continue
         for word, case in _varied(own, fixed) if time.monotonic() - started < _LONGEST else ():
-            one = runs(before, list(moved), [case])[0]
-            gap = _apart(one, runs(now, list(moved.values()), [case])[0], moved, labels, scales)
+            one = parts[0].run(list(moved), case)
+            gap = _apart(one, parts[1].run(list(moved.values()), case), moved, labels, scales)
             total |= Agreement(samples=1, apart=(word,) if gap.max_rel > tolerance else ())
     return replace(total, tolerance=tolerance)
 
@@ -239,6 +242,11 @@ def _moved(now: Any, op: Any, tensor: Any) -> str:
     return str(now.get_operation_by_name(op.name).outputs[tensor.value_index].name)
 
 
+def _all_drawn(values: Feeds, fixed: set[str]) -> bool:
+    """Whether nothing of these values is left where they are varied, so that each set is as the first was."""
+    return all(name in fixed or np.asarray(value).dtype.kind == "f" for name, value in values.items())
+
+
 def _varied(values: Feeds, fixed: set[str]) -> Iterator[tuple[str, Feeds]]:
     """The floats among the values, but for those that are fixed, in the same shapes: random, zeros, large, negative."""
     floats = {n for n, v in values.items() if n not in fixed and np.asarray(v).dtype.kind == "f"}
@@ -250,7 +258,7 @@ def _varied(values: Feeds, fixed: set[str]) -> Iterator[tuple[str, Feeds]]:
 
 def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequence[Feeds]) -> Agreement | None:
     """Return how far the results of the edited program are from the program's; None where it cannot be run, or draws."""
-    if any(_DRAWS.search(n.op) for n in program.node):
+    if any(DRAWS.search(n.op) for n in program.node):
         return None
     before, now = imported(program), imported(edited)
     total = Agreement()

@@ -139,6 +139,8 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
         yield edit("bridged")
     elif op.type in _CHECKS:
         yield edit("left_out" if not op.outputs else "handed_on")
+    elif op.type == "Bitcast":
+        yield edit("sign_bit")
     else:
         tensors = op.outputs if op.type == "Cast" else [*op.inputs, *op.outputs]
         words = {t.dtype.base_dtype.name for t in tensors} | set(message.replace("'", " ").split())

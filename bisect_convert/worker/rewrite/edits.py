@@ -12,12 +12,13 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert.recipes import MODULES
-from bisect_convert.worker.rewrite import calls, checks, constants, dtypes, loops, ranks
+from bisect_convert.worker.rewrite import bits, boundary, calls, checks, constants, dtypes, loops, ranks
 from bisect_convert.worker.rewrite.editing import Path, apply, spliced
 
 __all__ = [
     "BOUNDARY",
     "CHECKS",
+    "CUTS",
     "EXACT",
     "REGIONAL",
     "STRUCTURAL",
@@ -30,13 +31,14 @@ __all__ = [
 ]
 
 #: Edits that no function of an op's inputs can say, by name.
-STRUCTURAL: Mapping[str, Callable[[Any, str], Any]] = {
+STRUCTURAL: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         calls.inlined, calls.known_branch, calls.both_branches,
         loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled,
         checks.left_out, checks.handed_on, ranks.low_ranks, dtypes.in_float32, dtypes.in_int32,
         dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes, constants.folded,
+        boundary.starts_here, boundary.ends_before, bits.sign_bit,
     )
 }  # fmt: skip
 
@@ -45,11 +47,15 @@ STRUCTURAL: Mapping[str, Callable[[Any, str], Any]] = {
 EXACT = frozenset({"inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled", "folded"})
 #: Edits that leave out what makes no value.
 CHECKS = frozenset({"left_out", "handed_on"})
+#: Edits that take something away at an edge of the model, and change nothing of what is left.
+CUTS = frozenset({"starts_here", "ends_before"})
 #: Edits of all ops that hang together, at one of which they stand.
 REGIONAL = frozenset({"low_ranks"})
 #: Edits that move the model's boundary: what the app has to do then, in a sentence.
 BOUNDARY: Mapping[str, str] = {
-    "labels_as_numbers": "the output holds the label's number; its text is line number + 1 of the labels file beside the model"
+    "labels_as_numbers": "the output holds the label's number; its text is line number + 1 of the labels file beside the model",
+    "starts_here": "what led to it is left to the app; `before` in the script does it in TensorFlow",
+    "ends_before": "what is behind is left to the app: it is given what stood before",
 }
 
 
@@ -62,7 +68,7 @@ class Edit:
     type: str
     recipe: str
     given: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """The attributes of the op that the recipe takes."""
+    """What the recipe takes beside the op's inputs: attributes of the op, for most."""
     function: Callable[..., Any] | None = field(default=None, compare=False)
     """The user's own, of that name; else the recipe is one of ours."""
 
@@ -84,7 +90,7 @@ class Edit:
         if self.function is not None:
             return spliced(level, self.op, self.function)
         if self.recipe in STRUCTURAL:
-            return STRUCTURAL[self.recipe](level, self.op)
+            return STRUCTURAL[self.recipe](level, self.op, **self.given)
         return spliced(level, self.op, recipe_function(self.recipe), **self.given)
 
 

@@ -9,8 +9,9 @@ from itertools import groupby
 from typing import Any
 
 from bisect_convert.model.outcome import Failure
-from bisect_convert.worker.rewrite.agreement import Agreement, where_made
+from bisect_convert.worker.rewrite.agreement import where_made
 from bisect_convert.worker.rewrite.candidates import candidates
+from bisect_convert.worker.rewrite.difference import Agreement
 from bisect_convert.worker.rewrite.editing import apply, heavy, level_at, light, pruned, shaped
 from bisect_convert.worker.rewrite.edits import Edit, edited
 from bisect_convert.worker.rewrite.samples import Values

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bisect_convert.model.names import op_of
 from bisect_convert.worker.rewrite.editing import imported, opened
 
-__all__ = ["Feeds", "Values", "runs", "sample_inputs", "there"]
+__all__ = ["Feeds", "Parts", "Values", "runs", "sample_inputs", "there"]
 
 v1 = tf.compat.v1
 Feeds = Mapping[str, Any]
@@ -115,14 +116,65 @@ class Values:
         return self._levels[path]
 
 
+class Parts:
+    """Runs a few ops of a level by themselves: TensorFlow takes long to prepare a run of a large graph, each time anew."""
+
+    def __init__(self, level: Any) -> None:
+        self._level = level
+        self._nodes = {n.name: n for n in level.node}
+        self._made: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Any, list[Any]]] = {}
+
+    def run(self, fetches: Sequence[str], feed: Feeds) -> dict[str, Any]:
+        """Return the values of the tensors, given others that lead to them; raises whatever TensorFlow raises."""
+        key = tuple(dict.fromkeys(fetches)), tuple(feed)
+        if key not in self._made:
+            self._made[key] = self._part(*key, feed)
+        graph, tensors = self._made[key]
+        given = {graph.get_tensor_by_name(f"given{n}:0"): value for n, value in enumerate(feed.values())}
+        return dict(zip(key[0], _session(graph).run(tensors, given, options=_options()), strict=True))
+
+    def _part(self, fetches: tuple[str, ...], given: tuple[str, ...], feed: Feeds) -> tuple[Any, list[Any]]:
+        """The ops between these tensors, without what they wait for, and the wanted tensors of their graph."""
+        part, found = v1.GraphDef(), set()
+        part.versions.CopyFrom(self._level.versions)
+        part.library.CopyFrom(self._level.library)
+        todo = [t for t in fetches if t not in given]
+        while todo:
+            if (name := op_of(todo.pop())) in found:
+                continue
+            found.add(name)
+            node = part.node.add()
+            node.CopyFrom(self._nodes[name])
+            node.input[:] = [i if ":" in i else f"{i}:0" for i in node.input if not i.startswith("^")]
+            todo += [i for i in node.input if i not in given]
+        with tf.Graph().as_default() as graph:
+            held = {
+                name: v1.placeholder(np.asarray(value).dtype, np.shape(value), f"given{n}")
+                for n, (name, value) in enumerate(feed.items())
+            }
+            read = {i for n in part.node for i in n.input}
+            wanted = [t for t in fetches if t not in given]
+            inputs = {name: tensor for name, tensor in held.items() if name in read}
+            made = dict(zip(wanted, tf.graph_util.import_graph_def(part, inputs, wanted, name="") or [], strict=True))
+            return graph, [made.get(t, held.get(t)) for t in fetches]
+
+
+def _session(graph: Any) -> Any:
+    if not hasattr(graph, "_bisect_convert_session"):
+        graph._bisect_convert_session = v1.Session(graph=graph)  # it lives as long as the graph does
+    return graph._bisect_convert_session
+
+
+def _options() -> Any:
+    return v1.RunOptions(timeout_in_ms=_MILLISECONDS)
+
+
 def runs(graph: Any, fetches: Sequence[str], feeds: Sequence[Feeds]) -> list[dict[str, Any]]:
     """Return the values of the tensors for each set of feeds, of which those count that the tf.Graph has a tensor for."""
     wanted, found = list(dict.fromkeys(fetches)), []
-    if not hasattr(graph, "_bisect_convert_session"):
-        graph._bisect_convert_session = v1.Session(graph=graph)  # it lives as long as the graph does
     for feed in feeds:
         given = {n: v for n, v in feed.items() if there(graph, n)}
-        got = graph._bisect_convert_session.run(wanted, given, options=v1.RunOptions(timeout_in_ms=_MILLISECONDS))
+        got = _session(graph).run(wanted, given, options=_options())
         found.append(dict(zip(wanted, got, strict=True)))
     return found
 

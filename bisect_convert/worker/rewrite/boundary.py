@@ -1,0 +1,85 @@
+"""A model that starts later or ends earlier: what is in front or behind is left to the app. Scripts hold the text of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert.worker.rewrite.editing import imported
+
+__all__ = ["ends_before", "starts_here"]
+
+
+def starts_here(graph_def: Any, name: str, results: Sequence[str]) -> Any:
+    """The model starts here: what the op made is an input of that name, and what led to it is left to the app.
+
+    results: the ops that make the model's outputs.
+    """
+    graph = imported(graph_def)
+    op = graph.get_operation_by_name(name)
+    given = op.outputs[0]
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    node = next(n for n in made.node if n.name == name)
+    node.Clear()
+    node.name, node.op = name, "Placeholder"
+    node.attr["dtype"].type = given.dtype.as_datatype_enum
+    node.attr["shape"].shape.CopyFrom(given.shape.as_proto())
+    needed = _needed(made, results)
+    led = _needed(graph_def, [name])  # inputs that nothing reads stay as they were
+    return _kept(made, {n.name for n in made.node if n.name in needed or n.name not in led})
+
+
+def ends_before(graph_def: Any, name: str) -> Any:
+    """The model ends before this op: what it read is an output, and the op with all behind it is left to the app."""
+    graph = imported(graph_def)
+    gone = {name}
+    for op in graph.get_operations():  # in their order: an op stands behind those that it reads
+        if any(t.op.name in gone for t in op.inputs):
+            gone.add(op.name)
+    left = _kept(graph_def, {n.name for n in graph_def.node} - gone)
+    read = {t for n in sorted(gone) for t in graph.get_operation_by_name(n).inputs if t.op.name not in gone}
+    for tensor in sorted(read, key=lambda t: t.name):
+        name = f"{tensor.name.replace(':', '_')}_to_app"
+        if not _constant(tensor.op) and name not in {n.name for n in left.node}:
+            node = left.node.add(name=name, op="Identity", input=[tensor.name])
+            node.attr["T"].type = tensor.dtype.as_datatype_enum
+    return left
+
+
+def _needed(graph_def: Any, ends: Sequence[str]) -> set[str]:
+    """The names of the nodes that one of these needs to be computed: what they only wait for is none."""
+    nodes = {n.name: n for n in graph_def.node}
+    todo, found = [n for n in ends if n in nodes], set(ends)
+    while todo:
+        inputs = nodes[todo.pop()].input
+        sources = {i.partition(":")[0] for i in inputs if not i.startswith("^")} - found
+        found |= sources
+        todo += sources & nodes.keys()
+    return found
+
+
+def _kept(graph_def: Any, names: set[str]) -> Any:
+    """The GraphDef with these nodes only, which wait for no other."""
+    made = tf.compat.v1.GraphDef()
+    made.versions.CopyFrom(graph_def.versions)
+    made.library.CopyFrom(graph_def.library)
+    made.node.extend(n for n in graph_def.node if n.name in names)
+    for node in made.node:
+        node.input[:] = [i for i in node.input if not i.startswith("^") or i[1:] in names]
+    return made
+
+
+def _constant(op: Any) -> bool:
+    """True where nothing that is fed leads to the op."""
+    todo, seen = [op], {op.name}
+    while todo:
+        at = todo.pop()
+        if at.type.startswith("Placeholder"):
+            return False
+        fresh = [t.op for t in at.inputs if t.op.name not in seen]
+        seen.update(o.name for o in fresh)
+        todo += fresh
+    return True

@@ -1,0 +1,159 @@
+"""Where a model may start or end, so that what has no place in Core ML stays in the app: strings, tables, decoders.
+
+The last resort of a fix, and only at a model's edges: nothing that holds a layer is left to the app.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+import tensorflow as tf
+
+from bisect_convert.model.outcome import Failure
+from bisect_convert.worker.rewrite.agreement import DRAWS
+from bisect_convert.worker.rewrite.constants import from_constants
+from bisect_convert.worker.rewrite.editing import imported
+from bisect_convert.worker.rewrite.edits import Edit, edited
+
+__all__ = ["Moved", "moved"]
+
+#: What no input or output of a Core ML model can be.
+_NO_FEATURE = frozenset({tf.string, tf.variant, tf.resource, tf.bool, tf.complex64, tf.complex128, tf.bfloat16})
+#: Ops of layers, which are the model's own work.
+_LAYER = re.compile("Conv|MatMul|Einsum|LSTM|GRU|RNN")
+#: Ops that compute nothing.
+_IDLE = frozenset(
+    {"Identity", "IdentityN", "NoOp", "Placeholder", "PlaceholderWithDefault", "Cast", "Reshape", "Squeeze"}
+)
+#: How large a part of a model may be left to the app.
+_MOST = 0.7
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The program with other boundaries: the edits that moved them, and the names of the ops that make its outputs."""
+
+    program: Any
+    results: tuple[str, ...]
+    edits: tuple[Edit, ...] = ()
+    bad: frozenset[str] = frozenset()
+    """The ops that were to be left to the app."""
+
+
+def moved(program: Any, results: Sequence[str], failures: Sequence[Failure], known: frozenset[str]) -> Moved | None:
+    """Return the program without what fails, and what works with strings or tables, where that stands at an edge; or None.
+
+    known: the ops that were in the way before, in a program that was edited otherwise.
+    """
+    graph = imported(program)
+    dag = _dag(graph)
+    bad = known | _hinted(dag, failures) | _of_app(graph)
+    if bad == known:
+        return None
+    front, back = _parted(graph, dag, bad)
+    front, starts = _front(graph, dag, front)
+    back = _back(graph, dag, back)
+    if front & back or not _spared(graph, dag, front | back):
+        return None
+    given = {"results": [r for r in results if r not in back]}
+    edits = [Edit((), name, graph.get_operation_by_name(name).type, "starts_here", given) for name in sorted(starts)]
+    first = sorted(n for n in back if not any(s in back for s in dag.predecessors(n)))
+    edits += [Edit((), name, graph.get_operation_by_name(name).type, "ends_before") for name in first]
+    made = edited(program, edits)
+    names = {n.name for n in made.node}
+    fresh = [n.name for n in made.node if n.name.endswith("_to_app")]
+    return Moved(made, (*(r for r in results if r in names), *fresh), tuple(edits), frozenset(bad)) if edits else None
+
+
+def _hinted(dag: nx.DiGraph[str], failures: Sequence[Failure]) -> set[str]:
+    """The ops of the main graph that failed, whatever edits made of them, but for those that stand behind another."""
+    found = set()
+    for failure in failures:
+        name = failure.hint[0].name if failure.hint else ""
+        while name and name not in dag:
+            name = name.rpartition("/")[0]
+        found |= {name} - {""}
+    return {name for name in found if not nx.ancestors(dag, name) & found}
+
+
+def _of_app(graph: Any) -> set[str]:
+    """The ops that work with strings or with tables, but for constants and what labels alone are made by."""
+    return {
+        op.name
+        for op in graph.get_operations()
+        if any(t.dtype in (tf.string, tf.resource) for t in (*op.inputs, *op.outputs)) and not from_constants(op)
+    }
+
+
+def _dag(graph: Any) -> nx.DiGraph[str]:
+    """The ops that something fed leads to, and what reads what."""
+    dag: nx.DiGraph[str] = nx.DiGraph()
+    fed = [op for op in graph.get_operations() if not from_constants(op)]
+    dag.add_nodes_from(op.name for op in fed)
+    dag.add_edges_from((t.op.name, op.name) for op in fed for t in op.inputs if t.op.name in dag)
+    return dag
+
+
+def _parted(graph: Any, dag: nx.DiGraph[str], bad: Iterable[str]) -> tuple[set[str], set[str]]:
+    """The ops with all before those of the front, and with all behind those of the back: each where less is lost."""
+    front: set[str] = set()
+    back: set[str] = set()
+    for name in bad:
+        if name in dag:
+            before, behind = nx.ancestors(dag, name), nx.descendants(dag, name)
+            if (_layers(graph, before), len(before)) <= (_layers(graph, behind), len(behind)):
+                front |= {name, *before}
+            else:
+                back |= {name, *behind}
+    return front, back
+
+
+def _front(graph: Any, dag: nx.DiGraph[str], front: set[str]) -> tuple[set[str], set[str]]:
+    """The front until what it hands on can be inputs, each the first result of its op; and the ops that make those."""
+    while True:
+        handed = {
+            t for n in front for t in graph.get_operation_by_name(n).outputs
+            if any(r.name not in front and r.name in dag for r in t.consumers())
+        }  # fmt: skip
+        unfit = [t for t in handed if t.dtype in _NO_FEATURE or t.value_index or _vague(t)]
+        if not unfit:
+            return front, {t.op.name for t in handed if not t.op.type.startswith("Placeholder")}
+        for reader in {r.name for t in unfit for r in t.consumers() if r.name in dag}:
+            front = front | {reader} | nx.ancestors(dag, reader)
+
+
+def _vague(tensor: Any) -> bool:
+    """Whether sizes are open that are known right behind, where no layer is."""
+    if tensor.shape.rank is None:
+        return True
+    readers = tensor.consumers()
+    known = all(t.shape.is_fully_defined() for r in readers for t in r.outputs)
+    return not tensor.shape.is_fully_defined() and known and not any(_LAYER.search(r.type) for r in readers)
+
+
+def _back(graph: Any, dag: nx.DiGraph[str], back: set[str]) -> set[str]:
+    """The back until what it is handed can be outputs; a draw that only it reads is its own."""
+    while True:
+        unfit = {
+            t.op.name for n in back for t in graph.get_operation_by_name(n).inputs
+            if t.op.name in dag and t.op.name not in back and (t.dtype in _NO_FEATURE or DRAWS.search(t.op.type))
+        }  # fmt: skip
+        if not unfit:
+            return back
+        for name in unfit:
+            back = back | {name} | nx.descendants(dag, name)
+
+
+def _spared(graph: Any, dag: nx.DiGraph[str], gone: set[str]) -> bool:
+    """Whether what is left to the app is no layer, and no more than may be, and the rest still computes something."""
+    left = {graph.get_operation_by_name(name).type for name in dag if name not in gone}
+    return not _layers(graph, gone) and 0 < len(gone) <= _MOST * len(dag) and not left <= _IDLE
+
+
+def _layers(graph: Any, names: Iterable[str]) -> bool:
+    """Whether one of these is an op of a layer."""
+    return any(_LAYER.search(graph.get_operation_by_name(name).type) for name in names)
