@@ -18,6 +18,7 @@ from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, ModelError, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.model_causes import left_training, of_variant
+from bisect_convert.explain.model_map import model_map
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.cuts import whole
 from bisect_convert.model.files import REST, damage
@@ -227,7 +228,7 @@ class Diagnosis:
                 "search": round(total - self.load_seconds, 2),
             },
             notes=(*own, *_signature_note(self.loaded), *self.notes, *prober.errands.notes),
-            journal=tuple(prober.journal),
+            journal=tuple(prober.journal), map=model_map(model, self.findings, self.complete),
         )  # fmt: skip
 
 

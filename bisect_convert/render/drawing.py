@@ -21,21 +21,25 @@ _ROOM = 40
 #: The colours of a drawing, light and dark; a page that holds several needs them once.
 STYLE = """
 .bc-svg{--bc-paper:#fff;--bc-ink:#1f2328;--bc-dim:#667085;--bc-box:#f6f7f9;--bc-rim:#c9ced6;--bc-line:#98a2b3;
---bc-bad:#c4320a;--bc-bad-box:#fff1eb;--bc-io:#eef4ff;--bc-io-rim:#b2ccff;max-width:100%;height:auto}
+--bc-good:#75b798;--bc-bad:#c4320a;--bc-bad-box:#fff1eb;--bc-io:#eef4ff;--bc-io-rim:#b2ccff;max-width:100%;height:auto}
 @media(prefers-color-scheme:dark){.bc-svg{--bc-paper:#181b20;--bc-ink:#e6e8eb;--bc-dim:#98a2b3;--bc-box:#23272e;
---bc-rim:#414954;--bc-line:#667085;--bc-bad:#ff8f66;--bc-bad-box:#3a2119;--bc-io:#1b2740;--bc-io-rim:#34558b}}
+--bc-rim:#414954;--bc-line:#667085;--bc-good:#3f7f60;--bc-bad:#ff8f66;--bc-bad-box:#3a2119;--bc-io:#1b2740;--bc-io-rim:#34558b}}
 .bc-paper{fill:var(--bc-paper)}
 .bc-box rect{fill:var(--bc-box);stroke:var(--bc-rim)}
 .bc-box.bc-input rect,.bc-box.bc-output rect{fill:var(--bc-io);stroke:var(--bc-io-rim)}
 .bc-box.bc-gap rect{fill:none;stroke:var(--bc-rim);stroke-dasharray:3 4}
+.bc-box.bc-ok rect{stroke:var(--bc-good)}
+.bc-box.bc-witness rect{stroke:var(--bc-bad);stroke-dasharray:7 4}
+.bc-box.bc-unknown rect{stroke-dasharray:2 4}
+a .bc-t{text-decoration:underline dotted;text-underline-offset:3px}
 .bc-box.bc-bad rect{fill:var(--bc-bad-box);stroke:var(--bc-bad);stroke-width:2}
 .bc-box.bc-bad .bc-tag{fill:var(--bc-bad);stroke:none}
 .bc-tag-text{font:600 9.5px system-ui,sans-serif;fill:var(--bc-paper);text-anchor:middle;letter-spacing:.03em}
-.bc-title{font:600 12.5px system-ui,sans-serif;fill:var(--bc-ink);text-anchor:middle}
-.bc-bad .bc-title{fill:var(--bc-bad)}
-.bc-name{font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:var(--bc-dim);text-anchor:middle}
-.bc-edge{fill:none;stroke:var(--bc-line);stroke-width:1.4}
-.bc-head{fill:var(--bc-line)}
+.bc-t{font:600 12.5px system-ui,sans-serif;fill:var(--bc-ink);text-anchor:middle}
+.bc-bad .bc-t{fill:var(--bc-bad)}
+.bc-n{font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:var(--bc-dim);text-anchor:middle}
+.bc-e{fill:none;stroke:var(--bc-line);stroke-width:1.4}
+.bc-h{fill:var(--bc-line)}
 """
 
 
@@ -106,27 +110,30 @@ def _tag_width(node: Node) -> float:
 def _box(node: Node, x: float, y: float, width: float) -> str:
     middle = x + width / 2
     round_ = _HEIGHT / 2 if node.kind in ("input", "output") else 7
-    classes = f"bc-box bc-{node.kind}{' bc-bad' if node.blamed else ''}"
+    classes = f"bc-box bc-{node.verdict or node.kind}{' bc-bad' if node.blamed else ''}"
     title, name = escape(shorten(node.title, _ROOM)), escape(shorten(node.name, _ROOM))
-    rows = [(title, "bc-title"), (name, "bc-name")]
+    rows = [(title, "bc-t"), (name, "bc-n")]
     rows = [row for row in rows if row[0]]
     first = y + (_HEIGHT / 2 + 4 if len(rows) == 1 else 20)
     texts = "".join(
-        f'<text class="{kind}" x="{middle:.1f}" y="{first + 16 * i:.1f}">{text}</text>'
+        f'<text class="{kind}" x="{_short(middle)}" y="{_short(first + 16 * i)}">{text}</text>'
         for i, (text, kind) in enumerate(rows)
     )
     tag = ""
     if node.mark:
         size = _tag_width(node)
         tag = (
-            f'<rect class="bc-tag" x="{x + width - size - 8:.1f}" y="{y - 8:.1f}" width="{size:.1f}"'
+            f'<rect class="bc-tag" x="{_short(x + width - size - 8)}" y="{_short(y - 8)}" width="{_short(size)}"'
             ' height="15" rx="7"/>'
-            f'<text class="bc-tag-text" x="{x + width - size / 2 - 8:.1f}" y="{y + 2.8:.1f}">{escape(node.mark)}</text>'
+            f'<text class="bc-tag-text" x="{_short(x + width - size / 2 - 8)}" y="{_short(y + 2.8)}">{escape(node.mark)}</text>'
         )
-    return (
-        f'<g class="{classes}"><title>{escape(harmless(f"{node.title} {node.name}".strip()))}</title>'
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_HEIGHT:.0f}" rx="{round_:.0f}"/>{texts}{tag}</g>'
+    short = node.verdict and max(len(node.title), len(node.name)) <= _ROOM  # of a map, which has many boxes
+    whole = "" if short else f"<title>{escape(harmless(f'{node.title} {node.name}'.strip()))}</title>"
+    box = (
+        f'<g class="{classes}">{whole}<rect x="{_short(x)}" y="{_short(y)}" width="{_short(width)}"'
+        f' height="{_HEIGHT:.0f}" rx="{round_:.0f}"/>{texts}{tag}</g>'
     )
+    return f'<a href="{escape(node.link)}">{box}</a>' if node.link else box
 
 
 def _arrow(points: Sequence[tuple[float, float]]) -> str:
@@ -136,10 +143,17 @@ def _arrow(points: Sequence[tuple[float, float]]) -> str:
     for x, y in between:
         stops += [(x, y - _HEIGHT / 2), (x, y + _HEIGHT / 2)]
     stops.append((x1, y1 - _HEIGHT / 2 - 6))
-    path = f"M{stops[0][0]:.1f} {stops[0][1]:.1f}"
-    for (xa, ya), (xb, yb) in pairwise(stops):
+    path = f"M{_short(stops[0][0])} {_short(stops[0][1])}"
+    if len({_short(x) for x, _ in stops}) == 1:
+        path += f"V{_short(stops[-1][1])}"
+    for (xa, ya), (xb, yb) in pairwise(stops) if "V" not in path else ():
         bend = (yb - ya) / 2
-        path += f" C{xa:.1f} {ya + bend:.1f} {xb:.1f} {yb - bend:.1f} {xb:.1f} {yb:.1f}"
+        path += f" C{_short(xa)} {_short(ya + bend)} {_short(xb)} {_short(yb - bend)} {_short(xb)} {_short(yb)}"
     x, y = stops[-1]
-    head = f"M{x - 4:.1f} {y:.1f}L{x + 4:.1f} {y:.1f}L{x:.1f} {y + 6:.1f}Z"
-    return f'<path class="bc-edge" d="{path}"/><path class="bc-head" d="{head}"/>'
+    head = f"M{_short(x - 4)} {_short(y)}h8l-4 6Z"
+    return f'<path class="bc-e" d="{path}"/><path class="bc-h" d="{head}"/>'
+
+
+def _short(number: float) -> str:
+    """The number to a tenth, in as few characters as that takes: a map has thousands."""
+    return f"{number:.1f}".removesuffix(".0")

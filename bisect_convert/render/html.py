@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bisect_convert.render import words
 from bisect_convert.render.comparison import numbers_lines
 from bisect_convert.render.drawing import STYLE, svg_of
+from bisect_convert.render.model_map import homes, spots
 from bisect_convert.render.names import harmless, parse, spell
 from bisect_convert.render.picture import Picture, of_arms, of_witness
 from bisect_convert.render.times import times_lines
@@ -22,7 +23,8 @@ __all__ = ["filled", "html"]
 
 def html(report: Report) -> str:
     """Return the report as one HTML page that is also well-formed XML; all that comes from the model is escaped."""
-    return filled("report.html", report=report) + "\n"
+    map = spots(report.map)
+    return filled("report.html", report=report, map=map, homes=homes(map)) + "\n"
 
 
 def filled(template: str, **values: Any) -> str:

@@ -15,7 +15,10 @@ __all__ = ["Node", "Picture", "of_arms", "of_witness"]
 
 @dataclass(frozen=True)
 class Node:
-    """One box: `kind` is op, input, output or gap; `name` is whole and untrusted; `blamed` holds for culprits."""
+    """One box: `kind` is op, input, output or gap; `name` is whole and untrusted; `blamed` holds for culprits.
+
+    link: an anchor of the page that it leads to, or ""; verdict: what the box's colour says beside the blame, or "".
+    """
 
     key: str
     kind: str
@@ -23,6 +26,8 @@ class Node:
     name: str
     blamed: bool = False
     mark: str = ""
+    link: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.fix import Fix
+from bisect_convert.report.model_map import Region
 from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.plain import SCHEMA, report_from_dict, report_to_dict
 from bisect_convert.report.questions import Probe
@@ -50,6 +51,8 @@ class Report:
     """How far the converted model is from the original, where that was asked for."""
     times: Times | None = None
     """Where the time of the conversion goes, where that was asked for."""
+    map: Region | None = field(default=None, compare=False, repr=False)
+    """The whole model as a page draws it; no part of the report's data."""
 
     @property
     def exit_code(self) -> int:

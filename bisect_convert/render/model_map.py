@@ -1,0 +1,99 @@
+"""The map of a model: each region with a picture of what is in it, and how one gets from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bisect_convert.render.picture import Node, Picture
+from bisect_convert.report.model_map import Region
+
+__all__ = ["Spot", "homes", "spots"]
+
+#: The class of a box by the verdict.
+_SHADES = {"culprit": "op", "witness": "witness", "unknown": "unknown", "converts": "ok"}
+_PARTS = {"layer": "layer", "body": "function", "run": "ops in a row"}
+
+
+class Spot:
+    """A region in the page: its anchor, and the spots of the regions inside that have regions inside themselves."""
+
+    def __init__(self, region: Region, anchor: str = "map") -> None:
+        self.region = region
+        self.anchor = anchor
+        self.inside = [Spot(r, f"{anchor}-{n}") for n, r in enumerate(region.inside) if r.inside]
+
+    @property
+    def count(self) -> str:
+        """How many ops it holds, and how often it stands there."""
+        count = f"{self.region.ops} op{'s' * (self.region.ops != 1)}"
+        return count + (f", {self.region.times} times" if self.region.times > 1 else "")
+
+    @property
+    def open(self) -> bool:
+        """Whether it is shown unfolded at first: the whole, and the way to the first finding."""
+        return self.anchor == "map" or 1 in self.region.findings
+
+    @property
+    def picture(self) -> Picture:
+        """The regions inside as boxes, each with a link to where it is unfolded, or to its finding."""
+        anchors = {id(spot.region): spot.anchor for spot in self.inside}
+        nodes = [
+            Node(
+                str(n),
+                "op",
+                _title(r),
+                _under(r),
+                r.verdict == "culprit",
+                _mark(r),
+                _link(r, anchors.get(id(r), "")),
+                _SHADES[r.verdict],
+            )
+            for n, r in enumerate(self.region.inside)
+        ]
+        return Picture(tuple(nodes), tuple((str(a), str(b)) for a, b in self.region.edges))
+
+
+def _title(region: Region) -> str:
+    title = region.title if region.kind in _PARTS else region.kind
+    return f"{title} ({region.times} times)" if region.times > 1 else title
+
+
+def _under(region: Region) -> str:
+    if region.kind not in _PARTS:
+        return f"{region.title}, {region.ops} ops" if region.inside else region.title
+    return f"{region.ops} op{'s' * (region.ops != 1)}"
+
+
+def _mark(region: Region) -> str:
+    if not region.findings:
+        return ""
+    numbers = ", ".join(map(str, region.findings[:3])) + (", ..." if len(region.findings) > 3 else "")
+    return f"finding {numbers}" if region.verdict == "culprit" else f"witness of {numbers}"
+
+
+def _link(region: Region, anchor: str) -> str:
+    if anchor:
+        return f"#{anchor}"
+    return f"#finding-{region.findings[0]}" if region.findings else ""
+
+
+def spots(region: Region | None) -> Spot | None:
+    """Return the map as spots, the whole model first; None where there is none."""
+    return None if region is None else Spot(region)
+
+
+def homes(spot: Spot | None) -> dict[int, str]:
+    """Return the anchor of the innermost region that holds each finding's first culprit."""
+    found: dict[int, str] = {}
+    for each in _walk(spot) if spot is not None else ():
+        for region in each.region.inside:
+            if region.verdict == "culprit" and not region.inside:
+                for number in region.findings:
+                    found.setdefault(number, each.anchor)
+    return found
+
+
+def _walk(spot: Spot) -> Iterator[Spot]:
+    yield spot
+    for inner in spot.inside:
+        yield from _walk(inner)
