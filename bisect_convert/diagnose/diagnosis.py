@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert.arguments import packing as convert_options
-from bisect_convert.diagnose.findings import compose
+from bisect_convert.diagnose.findings import compose, joined, same_cause
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, ModelError, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
@@ -138,6 +138,8 @@ class Diagnosis:
             return
         try:
             for found in itertools.chain(hunt.causes(), self._compared(prober, hunt), self._with_weights(hunt)):
+                if self._known(found, prober):
+                    continue
                 finding = compose(found, prober)
                 if self._absorbs(finding):
                     continue
@@ -195,6 +197,14 @@ class Diagnosis:
         self.numbers = done.numbers
         self._keep(None, list(done.findings))
         yield from ()
+
+    def _known(self, found: Found, prober: Prober) -> bool:
+        """Add the places to the finding that has the same cause, where there is one: the rest of it is known then."""
+        for number, earlier in enumerate(self.found):
+            if earlier is not None and same_cause(earlier, found, prober.model):
+                self.findings[number] = joined(self.findings[number], found, prober.model)
+                return True
+        return False
 
     def _absorbs(self, finding: Finding) -> bool:
         """Take the finding into an earlier one that it has its cause in common with, where there is one."""

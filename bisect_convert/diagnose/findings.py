@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bisect_convert.explain.argument_causes import argument_cause
 from bisect_convert.explain.case import Case, culprit_of, fact_of
 from bisect_convert.explain.model_causes import endless_constant
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.why import explain
 from bisect_convert.model.bodies import Bodies
+from bisect_convert.model.graph import Model
+from bisect_convert.model.outcome import Outcome
+from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
 from bisect_convert.remedies import remedies
 from bisect_convert.report.findings import SLOW, Context, Finding, Witness
 from bisect_convert.search.hunt import Found
 from bisect_convert.search.pass_bisection import studied
+from bisect_convert.search.places import alike
 
-__all__ = ["case_of", "compose"]
+__all__ = ["case_of", "compose", "joined", "same_cause"]
 
 
 def compose(found: Found, prober: Prober) -> Finding:
@@ -28,6 +34,31 @@ def compose(found: Found, prober: Prober) -> Finding:
         places=tuple(tuple(op for _, op in place) for place in found.places), 
         cause=argument_cause(case) or endless_constant(case),
     )  # fmt: skip
+
+
+def same_cause(one: Found, other: Found, model: Model) -> bool:
+    """Return whether two causes are one, met in graphs that are searched apart: the same ops, failing in the same way."""
+    if one.argument or other.argument or not one.culprits or not other.culprits or died(Outcome(other.failure)):
+        return False
+    return alike(one.failure.signature, other.failure.signature) and _kinds(one, model) == _kinds(other, model)
+
+
+def _kinds(found: Found, model: Model) -> list[tuple[str, ...]]:
+    """The types of the ops at one place, with the dtypes that they read and make."""
+    rows = []
+    for graph, name in found.places[0] if found.places else found.culprits:
+        op, tensors = model.graphs[graph].ops[name], model.graphs[graph].tensors
+        read = [tensors[t].dtype for t in op.inputs if t in tensors]
+        rows.append((op.type, *read, "->", *(t.dtype for t in op.outputs)))
+    return sorted(rows)
+
+
+def joined(finding: Finding, found: Found, model: Model) -> Finding:
+    """Return the finding with the places of a later one of the same cause."""
+    culprits = tuple(culprit_of(model.graphs[graph], op) for graph, op in found.culprits)
+    places = found.places or (found.culprits,)
+    fresh = tuple(tuple(op for _, op in place) for place in places)
+    return replace(finding, culprits=finding.culprits + culprits, places=finding.places + fresh)
 
 
 def case_of(found: Found, prober: Prober) -> Case:

@@ -54,7 +54,10 @@ def fixed(
             str(run.loaded.folder), options, out, no_run=run.wishes.no_run, timeout=_LIMIT,
             patches=tuple(p.to_json() for p in patches), search=search,
         )  # fmt: skip
-        answer = run.workers.insist(request)
+        try:
+            answer = run.workers.insist(request)
+        except EnvironmentError_ as fault:  # of ours: what was found stands all the same
+            return Fix(False, remaining=_all(run.findings), reasons=(str(fault),))
         if "fix" not in answer:
             return Fix(False, remaining=_all(run.findings), reasons=(f"the worker ended: {answer.get('death')}",))
         made = _facts(answer["fix"], run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from bisect_convert.model.bodies import Bodies
@@ -69,16 +69,21 @@ class Descent:
         deep = self.deepest(section, failure)
         if deep is not None:
             return deep
-        target = failure.signature
-        if target.pass_name == "program check" and "rank" in target.message:
-            region = rank_regions(self.model.graphs[section.graph], section, self.locator.ask(section, target))
-            if region is not None:
-                return Cause(section.graph, region.culprits, region.witness, region.minimal, failure, region.cut)
+        for cause in self.high_ranks(section, failure):
+            return cause
         witness = self.locator.locate(section, failure)
         if witness is None:
             return None
         cause = self.locator.shrink(witness, failure, section)
         return self._descend(cause)
+
+    def high_ranks(self, section: Section, failure: Failure) -> Iterator[Cause]:
+        """Yield the causes of a failure that is one of ranks: one for each group of ops that share such tensors."""
+        target = failure.signature
+        if target.pass_name == "program check" and "rank" in target.message:
+            ask = self.locator.ask(section, target)
+            for region in rank_regions(self.model.graphs[section.graph], section, ask):
+                yield Cause(section.graph, region.culprits, region.witness, region.minimal, failure, region.cut)
 
     def deepest(self, section: Section, failure: Failure) -> Cause | None:
         """Return the cause where the traceback leads into a body: the op there, alone, or else its construct around it."""

@@ -6,7 +6,7 @@ is rewritten by a pass, so neither the op that makes rank 6 nor the one that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import networkx as nx
@@ -34,8 +34,8 @@ class Region:
     cut: frozenset[tuple[str, str]]
 
 
-def rank_regions(graph: Graph, section: Section, ask: Ask) -> Region | None:
-    """Return the first region that fails as asked, or None.
+def rank_regions(graph: Graph, section: Section, ask: Ask) -> Iterator[Region]:
+    """Yield each region that fails as asked, in the order of the graph.
 
     To blame are the ops that raise the rank; where they convert alone, together with the one op that works on what they
     made (if several do, replacing one of them would not help: then the raising ops alone).
@@ -51,8 +51,7 @@ def rank_regions(graph: Graph, section: Section, ask: Ask) -> Region | None:
         if shown is not None and len(single[shown][0].ops) < len(witness.ops):
             witness = single[shown][0]
         cut = frozenset((graph.name, n) for n in region)
-        return Region(tuple(culprits), witness, len(witness.ops) == 1, cut)
-    return None
+        yield Region(tuple(culprits), witness, len(witness.ops) == 1, cut)
 
 
 def _blame(makers: list[str], failing: list[str]) -> tuple[list[str], str | None]:

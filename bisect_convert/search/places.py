@@ -27,7 +27,7 @@ __all__ = ["Places", "alike"]
 #: Larger sections are not looked for elsewhere, nor are more than so many candidates.
 _LARGEST, _MOST = 16, 400
 #: Nor more than so many in bodies, where each question converts all of a construct.
-_MOST_INSIDE = 40
+_MOST_INSIDE = 200
 
 
 def alike(one: Signature, other: Signature) -> bool:
@@ -85,7 +85,7 @@ class Places:
             return [*found, *self._in_constructs(cause, section, taken)]
         if self._shared(cause.graph, cause.ops):
             return [*found, *self._sharing(cause, section, taken)]
-        return found if cause.witness.removed else [*found, *self._isomorphic(cause, section, taken)]
+        return [*found, *self._of_ranks(cause, section, taken), *self._isomorphic(cause, section, taken)]
 
     def instances(self, cause: Cause, section: Section) -> list[str]:
         """Return other ops of the same type that fail alone in the same way; of one form only the first is asked about."""
@@ -118,7 +118,7 @@ class Places:
         places = [(c, place) for c in calls for place in self._bodies.atoms(home, c)]
         alike = [(c, (g, op)) for c, (g, op) in places if self.model.graphs[g].ops[op].type == kind]
         for call, (name, op) in alike[:_MOST_INSIDE]:
-            if (name, op) in taken or (name, op) in section.removed or len(self._closed(section, {call})) > 1:
+            if (name, op) in taken or (name, op) in section.removed:
                 continue
             gone = self._bodies.removed_but(home, [call], frozenset({(name, op)}))
             part = Section(
@@ -127,6 +127,13 @@ class Places:
             if self.prober.verdict(part, cause.failure.signature, Kind.IN_PLACE.asks(op, call)) is Verdict.FAIL:
                 taken.add((name, op))
                 yield replace(cause, graph=name, ops=(op,), witness=part)
+
+    def _of_ranks(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
+        """The other ops that share tensors of too high a rank, where that is the failure."""
+        for other in self.descent.high_ranks(section, cause.failure):
+            if not any((other.graph, op) in taken for op in other.ops):
+                taken.update((other.graph, op) for op in other.ops)
+                yield other
 
     def _shared(self, graph: str, ops: Sequence[str]) -> frozenset[str]:
         """The functions that all of these ops call."""
@@ -162,7 +169,10 @@ class Places:
             ops = frozenset(match.values())
             if ops & {op for name, op in taken if name == cause.graph}:
                 continue
-            part = Section(cause.graph, ops)
+            bare = bool(cause.witness.removed)
+            part = Section(
+                cause.graph, ops, self._bodies.removed_but(cause.graph, ops, frozenset()) if bare else frozenset()
+            )
             if self.prober.verdict(part, cause.failure.signature, Kind.INSTANCE.asks()) is Verdict.FAIL:
                 blamed = tuple(match[op] for op in cause.ops if op in match)
                 cut = frozenset((cause.graph, match[op]) for name, op in cause.cut if op in match)

@@ -141,13 +141,16 @@ def _ranges(carved: Carved) -> list[dict[str, Any]]:
 
 
 def limit_memory(gib: float | None) -> None:
-    """Let this process take at most `gib` GiB more address space than it has now (where the system can limit that)."""
-    if gib is None:
-        return
+    """Let this process take at most `gib` GiB more address space than it has now (where the system can limit that).
+
+    None: as much as there is; what an earlier request of the same process was allowed does not hold for this one.
+    """
     with contextlib.suppress(OSError, ValueError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + int(gib * 2**30)
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limit = hard
+        if gib is not None:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            limit = pages * resource.getpagesize() + int(gib * 2**30)
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
