@@ -9,7 +9,7 @@ from typing import Any
 
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
 from bisect_convert.model.outcome import Failure, Frame, Outcome, Signature, Stage
-from bisect_convert.search.hunt import Found
+from bisect_convert.search.found import Found
 from bisect_convert.worker.request import Compare
 
 __all__ = ["CONVERTIBLE", "Cause", "FakeWorkers", "blamed", "model_of"]

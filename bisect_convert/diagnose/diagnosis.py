@@ -32,7 +32,8 @@ from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.questions import Kind
 from bisect_convert.report.report import Report
 from bisect_convert.report.times import Times
-from bisect_convert.search.hunt import Found, Hunt
+from bisect_convert.search.found import Found
+from bisect_convert.search.hunt import Hunt
 from bisect_convert.search.slow_ops import by_reader, slow_ops, times_of
 from bisect_convert.worker.request import Check, Load
 

@@ -25,7 +25,7 @@ from bisect_convert.report.fix import Fix
 from bisect_convert.report.questions import Probe
 from bisect_convert.report.report import Report
 from bisect_convert.search.faulty_arguments import check
-from bisect_convert.search.hunt import Found
+from bisect_convert.search.found import Found
 
 __all__ = ["find", "find_packed", "with_repro"]
 

@@ -16,7 +16,7 @@ from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
 from bisect_convert.remedies import remedies
 from bisect_convert.report.findings import SLOW, Context, Finding, Witness
-from bisect_convert.search.hunt import Found
+from bisect_convert.search.found import Found
 from bisect_convert.search.pass_bisection import studied
 from bisect_convert.search.places import alike
 

@@ -19,7 +19,7 @@ from bisect_convert.probe.prober import Prober
 from bisect_convert.render.issue import anonymous, issue
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.plain import finding_to_dict
-from bisect_convert.search.hunt import Found
+from bisect_convert.search.found import Found
 
 __all__ = ["script", "write_repro"]
 

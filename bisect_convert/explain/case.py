@@ -8,7 +8,7 @@ from typing import Any
 
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
 from bisect_convert.report.findings import SLOW, Context, Culprit, Passes, TensorFact, Witness
-from bisect_convert.search.hunt import Found
+from bisect_convert.search.found import Found
 
 __all__ = ["Case", "culprit_of", "fact_of"]
 

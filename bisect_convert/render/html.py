@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from bisect_convert.render import words
+from bisect_convert.render import fix_words, words
 from bisect_convert.render.comparison import numbers_lines
 from bisect_convert.render.drawing import STYLE, svg_of
 from bisect_convert.render.model_map import homes, spots
@@ -52,7 +52,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {
-        "words": words, "numbers_lines": numbers_lines, "times_lines": times_lines,
+        "words": words, "fix_words": fix_words, "numbers_lines": numbers_lines, "times_lines": times_lines,
         "parse": parse, "witness_of": _witness, "arms_of": _arms, "drawn": drawn, "style": Markup(STYLE),
     }  # fmt: skip
     environment.filters |= {"rows": rows, "spell": spell, "opening": lambda text: text[:1].upper() + text[1:]}

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 from html import escape
 
-from bisect_convert.render import words
+from bisect_convert.render import fix_words, words
 from bisect_convert.render.comparison import numbers_lines, verified
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import Code, Sentence, harmless, parse, spell
 from bisect_convert.render.picture import of_witness
 from bisect_convert.render.times import times_lines
 from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact
+from bisect_convert.report.fix import Fix
 from bisect_convert.report.report import Report
 
 __all__ = ["cell", "code", "escaped", "fenced", "markdown"]
@@ -32,10 +33,21 @@ def markdown(report: Report) -> str:
         blocks.append(_overview(report.findings))
     for number, finding in enumerate(report.findings, 1):
         blocks += _finding(finding, number)
+    if report.fix is not None:
+        blocks += _fix(report.fix)
     if report.verdict not in ("converts", "fails", "differs"):
         blocks.append("\n".join(f"- {escaped(row)}" for row in words.known(report)))
     blocks.append("\n".join(f"*{escaped(row)}*  " for row in words.totals(report)))
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _fix(fix: Fix) -> list[str]:
+    """What came of editing the model."""
+    lines = [f"- {_sentence(parse(line))}" for line in fix_words.edit_lines(fix)]
+    files = [f"- {label}: {code(path)}" for path, label in ((fix.model, "model"), (fix.script, "script")) if path]
+    reasons = [f"- {'note' if fix.converted else 'because'}: {_sentence(parse(reason))}" for reason in fix.reasons]
+    equal = [f"- {escaped(fix_words.agreement_line(fix))}"] if fix.converted and fix.edits else []
+    return [f"### {escaped(fix_words.fix_headline(fix))}", "\n".join([*files, *lines, *equal, *reasons])]
 
 
 def escaped(text: str) -> str:

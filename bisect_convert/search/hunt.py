@@ -7,9 +7,8 @@ orders the questions and never convicts: whatever is blamed has been seen to fai
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bisect_convert.model.bodies import without_scaffold
 from bisect_convert.model.cuts import Section, Unsliceable, feedable, made_by_a_cut, plan, whole
@@ -22,36 +21,14 @@ from bisect_convert.search import dependents
 from bisect_convert.search.controls import FICKLE, Control
 from bisect_convert.search.descend import Descent
 from bisect_convert.search.faulty_arguments import fault
+from bisect_convert.search.found import Found
 from bisect_convert.search.locate import Cause
 from bisect_convert.search.places import Places
 
-__all__ = ["Found", "Hunt"]
+__all__ = ["Hunt"]
 
 #: From how many ops on it pays to begin on the rest before it is known.
 _LARGE = 60
-
-
-@dataclass(frozen=True)
-class Found:
-    """One cause: its culprits as (graph, op), the witness that shows it, and what must go for the rest to be probed."""
-
-    failure: Failure
-    culprits: tuple[tuple[str, str], ...]
-    witness: Section
-    minimal: bool
-    confirmed: bool
-    interaction: bool = False
-    cut: frozenset[tuple[str, str]] = frozenset()
-    argument: str | None = None
-    changes: Mapping[str, Any] | None = None
-    """What to change in the call to get past the failure, where an argument is at fault."""
-    places: tuple[tuple[tuple[str, str], ...], ...] = ()
-    """The culprits by place: those that belong together, where the same cause is in several; else all of them at one."""
-
-    @property
-    def gone(self) -> frozenset[tuple[str, str]]:
-        """The ops to cut out with this cause."""
-        return self.cut or frozenset(self.culprits)
 
 
 class Hunt:
@@ -106,11 +83,24 @@ class Hunt:
                 todo.insert(0, section)
             elif found is not None:
                 for each in itertools.chain([found], self._behind(section, outcome.further)):
+                    each, todo = self._also_in(each, todo)
                     self._gone |= each.gone
                     yield from self._fresh(each)
                 todo = self._rest(section, frozenset(self._gone)) + todo
                 self._gone.clear()
                 yield from self._unseen()
+
+    def _also_in(self, found: Found, todo: list[Section]) -> tuple[Found, list[Section]]:
+        """The cause with its places in bodies that wait to be looked into, and what is left of these without them."""
+        waiting: list[Section] = []
+        for section in todo:
+            here = self.places.elsewhere(found, section, self._blamed) if self.prober.unsteady is None else []
+            waiting += self._rest(section, frozenset((section.graph, op) for op in here)) if here else [section]
+            culprits = tuple((section.graph, op) for op in here)
+            each = tuple((culprit,) for culprit in culprits)
+            if here:
+                found = replace(found, culprits=found.culprits + culprits, places=found.places + each)
+        return found, waiting
 
     def _unseen(self) -> Iterator[Found]:
         """The causes that could not be probed: ops without any conversion that hang on what was cut out."""

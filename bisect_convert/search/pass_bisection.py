@@ -10,7 +10,7 @@ from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Passes
 from bisect_convert.report.questions import Kind
 from bisect_convert.search.bisection import first_failing, minimise
-from bisect_convert.search.hunt import Found
+from bisect_convert.search.found import Found
 
 __all__ = ["implicated", "pipeline_of", "studied"]
 

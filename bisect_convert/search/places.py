@@ -16,10 +16,11 @@ from networkx.algorithms.isomorphism import DiGraphMatcher
 from bisect_convert.model.bodies import Bodies
 from bisect_convert.model.cuts import Section, canonical
 from bisect_convert.model.graph import Graph
-from bisect_convert.model.outcome import Failure, Signature, Verdict
+from bisect_convert.model.outcome import Failure, Signature, Stage, Verdict
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
 from bisect_convert.search.descend import Descent
+from bisect_convert.search.found import Found
 from bisect_convert.search.locate import Cause
 
 __all__ = ["Places", "alike"]
@@ -107,6 +108,19 @@ class Places:
             if self.prober.verdict(sections[index], target, Kind.INSTANCE.asks()) is Verdict.FAIL:
                 found.append(name)
         return found
+
+    def elsewhere(self, found: Found, section: Section, taken: set[tuple[str, str]]) -> list[str]:
+        """Return the ops of a section of another graph that fail alone as the one op at each place of the cause does."""
+        graphs = {graph for graph, _ in found.culprits}
+        if found.cut or found.argument or section.graph in graphs or any(len(place) != 1 for place in found.places):
+            return []
+        if found.failure.signature.stage > Stage.LOWERING or not found.culprits or not found.places:
+            return []
+        graph, (home, first) = self.model.graphs[section.graph], found.culprits[0]
+        kind, target = self.model.graphs[home].ops[first].type, found.failure.signature
+        pool = [n for n in graph.sorted(section.ops) if graph.ops[n].type == kind and (graph.name, n) not in taken]
+        parts = [(n, Section(graph.name, self._closed(section, {n}))) for n in pool[:_MOST]]
+        return [n for n, part in parts if self.prober.verdict(part, target, Kind.INSTANCE.asks()) is Verdict.FAIL]
 
     def _in_constructs(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
         """The ops of that type in bodies that fail as the cause does, each with no more than its construct around it."""

@@ -13,7 +13,7 @@ from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure, Signature, Stage
 from bisect_convert.report.findings import SLOW
 from bisect_convert.report.times import Share, Times
-from bisect_convert.search.hunt import Found
+from bisect_convert.search.found import Found
 
 __all__ = ["Part", "by_reader", "slow_ops", "times_of"]
 

@@ -17,7 +17,7 @@ from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
 from bisect_convert.model.outcome import Failure, Signature, Stage
 from bisect_convert.report.findings import Context, Culprit, Enclosing, TensorFact, Witness
-from bisect_convert.search.hunt import Found
+from bisect_convert.search.found import Found
 
 
 def tensor(name: str, dtype: str = "float32", shape: tuple[int | None, ...] | None = (1, 8)) -> Tensor:

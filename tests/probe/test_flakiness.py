@@ -15,7 +15,8 @@ from bisect_convert.probe.cache import Cache
 from bisect_convert.probe.flakiness import Tally, died, needed
 from bisect_convert.probe.limits import spare_memory
 from bisect_convert.probe.prober import Prober
-from bisect_convert.search.hunt import Found, Hunt
+from bisect_convert.search.found import Found
+from bisect_convert.search.hunt import Hunt
 from bisect_convert.session.stepper import Walk
 from bisect_convert.worker.request import Compare
 

@@ -30,7 +30,7 @@ from bisect_convert.recipes import UNFIT, all_recipes, recipes_of
 from bisect_convert.remedies import remedies
 from bisect_convert.report.findings import Context, Culprit, Enclosing, Remedy, TensorFact, Witness
 from bisect_convert.report.questions import Kind, Question
-from bisect_convert.search.hunt import Found
+from bisect_convert.search.found import Found
 
 TESTS = Path(__file__).parents[1]
 FIXTURES = TESTS.parent / "fixtures"

@@ -25,6 +25,7 @@ from bisect_convert.render.names import harmless, shorten, spell
 from bisect_convert.render.picture import Node, Picture, of_arms, of_witness
 from bisect_convert.render.text import text
 from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, Passes, Remedy, TensorFact, Witness
+from bisect_convert.report.fix import Agreement, Edit, Fix
 from bisect_convert.report.numbers import Headroom, Numbers, OutputDistance
 from bisect_convert.report.questions import Probe
 from bisect_convert.report.report import Report  # fmt: skip
@@ -224,8 +225,19 @@ def agrees() -> Report:
     )
 
 
+def edited() -> Report:
+    odd = "layer/<b>|*odd*`_`"
+    edits = (
+        Edit(1, "rewrite", ("block/Erfc",), "Erfc", "write erfc as 1 - erf", Agreement(1e-7, 2e-7, 24)),
+        Edit(1, "rewrite", (odd,), "Erfc", "write erfc as 1 - erf", Agreement(2e-7, 3e-7, 24)),
+        Edit(None, "boundary", ("ids",), "starts_here", "The model starts here", caution="the app does the rest"),
+    )
+    fix = Fix(True, "out.mlpackage", "out.fix.py", edits, agreement=Agreement(1e-6, 2e-6, 4), verified=True)
+    return replace(on_a_skip(), fix=fix)
+
+
 REPORTS = {
-    "differs": differs, "agrees": agrees,
+    "edited": edited, "differs": differs, "agrees": agrees,
     "skip": on_a_skip, "instances": at_twelve_places, "interaction": only_together, "loop": in_a_loop,
     "no_op": no_op, "converts": converts, "inconclusive": inconclusive, "hostile": hostile,
 }  # fmt: skip

@@ -17,7 +17,8 @@ from bisect_convert.model.graph import Graph, Model
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Failure, Frame, Outcome, Signature, Stage
 from bisect_convert.probe.prober import Prober
-from bisect_convert.search.hunt import Found, Hunt
+from bisect_convert.search.found import Found
+from bisect_convert.search.hunt import Hunt
 from bisect_convert.worker.request import Compare, Probe
 
 Planted = tuple[list[list[int]], "list[Cause]"]
