@@ -19,6 +19,8 @@ from bisect_convert.fix.destination import Destination
 from bisect_convert.fix.patches import Patch
 from bisect_convert.fix.script import Source, script
 from bisect_convert.fix.step import Step
+from bisect_convert.model import facts
+from bisect_convert.model.files import STATELESS
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.fix import Agreement, Edit, Fix
 from bisect_convert.worker.request import Fix as Request
@@ -45,13 +47,16 @@ def fixed(
     Without a destination the model is converted and nothing is kept. patches: functions of the user's own, put in place
     first; search: look for edits that help. Raises OSError where a file cannot be written.
     """
+    model = run.loaded.folder
     if run.loaded.failure is not None:
-        return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
+        model = run.loaded.folder / STATELESS
+        if not model.is_dir():
+            return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
     source, options = _source(run, patches), _options(run)
     with tempfile.TemporaryDirectory(dir=run.folder) as folder:
         out = "" if source is not None or destination is None else _package(folder, destination)
         request = Request(
-            str(run.loaded.folder), options, out, no_run=run.wishes.no_run, timeout=_LIMIT,
+            str(model), options, out, no_run=run.wishes.no_run, timeout=_LIMIT,
             patches=tuple(p.to_json() for p in patches), search=search,
         )  # fmt: skip
         try:
@@ -95,6 +100,24 @@ def _chosen_options(run: Diagnosis) -> Iterator[Edit]:
         yield Edit(number, "option", at, "option", summary)
 
 
+def _state(run: Diagnosis) -> Iterator[Edit]:
+    """The variables that the model assigns, as inputs and outputs; or, where no output hangs on them, left out."""
+    if run.loaded.failure is None:
+        return
+    known = facts.read(run.loaded.folder / STATELESS).graphs[""]
+    inputs = [op.name for op in known.ops.values() if op.type == "Placeholder" and op.name.endswith("_in")]
+    at = tuple(c.name for c in run.findings[0].culprits)
+    if not inputs:
+        summary = "The assignments to variables are left out: no output hangs on what they assign"
+        yield Edit(1, "rewrite", at, "stateless", summary)
+        return
+    summary = f"The state that the model assigns is given in, as {', '.join(inputs)}, and the new one out"
+    caution = (
+        "the app hands the state that it got out of one call to the next; what the variables held at first, at first"
+    )
+    yield Edit(1, "boundary", at, "stateless", summary, caution=caution)
+
+
 def _package(folder: str, destination: Destination) -> str:
     return str(Path(folder) / f"model{destination.path.suffix}")
 
@@ -107,7 +130,8 @@ def _source(run: Diagnosis, patches: tuple[Patch, ...]) -> Source | None:
     if any(patch.source is None for patch in patches):
         return None
     kind = "saved_model" if os.path.isdir(path) else "pb" if path.endswith(".pb") else "keras"
-    return Source(os.path.abspath(path), kind, run.loaded.model.signature, run.wishes.allow_code)
+    state = run.loaded.failure is not None
+    return Source(os.path.abspath(path), kind, run.loaded.model.signature, run.wishes.allow_code, state)
 
 
 def _by_script(
@@ -130,7 +154,8 @@ def _by_script(
         return destination.filled(replace(made, verified=same), package, written, answer["labels"], tables)
     reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1][:300]
     shutil.rmtree(package, ignore_errors=True)
-    request = Request(str(run.loaded.folder), options, str(package), no_run=True, timeout=_LIMIT)
+    folder = run.loaded.folder if run.loaded.failure is None else run.loaded.folder / STATELESS
+    request = Request(str(folder), options, str(package), no_run=True, timeout=_LIMIT)
     if "fix" not in run.workers.ask(request) or not package.exists():
         raise EnvironmentError_(f"the fixed model could not be written: {reason}")
     return destination.filled(
@@ -144,7 +169,7 @@ def _step(edit: Mapping[str, Any]) -> Step:
 
 
 def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
-    edits = (*_chosen_options(run), *(_edit(e, run) for e in answer["edits"]))
+    edits = (*_chosen_options(run), *_state(run), *(_edit(e, run) for e in answer["edits"]))
     mended = {e.finding for e in edits}
     remaining = [n for n in _all(run.findings) if n not in mended] if answer["remaining"] else []
     left = {name for f in answer["remaining"] for name in f["at"][-1:]}

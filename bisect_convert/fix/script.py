@@ -23,7 +23,10 @@ __all__ = ["Source", "script"]
 
 _ROOT = Path(bisect_convert.__file__).parent
 _FILES = (
+    "model/names.py",
+    "worker/nodes.py",
     "worker/private_api/parts.py",
+    *(f"worker/read/{name}.py" for name in ("handles", "variants", "stateful")),
     *(
         f"worker/rewrite/{name}.py"
         for name in ("editing", "bits", "boundary", "calls", "loops", "checks", "constants", "ranks", "dtypes")
@@ -83,7 +86,7 @@ _FREEZING = '''
 def frozen(path: str) -> Any:
     """Return the graph that coremltools itself would convert, with its functions as TensorFlow has them."""
     function, _owner = traced(path)
-    graph_def = TF2Loader([function])._graph_def_from_concrete_fn([function])
+    graph_def = {frozen}
     for body in graph_def.library.function:
         body.CopyFrom(context.context().get_function_def(body.signature.name))
     return shaped(graph_def)
@@ -123,12 +126,15 @@ def frozen(path: str) -> Any:
 
 @dataclass(frozen=True)
 class Source:
-    """What the script reads: kind is "saved_model", "keras" or "pb"; code: the Keras file may hold Python code."""
+    """What the script reads: kind is "saved_model", "keras" or "pb"; code: the Keras file may hold Python code;
+    state: it assigns variables, which become inputs.
+    """
 
     path: str
     kind: str
     signature: str | None = None
     code: bool = False
+    state: bool = False
 
 
 def script(
@@ -146,6 +152,7 @@ def script(
         "light",
         "pruned",
         "shaped",
+        *(["stateless"] if source.state else ["freeze"] if source.kind != "pb" else []),
         *(s.recipe for s in steps if s.recipe not in own),
         *("spliced" for s in steps if s.spliced),
     }
@@ -167,7 +174,8 @@ def script(
         after=after,
         boundary=told(steps),
     )
-    freezing += "" if source.kind == "pb" else _FREEZING
+    made = "stateless(function)[0]" if source.state else "freeze(function)"
+    freezing += "" if source.kind == "pb" else _FREEZING.format(frozen=made)
     freezing += app_code(source.kind, steps, results, originals)
     text = f"{body}\n{freezing}\n{main}"
     listed = "".join(f"  {n}. {_said(step)}\n" for n, step in enumerate(steps, 1))

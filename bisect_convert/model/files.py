@@ -11,10 +11,12 @@ from pathlib import Path
 
 from bisect_convert.errors import ModelError, UsageError
 
-__all__ = ["REST", "check_path", "damage", "digest", "models_in"]
+__all__ = ["REST", "STATELESS", "check_path", "damage", "digest", "models_in"]
 
 #: The folder, beside the facts of a model that never froze, with those of what freezes without the ops at fault.
 REST = "rest"
+#: The folder, beside the facts of a model that assigns its variables, with those of the model that has them as inputs.
+STATELESS = "stateless"
 
 _FILES = (".pb", ".keras", ".h5", ".hdf5")
 #: The file that makes a folder a SavedModel.

@@ -15,7 +15,7 @@ from bisect_convert import find
 from bisect_convert.errors import ModelError
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.report import Report
-from bisect_convert.worker.read import oversized
+from bisect_convert.worker.read import handles
 from bisect_convert.worker.read.unfreezable import without_keepers
 
 _SPEC = tf.TensorSpec((1, 4), name="x")
@@ -94,7 +94,7 @@ def looked_up(table: Any, ids: Any) -> Any:
 def test_what_reads_a_variable_that_is_too_large_is_found_through_calls_and_the_rest_freezes(
     monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr(oversized, "_LIMIT", limit)
+    monkeypatch.setattr(handles, "_LIMIT", limit)
     small, large = tf.Variable(tf.ones([7, 4])), tf.Variable(tf.ones([100, 4]), name="items")
     inner = tf.function(lambda ids: looked_up(large, ids) + tf.gather(small, ids))
     function = concrete(lambda ids: tf.nn.relu(inner(ids)), tf.TensorSpec((1, 4), tf.int32, name="ids"))

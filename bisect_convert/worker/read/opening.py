@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert.errors import ModelError, UsageError
-from bisect_convert.model.files import REST
+from bisect_convert.model.files import REST, STATELESS
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
@@ -23,6 +23,8 @@ from bisect_convert.worker.imports import custom_objects
 from bisect_convert.worker.read import keras_errors, source_lines
 from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
+from bisect_convert.worker.read.state_check import agrees
+from bisect_convert.worker.read.stateful import stateless
 from bisect_convert.worker.read.unfreezable import without_keepers
 from bisect_convert.worker.read.unreadable import saved_graph, write_unread
 from bisect_convert.worker.read.variants import needed_only, variants
@@ -91,6 +93,8 @@ def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Readin
     if kept.rest is not None:
         (folder / REST).mkdir(exist_ok=True)
         write_facts(kept.rest, folder / REST, replace(reading, keys=_keys(function)))
+    if reading.path and not reading.no_run:
+        _stateless(function, folder, reading)
     failure = _failure(error, [op.name for op in function.graph.get_operations()])
     graph_def = function.graph.as_graph_def(add_shapes=True)
     reading = replace(reading, failure=failure, blamed=kept.blamed, large={op: v for (_, op), v in kept.large.items()})
@@ -100,6 +104,18 @@ def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Readin
         written = write_unread(graph_def, [n.name for n in graph_def.node], folder, reading)
         assert written is not None
         return written
+
+
+def _stateless(function: Any, folder: Path, reading: Reading) -> None:
+    """The facts of the graph whose variables are inputs, where it can be made and was seen to compute the same."""
+    try:
+        graph_def, state = stateless(function)
+        same = agrees(function, graph_def, state)
+    except Exception:  # more is done with the variables, or TensorFlow does not run it on inputs made up for it
+        return
+    if same:
+        (folder / STATELESS).mkdir(exist_ok=True)
+        write_facts(shaped(graph_def), folder / STATELESS, replace(reading, keys=_keys(function)))
 
 
 class _NoSignature(ModelError):

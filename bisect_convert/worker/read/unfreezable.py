@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from bisect_convert.worker import private_api
 from bisect_convert.worker.nodes import functions_of, rewire
-from bisect_convert.worker.read.oversized import fewer_rows, in_words, oversized
+from bisect_convert.worker.read.handles import fewer_rows, in_words, oversized
 
 __all__ = ["Kept", "without_keepers"]
 

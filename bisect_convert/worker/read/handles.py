@@ -1,11 +1,11 @@
-"""Variables too large for a constant, which freezing would make of them, and what reads them. Runs in a worker.
+"""What works on the handles of variables, through all calls; and variables too large for a constant. Runs in a worker.
 
 The limit is protobuf's, 2 GiB for one message, and TensorFlow's for one tensor in a graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -13,7 +13,7 @@ import tensorflow as tf
 from bisect_convert.model.names import op_of
 from bisect_convert.worker.nodes import data, functions_of
 
-__all__ = ["fewer_rows", "in_words", "oversized"]
+__all__ = ["fewer_rows", "in_words", "oversized", "readers"]
 
 #: Bytes that one constant may have.
 _LIMIT = 2**31 - 1
@@ -28,8 +28,13 @@ def oversized(function: Any, graph_def: Any) -> dict[Place, Any]:
 
     graph_def: that of the concrete function, with its library.
     """
-    large = {id(v.handle): v for v in function.graph.variables if _bytes(v) > _LIMIT}
-    handles = {inner.op.name: large[id(outer)] for outer, inner in function.graph.captures if id(outer) in large}
+    return readers(function, graph_def, [v for v in function.graph.variables if _bytes(v) > _LIMIT])
+
+
+def readers(function: Any, graph_def: Any, variables: Iterable[Any]) -> dict[Place, Any]:
+    """Return the ops that work on the handle of one of these variables, as (function, op), and that variable."""
+    wanted = {id(v.handle): v for v in variables}
+    handles = {inner.op.name: wanted[id(outer)] for outer, inner in function.graph.captures if id(outer) in wanted}
     if not handles:
         return {}
     library = {f.signature.name: f for f in graph_def.library.function}

@@ -1,0 +1,64 @@
+"""Does a graph whose variables are inputs compute what the function does that assigns them? Runs in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bisect_convert.model.names import op_of
+
+__all__ = ["agrees"]
+
+#: How far outputs may be apart, in parts of their scale.
+_TOLERANCE = 1e-5
+
+
+def agrees(function: Any, graph_def: Any, state: Mapping[str, tuple[str, Any]]) -> bool:
+    """Run both on the same random inputs, twice in a row, the state handed on; the variables are as before afterwards.
+
+    state: by the names of inputs, the output with what is assigned, and the variable.
+    """
+    before = [(variable, variable.numpy()) for variable in function.graph.variables]
+    values = {name: variable.numpy() for name, (_, variable) in state.items()}
+    try:
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(graph_def, name="")
+        session = tf.compat.v1.Session(graph=graph)  # not entered: the function is to run outside of its graph
+        for seed in range(2):
+            given = _drawn(function, seed)
+            named = bool(function.structured_input_signature[1])
+            results = function(**given) if named else function(*given.values())
+            expected = [tensor.numpy() for tensor in tf.nest.flatten(results)]
+            expected += [variable.numpy() for _, variable in state.values()]
+            names = [f"{op_of(t.name)}:0" for t in function.outputs] + [f"{out}:0" for out, _ in state.values()]
+            feed = {f"{n}:0": v for n, v in {**{k: t.numpy() for k, t in given.items()}, **values}.items()}
+            made = session.run(names, {n: v for n, v in feed.items() if _there(graph, n)})
+            if not all(map(_near, made, expected)):
+                return False
+            values = dict(zip(state, made[len(function.outputs) :], strict=True))
+        return True
+    finally:
+        for variable, value in before:
+            variable.assign(value)
+
+
+def _drawn(function: Any, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    made = {}
+    for spec in tf.nest.flatten(function.structured_input_signature):
+        shape = [2 if size is None else size for size in spec.shape]
+        numbers = rng.standard_normal(shape) if spec.dtype.is_floating else rng.integers(0, 2, shape)
+        made[spec.name] = tf.constant(numbers, spec.dtype)
+    return made
+
+
+def _there(graph: Any, tensor: str) -> bool:
+    return op_of(tensor) in {op.name for op in graph.get_operations()}
+
+
+def _near(one: Any, other: Any) -> bool:
+    scale = float(np.abs(other).max(initial=0.0)) or 1.0
+    return bool(one.shape == other.shape and np.abs(one - other).max(initial=0.0) <= _TOLERANCE * scale)

@@ -1,0 +1,125 @@
+"""Models that assign their variables: the state goes in and out, or is left out where no output hangs on it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bisect_convert import evaluate
+from bisect_convert.diagnose.find import find_packed
+from bisect_convert.diagnose.wishes import Wishes
+from bisect_convert.fix.converted import fixed
+from bisect_convert.fix.destination import destination
+from bisect_convert.probe.client import Workers
+from bisect_convert.report.fix import Fix
+from bisect_convert.worker.read.state_check import agrees
+from bisect_convert.worker.read.stateful import stateless
+
+RNG = np.random.default_rng(3)
+X = tf.TensorSpec([1, 4], name="x")
+
+
+class Cell(tf.Module):
+    """Its state is assigned by a function that its call calls; beside it, the mean of what it was given is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = tf.Variable(tf.zeros([1, 4]), name="memory")
+        self.mean = tf.Variable(tf.zeros([4]), name="mean")
+        self.weights = tf.Variable(RNG.normal(0, 0.5, (4, 4)).astype("f"))
+
+    @tf.function
+    def step(self, x: Any) -> Any:
+        old = self.state.read_value()
+        new = tf.tanh(tf.matmul(old, self.weights) + x)
+        self.state.assign(new)
+        return old + new
+
+    @tf.function(input_signature=[X])
+    def call(self, x: Any) -> Any:
+        self.mean.assign_add(0.1 * tf.reduce_mean(x, 0))
+        return {"y": tf.math.erfc(self.step(x))}
+
+
+def _fix_of(module: tf.Module, call: Any, tmp_path: Path, workers: Workers) -> Fix:
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=call)
+    place = destination(str(tmp_path / "out.mlpackage"), {})
+    fix = find_packed(tmp_path / "model", {}, Wishes(), workers, fixing=partial(fixed, destination=place)).fix
+    assert fix is not None
+    return fix
+
+
+def test_state_is_given_in_and_out_and_what_no_output_needs_is_left_out(tmp_path: Path, workers: Workers) -> None:
+    cell = Cell()
+    fix = _fix_of(cell, cell.call, tmp_path, workers)
+    assert fix.converted and fix.verified and [e.recipe for e in fix.edits] == ["stateless", "Erfc"]
+    assert [e.recipe for e in fix.moved] == ["stateless"] and "as memory_0_in," in fix.edits[0].summary.replace(
+        "_1_in", "_0_in"
+    )
+    state = np.zeros((1, 4), "f")
+    for _ in range(3):
+        x = RNG.normal(size=(1, 4)).astype("f")
+        (name,) = [w.strip(",") for w in fix.edits[0].summary.split() if w.startswith("memory")]
+        made = evaluate(tmp_path / "out.mlpackage", {"x": x, name: state}, precision="float32")
+        (new,) = [n for n in made if "Assign" in n]
+        np.testing.assert_allclose(
+            next(v for n, v in made.items() if n != new), cell.call(tf.constant(x))["y"], atol=2e-3
+        )
+        state = made[new]
+        np.testing.assert_allclose(state, cell.state.numpy(), atol=2e-3)
+
+
+def test_statistics_that_training_keeps_are_left_out(tmp_path: Path, workers: Workers) -> None:
+    norm = tf.keras.layers.BatchNormalization()
+    norm.build((None, 4))
+    module = tf.Module()
+    module.norm = norm
+    call = tf.function(lambda x: {"y": norm(tf.nn.relu(x), training=True)}).get_concrete_function(X)
+    fix = _fix_of(module, call, tmp_path, workers)
+    assert fix.converted and fix.verified and not fix.moved
+    assert fix.edits[0].summary == "The assignments to variables are left out: no output hangs on what they assign"
+
+
+# --- the graph -------------------------------------------------------------------------------------------------------
+
+
+def test_the_graph_computes_what_the_function_does_and_the_variables_stay_as_they_were() -> None:
+    cell = Cell()
+    function = cell.call.get_concrete_function()
+    graph_def, state = stateless(function)
+    cell.state.assign(tf.ones([1, 4]))
+    assert agrees(function, graph_def, state)
+    assert cell.state.numpy().tolist() == [[1.0] * 4] and cell.mean.numpy().tolist() == [0.0] * 4
+    other = tf.compat.v1.GraphDef.FromString(graph_def.SerializeToString().replace(b"Tanh", b"Relu"))
+    assert not agrees(function, other, state)
+
+
+def _after(v: Any, x: Any) -> Any:
+    v.assign(x)
+    return v + 1.0
+
+
+def _twice(v: Any, x: Any) -> Any:
+    y = v * x
+    v.assign_add(x)
+    v.assign_add(y)
+    return y
+
+
+def _scattered(v: Any, x: Any) -> Any:
+    y = v + x
+    tf.raw_ops.ResourceScatterNdUpdate(ref=v.handle, indices=[[0]], updates=x)
+    return y
+
+
+@pytest.mark.parametrize("call", [_after, _twice, _scattered])
+def test_what_hangs_on_the_order_of_reading_and_assigning_is_refused(call: Any) -> None:
+    v = tf.Variable(tf.zeros([1, 4]))
+    function = tf.function(lambda x: call(v, x)).get_concrete_function(X)
+    with pytest.raises(ValueError, match=r"assigned|only read and assigned"):
+        stateless(function)
