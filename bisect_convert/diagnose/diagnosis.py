@@ -85,7 +85,7 @@ class Diagnosis:
                 self.packed["pass_pipeline"] = checked["pipeline"]
             if checked.get("death") == "timeout":
                 raise EnvironmentError_(f"a look at the arguments did not come to an end within {_CHECK_LIMIT:.0f} s")
-            self.loaded = _load(model, self.workers, request)
+            self.loaded = self.searched = _load(model, self.workers, request)
             self._samples = self._chosen()
             self.versions = self.workers.versions()
         except BaseException:
@@ -129,6 +129,7 @@ class Diagnosis:
                 return
             prober.turn_to(read_facts(rest))
         self._without_variants(prober)
+        self.searched = prober.loaded
         if first and self.findings:
             return
         hunt = Hunt(prober)

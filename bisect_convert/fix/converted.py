@@ -20,6 +20,7 @@ from bisect_convert.fix.patches import Patch
 from bisect_convert.fix.script import Source, script
 from bisect_convert.fix.step import Step
 from bisect_convert.model import facts
+from bisect_convert.model.facts import STATE
 from bisect_convert.model.files import STATELESS
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.fix import Agreement, Edit, Fix
@@ -30,6 +31,8 @@ __all__ = ["fixed"]
 
 #: Seconds that the search for edits, and the script by itself, may take at most.
 _LIMIT = 7200.0
+#: What an app has to do with state.
+_HANDED = "the app hands the state that it got out of one call to the next; what the variables held at first, at first"
 #: Runs a script in a process in which this package cannot be imported.
 _ALONE = """\
 import runpy, sys
@@ -47,11 +50,9 @@ def fixed(
     Without a destination the model is converted and nothing is kept. patches: functions of the user's own, put in place
     first; search: look for edits that help. Raises OSError where a file cannot be written.
     """
-    model = run.loaded.folder
-    if run.loaded.failure is not None:
-        model = run.loaded.folder / STATELESS
-        if not model.is_dir():
-            return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
+    model = _program(run)
+    if not model.is_dir():
+        return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
     source, options = _source(run, patches), _options(run)
     with tempfile.TemporaryDirectory(dir=run.folder) as folder:
         out = "" if source is not None or destination is None else _package(folder, destination)
@@ -100,22 +101,32 @@ def _chosen_options(run: Diagnosis) -> Iterator[Edit]:
         yield Edit(number, "option", at, "option", summary)
 
 
+def _program(run: Diagnosis) -> Path:
+    """The folder of the graph that is edited: without causes that are no ops, or with the state as inputs."""
+    return run.searched.folder if run.loaded.failure is None else run.loaded.folder / STATELESS
+
+
+def _given(run: Diagnosis) -> tuple[str, ...]:
+    """The variables of a frozen graph that are given in."""
+    return next((v.blamed for v in run.loaded.variants if v.kind == STATE and v.folder == run.searched.folder.name), ())
+
+
 def _state(run: Diagnosis) -> Iterator[Edit]:
     """The variables that the model assigns, as inputs and outputs; or, where no output hangs on them, left out."""
-    if run.loaded.failure is None:
+    inputs = list(_given(run))
+    if run.loaded.failure is not None:
+        known = facts.read(run.loaded.folder / STATELESS).graphs[""]
+        inputs = [op.name for op in known.ops.values() if op.type == "Placeholder" and op.name.endswith("_in")]
+    elif not inputs:
         return
-    known = facts.read(run.loaded.folder / STATELESS).graphs[""]
-    inputs = [op.name for op in known.ops.values() if op.type == "Placeholder" and op.name.endswith("_in")]
-    at = tuple(c.name for c in run.findings[0].culprits)
+    number = next((n for n, f in enumerate(run.findings, 1) if set(inputs) & {c.name for c in f.culprits}), 1)
+    at = tuple(c.name for c in run.findings[number - 1].culprits)
     if not inputs:
         summary = "The assignments to variables are left out: no output hangs on what they assign"
-        yield Edit(1, "rewrite", at, "stateless", summary)
+        yield Edit(number, "rewrite", at, "stateless", summary)
         return
     summary = f"The state that the model assigns is given in, as {', '.join(inputs)}, and the new one out"
-    caution = (
-        "the app hands the state that it got out of one call to the next; what the variables held at first, at first"
-    )
-    yield Edit(1, "boundary", at, "stateless", summary, caution=caution)
+    yield Edit(number, "boundary", at, "stateless", summary, caution=_HANDED)
 
 
 def _package(folder: str, destination: Destination) -> str:
@@ -130,8 +141,8 @@ def _source(run: Diagnosis, patches: tuple[Patch, ...]) -> Source | None:
     if any(patch.source is None for patch in patches):
         return None
     kind = "saved_model" if os.path.isdir(path) else "pb" if path.endswith(".pb") else "keras"
-    state = run.loaded.failure is not None
-    return Source(os.path.abspath(path), kind, run.loaded.model.signature, run.wishes.allow_code, state)
+    state, code = run.loaded.failure is not None, run.wishes.allow_code
+    return Source(os.path.abspath(path), kind, run.loaded.model.signature, code, state, _given(run))
 
 
 def _by_script(
@@ -154,8 +165,7 @@ def _by_script(
         return destination.filled(replace(made, verified=same), package, written, answer["labels"], tables)
     reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1][:300]
     shutil.rmtree(package, ignore_errors=True)
-    folder = run.loaded.folder if run.loaded.failure is None else run.loaded.folder / STATELESS
-    request = Request(str(folder), options, str(package), no_run=True, timeout=_LIMIT)
+    request = Request(str(_program(run)), options, str(package), no_run=True, timeout=_LIMIT)
     if "fix" not in run.workers.ask(request) or not package.exists():
         raise EnvironmentError_(f"the fixed model could not be written: {reason}")
     return destination.filled(

@@ -120,14 +120,14 @@ def frozen(path: str) -> Any:
     graph_def = tf.compat.v1.GraphDef()
     with open(path, "rb") as file:
         graph_def.ParseFromString(file.read())
-    return shaped(graph_def)
+{state}    return shaped(graph_def)
 '''
 
 
 @dataclass(frozen=True)
 class Source:
     """What the script reads: kind is "saved_model", "keras" or "pb"; code: the Keras file may hold Python code;
-    state: it assigns variables, which become inputs.
+    state: it assigns variables, which become inputs; given: the variables of a frozen graph that do.
     """
 
     path: str
@@ -135,6 +135,7 @@ class Source:
     signature: str | None = None
     code: bool = False
     state: bool = False
+    given: tuple[str, ...] = ()
 
 
 def script(
@@ -152,6 +153,7 @@ def script(
         "light",
         "pruned",
         "shaped",
+        *(["with_state"] if source.given else []),
         *(["stateless"] if source.state else ["freeze"] if source.kind != "pb" else []),
         *(s.recipe for s in steps if s.recipe not in own),
         *("spliced" for s in steps if s.spliced),
@@ -162,11 +164,6 @@ def script(
     after = ""
     if "optimize" in options:
         after = "".join(f"    {line}\n" if line else "\n" for line in step_code(options["optimize"]).splitlines())
-    freezing = {
-        "saved_model": _SAVED_MODEL.format(signature=ascii(source.signature)),
-        "keras": _KERAS.format(safe=", safe_mode=False" if source.code else ""),
-        "pb": _PB,
-    }[source.kind]
     main = _MAIN.format(
         edits="".join(_edit(step) for step in steps),
         results=_Ascii(results),
@@ -174,16 +171,26 @@ def script(
         after=after,
         boundary=told(steps),
     )
-    made = "stateless(function)[0]" if source.state else "freeze(function)"
-    freezing += "" if source.kind == "pb" else _FREEZING.format(frozen=made)
-    freezing += app_code(source.kind, steps, results, originals)
-    text = f"{body}\n{freezing}\n{main}"
+    text = f"{body}\n{_freezing(source)}{app_code(source.kind, steps, results, originals)}\n{main}"
     listed = "".join(f"  {n}. {_said(step)}\n" for n, step in enumerate(steps, 1))
     head = _HEAD.format(
         name=_quoted(name), out=_quoted(out), model=_quoted(source.path), imports=_imports(text, [m for m, _ in taken]),
         edits=f"Edits:\n{listed}" if steps else "No edit is needed.\n",
     )  # fmt: skip
     return head + "\n" + text
+
+
+def _freezing(source: Source) -> str:
+    """The functions that read the model and freeze it."""
+    if source.kind == "pb":
+        state = f"    graph_def = with_state(graph_def, {_Ascii(source.given)!r})\n" if source.given else ""
+        return _PB.format(state=state)
+    made = "stateless(function)[0]" if source.state else "freeze(function)"
+    if source.kind == "saved_model":
+        text = _SAVED_MODEL.format(signature=ascii(source.signature))
+    else:
+        text = _KERAS.format(safe=", safe_mode=False" if source.code else "")
+    return text + _FREEZING.format(frozen=made)
 
 
 class _Ascii(list[str]):

@@ -123,3 +123,22 @@ def test_what_hangs_on_the_order_of_reading_and_assigning_is_refused(call: Any) 
     function = tf.function(lambda x: call(v, x)).get_concrete_function(X)
     with pytest.raises(ValueError, match=r"assigned|only read and assigned"):
         stateless(function)
+
+
+def test_variables_of_a_frozen_graph_are_given_in_and_out(tmp_path: Path, workers: Workers) -> None:
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [1, 4], name="x")
+        memory = v1.raw_ops.VariableV2(shape=[1, 4], dtype=tf.float32, name="memory")
+        new = tf.tanh(tf.matmul(memory, np.eye(4, dtype="f") * 0.5) + x)
+        with tf.control_dependencies([v1.raw_ops.Assign(ref=memory, value=new, name="kept")]):
+            tf.identity(new, name="y")
+    (tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    place = destination(str(tmp_path / "out.mlpackage"), {})
+    report = find_packed(tmp_path / "net.pb", {}, Wishes(), workers, fixing=partial(fixed, destination=place))
+    fix = report.fix
+    assert report.complete and len(report.findings) == 1
+    assert fix is not None and fix.converted and fix.verified and [e.recipe for e in fix.moved] == ["stateless"]
+    given = {"x": np.ones((1, 4), "f"), "memory": np.full((1, 4), 0.5, "f")}
+    made = evaluate(tmp_path / "out.mlpackage", given, precision="float32")
+    assert set(made) == {"kept", "y"} and all(np.allclose(v, np.tanh(1.25), atol=2e-3) for v in made.values())

@@ -66,6 +66,7 @@ def with_state(graph_def: Any, names: Iterable[str]) -> Any:
     for node in graph_def.node:
         copy = made.node.add()
         copy.CopyFrom(node)
+        rewire(copy, waits=lambda op: False)  # nothing is assigned any more that a reading would have to wait for
         copy.attr.pop("_class", None)
         copy.attr.pop("_output_shapes", None)
         read = next((op_of(i) for i in data(node) if op_of(i) in handed), None)
