@@ -47,7 +47,10 @@ C = tf.complex
 Sample = tuple[list[Any], Callable[..., Any]]
 
 #: Inputs that the converter must not know the sizes of.
-OPEN = {"BroadcastTo": [None, [None, 2, 6]]}
+OPEN = {
+    "BroadcastTo": [None, [None, 2, 6]],
+    "ResizeBilinear__const": [[1, None, None, 3]],
+}
 #: TensorFlow cannot run these on a processor: only the conversion is looked at.
 NOT_RUN = {"DepthwiseConv2dNative", "XlaDynamicUpdateSlice"}
 
@@ -151,6 +154,7 @@ SAMPLES: dict[str, Sample] = {
                               lambda x, u, at: gen_xla_ops.xla_dynamic_update_slice(input=x, update=u, indices=at)),
     "XlaDynamicUpdateSlice whole": ([whole(1, 9), whole(1, 2)],
                                     lambda x, u: gen_xla_ops.xla_dynamic_update_slice(input=x, update=u, indices=[0, 8])),
+    "ResizeBilinear__const": ([IMAGE], lambda x: raw.ResizeBilinear(images=x, size=[5, 9], half_pixel_centers=True)),
     "DenseBincount weights": ([whole(3, 5, high=4), floats(3, 5)], lambda i, w: raw.DenseBincount(
         input=i, size=4, weights=w)),
     "DenseBincount binary": ([whole(3, 5, high=4)], lambda i: raw.DenseBincount(
@@ -260,7 +264,7 @@ def check(sample: str) -> dict[str, Any]:
     recipe = sample.partition(" ")[0]
     feed = {f"in{i}:0": a for i, a in enumerate(arrays)}
     with tf.Graph().as_default() as graph:
-        shapes = OPEN.get(recipe) or [None] * len(arrays)
+        shapes = OPEN.get(sample) or [None] * len(arrays)
         made = build(*[
             tf.compat.v1.placeholder(a.dtype, shape or a.shape, f"in{i}")
             for i, (a, shape) in enumerate(zip(arrays, shapes, strict=True))

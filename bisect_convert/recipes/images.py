@@ -33,6 +33,23 @@ def _by_matrices(x, size, resize):
     return tf.einsum("wj,bhjc->bhwc", columns, tall)
 
 
+def ResizeBilinear__const(x, size, *, align_corners, half_pixel_centers):
+    """resize by two matrices made for the size at hand (within 1e-5 of scale: TensorFlow rounds the places otherwise)"""
+    height, width = tf.get_static_value(size).tolist()
+    rows = _bilinear(height, tf.shape(x)[1], align_corners, half_pixel_centers)
+    columns = _bilinear(width, tf.shape(x)[2], align_corners, half_pixel_centers)
+    tall = tf.matmul(rows, tf.transpose(tf.cast(x, tf.float32), [0, 3, 1, 2]))
+    return tf.transpose(tf.matmul(tall, tf.transpose(columns)), [0, 2, 3, 1])
+
+
+def _bilinear(count, size, corners, half):
+    place, known = tf.cast(tf.range(count), tf.float32), tf.cast(size, tf.float32)
+    scale = (known - 1.0) / (count - 1) if corners and count > 1 else known / count
+    at = (place + 0.5) * scale - 0.5 if half else place * scale
+    at = tf.minimum(tf.maximum(at, 0.0), known - 1.0)
+    return tf.maximum(1.0 - tf.abs(at[:, None] - tf.cast(tf.range(size), tf.float32)[None, :]), 0.0)
+
+
 def ScaleAndTranslate(x, size, scale, translation, *, kernel_type, antialias):
     """resize by two constant matrices, one for the rows and one for the columns"""
     if kernel_type == "gaussian":

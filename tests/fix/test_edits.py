@@ -109,3 +109,21 @@ def test_a_slice_is_put_where_the_update_says_or_as_far_as_it_fits(start: list[i
     expected[first[0] : first[0] + 2, first[1] : first[1] + 3] = update
     made = recipe_function("XlaDynamicUpdateSlice")(tf.constant(x), tf.constant(update), tf.constant(start))
     np.testing.assert_array_equal(made, expected)
+
+
+@pytest.mark.parametrize("how", [{}, {"half_pixel_centers": True}, {"align_corners": True}])
+@pytest.mark.parametrize("size", [(17, 40), (5, 1), (32, 9)])
+def test_bilinear_resizing_by_matrices_of_the_size_at_hand(size: tuple[int, int], how: dict[str, bool]) -> None:
+    x = np.random.default_rng(0).random((2, 17, 23, 3)).astype("f")
+    kept = {"align_corners": False, "half_pixel_centers": False, **how}
+    expected = tf.raw_ops.ResizeBilinear(images=x, size=size, **kept)
+    made = tf.function(
+        lambda image: recipe_function("ResizeBilinear__const")(image, tf.constant(size), **kept),
+        input_signature=[tf.TensorSpec([None, None, None, 3])],
+    )(x)
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+
+
+def test_a_recipe_states_how_far_it_may_be_off() -> None:
+    assert Edit((), "a", "ResizeBilinear", "ResizeBilinear__const").tolerance == 1e-5
+    assert Edit((), "a", "Erfc", "Erfc").tolerance == 0.0

@@ -136,7 +136,7 @@ def _compared(
     fixed = {t.name for t in given if t.op.type == "Const"}
     known = [{name: values[name] for name in _about(op)} for values in known] if outputs else []
     started, scales = time.monotonic(), _scales(known)
-    total, tolerance = Agreement(), max([TOLERANCE, *(_COARSE.get(t.dtype, 0.0) for t in op.outputs)])
+    total, tolerance = Agreement(), max([TOLERANCE, edit.tolerance, *(_COARSE.get(t.dtype, 0.0) for t in op.outputs)])
     for feed, values in zip(feeds, known, strict=False):
         if (apart := _told_apart(op, values)) is not None:
             own = {t.name: values[t.name] for t in given} | apart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -84,6 +85,12 @@ class Edit:
             return f"{self.recipe} in its place"
         function = STRUCTURAL.get(self.recipe) or recipe_function(self.recipe)
         return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split()).rstrip(".")
+
+    @property
+    def tolerance(self) -> float:
+        """How far, in parts of a tensor's scale, what it makes may lie from what was there, where its recipe states that."""
+        stated = re.search(r"within ([\d.e-]+) of scale", self.summary)
+        return float(stated[1]) if stated else 0.0
 
     def done(self, level: Any) -> Any:
         """Return the level's GraphDef with the edit; raises whatever a recipe raises that does not fit."""
