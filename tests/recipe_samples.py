@@ -43,6 +43,9 @@ def definite(n: int) -> Any:
 X = floats(2, 6)
 IMAGE = floats(1, 8, 6, 3, low=0.0, high=1.0)
 ODD = np.array([[1.0, np.nan, np.inf, -np.inf, 0.0, -3.0]], np.float32)
+TURNED = np.array(
+    [[0.9, 0.2, -0.6, -0.15, 1.1, 0.4, 0.01, -0.02], [1.0, 0.0, 2.0, 0.0, 1.0, -1.0, 0.0, 0.0]], np.float32
+)
 C = tf.complex
 Sample = tuple[list[Any], Callable[..., Any]]
 
@@ -155,6 +158,13 @@ SAMPLES: dict[str, Sample] = {
     "XlaDynamicUpdateSlice whole": ([whole(1, 9), whole(1, 2)],
                                     lambda x, u: gen_xla_ops.xla_dynamic_update_slice(input=x, update=u, indices=[0, 8])),
     "ResizeBilinear__const": ([IMAGE], lambda x: raw.ResizeBilinear(images=x, size=[5, 9], half_pixel_centers=True)),
+    **{
+        f"ImageProjectiveTransformV3 {way}": (
+            [floats(2, 8, 6, 3), TURNED],
+            lambda x, t, way=way: raw.ImageProjectiveTransformV3(
+                images=x, transforms=t, output_shape=[7, 9], fill_value=0.5, interpolation=way),
+        ) for way in ("BILINEAR", "NEAREST")
+    },
     "DenseBincount weights": ([whole(3, 5, high=4), floats(3, 5)], lambda i, w: raw.DenseBincount(
         input=i, size=4, weights=w)),
     "DenseBincount binary": ([whole(3, 5, high=4)], lambda i: raw.DenseBincount(

@@ -162,6 +162,42 @@ def _nearest(low, high, size, count):
     return tf.cast(tf.floor(tf.clip_by_value(at, 0.0, size - 1.0) + 0.5), tf.int32), known
 
 
+def ImageProjectiveTransformV3(images, transforms, output_shape, fill_value, *, interpolation, fill_mode):
+    """read each pixel where its transform points to, by gathers"""
+    if fill_mode != "CONSTANT" or images.dtype != tf.float32 or None in images.shape:
+        raise ValueError("for float32 images of known sizes and a constant around them only")
+    height, width = tf.get_static_value(output_shape).tolist()
+    y, x = tf.meshgrid(tf.range(float(height)), tf.range(float(width)), indexing="ij")
+    y, x = tf.reshape(y, [1, -1]), tf.reshape(x, [1, -1])
+    a, b, c, d, e, f, g, h = (transforms[:, n : n + 1] for n in range(8))
+    below = g * x + h * y + 1.0
+    at_x, at_y = (a * x + b * y + c) / below, (d * x + e * y + f) / below
+    if interpolation == "NEAREST":
+        at_x, at_y = (tf.sign(v) * tf.floor(tf.abs(v) + 0.5) for v in (at_x, at_y))
+        made = _pixels(images, at_y, at_x, fill_value)
+    else:
+        left, top = tf.floor(at_x), tf.floor(at_y)
+        upper = _between(images, top, left, at_x - left, fill_value)
+        lower = _between(images, top + 1.0, left, at_x - left, fill_value)
+        made = upper + (at_y - top)[..., None] * (lower - upper)
+    return tf.reshape(made, [images.shape[0], height, width, images.shape[3]])
+
+
+def _between(images, row, left, part, fill):
+    one, other = _pixels(images, row, left, fill), _pixels(images, row, left + 1.0, fill)
+    return one + part[..., None] * (other - one)
+
+
+def _pixels(images, row, column, fill):
+    count, height, width, depth = images.shape
+    inside = tf.logical_and(tf.logical_and(row >= 0.0, row < height), tf.logical_and(column >= 0.0, column < width))
+    row = tf.cast(tf.minimum(tf.maximum(row, 0.0), height - 1.0), tf.int32)
+    column = tf.cast(tf.minimum(tf.maximum(column, 0.0), width - 1.0), tf.int32)
+    place = tf.range(count)[:, None] * (height * width) + row * width + column
+    read = tf.gather(tf.reshape(images, [-1, depth]), tf.reshape(place, [-1]))
+    return tf.where(inside[..., None], tf.reshape(read, [count, -1, depth]), fill)
+
+
 def CombinedNonMaxSuppression(
     boxes, scores, per_class, total, iou_threshold, score_threshold, *, pad_per_class, clip_boxes
 ):
