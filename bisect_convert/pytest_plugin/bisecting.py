@@ -22,12 +22,13 @@ import pytest
 
 from bisect_convert.errors import BisectConvertError, Stopped, UsageError
 from bisect_convert.pytest_plugin import BISECTING
+from bisect_convert.render.names import harmless
 
 if TYPE_CHECKING:
     from bisect_convert.probe.client import Workers
     from bisect_convert.report.report import Report
 
-__all__ = ["Bisecting", "Properties", "bisecting", "culprits", "short"]
+__all__ = ["Bisecting", "Properties", "bisecting", "culprit_in_short", "culprits", "short"]
 
 Properties = list[tuple[str, str]]
 
@@ -57,6 +58,16 @@ def culprits(report: Report) -> tuple[str, ...]:
             where = f" in {re.sub(r'_[0-9]+', '', culprit.function)}" if culprit.function else ""
             found[f"{culprit.op} {culprit.name}{where}"] = None
     return tuple(found)
+
+
+def culprit_in_short(report: Report) -> str:
+    """Return the first culprit with its layer, as a summary of tests has room for; "" where nothing is to blame."""
+    culprit = next((c for f in report.findings for c in f.culprits), None)
+    if culprit is None:
+        return ""
+    more = len(report.findings) - 1
+    at = f"layer {culprit.layer}" if culprit.layer else culprit.name
+    return harmless(f"{culprit.op} at {at}") + (f" and {more} more finding{'s' * (more != 1)}" if more else "")
 
 
 class Bisecting:
@@ -143,7 +154,7 @@ class Bisecting:
                 return convert(model, **arguments)
         except NotConverted as error:
             node.user_properties += _properties(error.report)
-            fault = short(error.report)
+            fault = _failing(error.report)
         except BisectConvertError as error:
             fault = str(error)
         pytest.fail(fault, pytrace=False)
@@ -160,7 +171,7 @@ class Bisecting:
         report, properties = found
         node.user_properties += properties
         if report.verdict != "converts":
-            pytest.fail(short(report), pytrace=False)
+            pytest.fail(_failing(report), pytrace=False)
         return report
 
     @contextlib.contextmanager
@@ -201,6 +212,12 @@ class Bisecting:
         self._written.add(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _failing(report: Report) -> str:
+    """The report behind its culprit: the summary of tests shows the first line alone."""
+    cause = culprit_in_short(report)
+    return f"{cause}: {short(report)}" if cause else short(report)
 
 
 def _properties(report: Report) -> Properties:

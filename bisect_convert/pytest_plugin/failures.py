@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bisect_convert.errors import BisectConvertError
-from bisect_convert.pytest_plugin.bisecting import Properties, bisecting, short
+from bisect_convert.pytest_plugin.bisecting import Properties, bisecting, culprit_in_short, culprits, short
 
 if TYPE_CHECKING:
     from bisect_convert.report.report import Report
@@ -35,14 +36,20 @@ class Failures:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._last: tuple[BaseException, str, Properties] | None = None
+        self._last: tuple[BaseException, _Told, Properties] | None = None
+        self._known: dict[tuple[str, ...], str] = {}
+        """The test that a cause was told in, by the model and its culprits."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Add a section to the report of a test that failed in a conversion; what is expected to fail is left alone."""
-        report = yield
+        with contextlib.ExitStack() as shown:
+            if call.excinfo is not None and self._config.get_verbosity() < 1:
+                if failed_call(call.excinfo.value) is not None:
+                    shown.enter_context(_folded(call.excinfo))
+            report = yield
         if report.failed and call.excinfo is not None and not hasattr(report, "wasxfail"):
             error = call.excinfo.value
             if self._last is not None and self._last[0] is error:  # a fixture's error, raised again in each test
@@ -53,20 +60,63 @@ class Failures:
                 self._add(item, report, told, properties)
         return report
 
-    def _bisect(self, item: pytest.Item, failed: Call) -> tuple[str, Properties]:
+    def _bisect(self, item: pytest.Item, failed: Call) -> tuple[_Told, Properties]:
         try:
             report, properties = bisecting(self._config).find(item.nodeid, failed.model, failed.arguments)
         except BisectConvertError as error:
-            return f"not bisected: {error}", []
+            return _Told(f"not bisected: {error}"), []
         except Exception as error:  # a fault of ours must not hide the test's own
-            return f"not bisected: a fault of bisect-convert itself ({type(error).__name__}: {error})", []
-        return _told(report), properties
+            return _Told(f"not bisected: a fault of bisect-convert itself ({type(error).__name__}: {error})"), []
+        cause = culprit_in_short(report)
+        first = self._known.setdefault((report.digest, *culprits(report)), item.nodeid)
+        if cause and first != item.nodeid:
+            return _Told(f"the same as in {first}: {cause}", cause), properties
+        return _Told(_told(report), cause), properties
 
     @staticmethod
-    def _add(item: pytest.Item, report: pytest.TestReport, told: str, properties: Properties) -> None:
-        report.sections.append(("bisect-convert", told))
+    def _add(item: pytest.Item, report: pytest.TestReport, told: _Told, properties: Properties) -> None:
+        report.sections.append(("bisect-convert", told.text))
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None and told.cause:  # what the short summary at the end says of the test
+            crash.message = f"{told.cause}: {crash.message}"
         for known in (report.user_properties, item.user_properties):
             known.extend(p for p in properties if p not in known)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a section says, and the culprit in a few words, or ""."""
+
+    text: str
+    cause: str = ""
+
+
+@contextlib.contextmanager
+def _folded(excinfo: pytest.ExceptionInfo[BaseException]) -> Iterator[None]:
+    """Within, the tracebacks of the exception, and of those behind it, have of the converter's own entries the last alone."""
+    whole = [(error, error.__traceback__) for error in _chain(excinfo.value)]
+    kept = type(excinfo.traceback)(_without_converter(excinfo.tb) or excinfo.tb)  # pytest cuts it by its raw entries
+    for error, traceback in whole:
+        error.__traceback__ = _without_converter(traceback)
+    excinfo.traceback = kept
+    try:
+        yield
+    finally:
+        for error, traceback in whole:
+            error.__traceback__ = traceback
+
+
+def _without_converter(traceback: TracebackType | None) -> TracebackType | None:
+    if traceback is None:
+        return None
+    rest = _without_converter(traceback.tb_next)
+    if rest is not None and _of_converter(traceback.tb_frame):
+        return rest
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+
+
+def _of_converter(frame: Any) -> bool:
+    return str(frame.f_globals.get("__name__", "")).split(".")[0] in ("coremltools", "tensorflow", "keras")
 
 
 def _told(report: Report) -> str:
@@ -86,16 +136,22 @@ def failed_call(error: BaseException) -> Call | None:
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
     """The frames of the exception, then of those behind it and in it."""
+    for at in _chain(error):
+        trace = at.__traceback__
+        while trace is not None:
+            yield trace.tb_frame
+            trace = trace.tb_next
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, then those behind it and in it."""
     todo, seen = [error], set()
     while todo:
         at = todo.pop(0)
         if id(at) in seen:
             continue
         seen.add(id(at))
-        trace = at.__traceback__
-        while trace is not None:
-            yield trace.tb_frame
-            trace = trace.tb_next
+        yield at
         todo += [e for e in (at.__cause__, at.__context__, *getattr(at, "exceptions", ())) if e is not None]
 
 

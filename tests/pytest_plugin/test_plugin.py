@@ -145,6 +145,21 @@ def test_a_suite_of_ten_with_the_option_and_two_processes(
     assert again.stdout.str().count("- bisect-convert -") == 1
 
 
+def test_the_summary_names_the_culprit_one_cause_is_told_once_and_the_converters_frames_are_folded(
+    pytester: pytest.Pytester, run: Callable[..., pytest.RunResult]
+) -> None:
+    pytester.makepyfile(test_ten=SUITE)
+    arguments = ("--bisect-convert", "-p", "no:xdist", "-p", "no:randomly", "-k", "fails or wrapped")
+    result = run(*arguments)
+    result.assert_outcomes(failed=2, deselected=8)
+    said = result.stdout.str()
+    result.stdout.fnmatch_lines(["FAILED test_ten.py::test_fails - Erfc at *"])
+    assert said.count("error[lowering]") == 1
+    assert "the same as in test_ten.py::test_fails: Erfc at " in said
+    assert "in convert_graph" not in said and "convert_main_graph" not in said and "test_ten.py:" in said
+    assert "convert_main_graph" in run(*arguments, "-v").stdout.str()
+
+
 _CONVERT = """
 def convert(model, source="auto", inputs=None, pass_pipeline=None, states=None, debug=False):
     exact_source = SOURCE
