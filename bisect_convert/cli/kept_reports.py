@@ -73,6 +73,7 @@ def _repeatable(arguments: argparse.Namespace) -> bool:
         arguments.imports,
         arguments.step,
         arguments.shell,
+        arguments.format == "html",  # the page has a map of the model, which no report keeps
     )
     return not (drawn or arguments.verbose or any(does))
 

@@ -68,7 +68,8 @@ def test_what_is_kept_comes_back_as_it_was_with_nothing_asked(model: Path) -> No
     "words",
     [
         "--compute-precision float32", "--input x:1x4", "--output y", "--first", "--no-run", "--numbers zeros", "--out o",
-        "--fix m.mlpackage", "--verbose", "--slow 2", "--import layers", "--timeout 3", "--convert-to neuralnetwork",
+        "--fix m.mlpackage", "--verbose", "--slow 2", "--format html", "--import layers",
+        "--timeout 3", "--convert-to neuralnetwork",
     ],
 )  # fmt: skip
 def test_another_command_has_none(model: Path, words: str) -> None:
