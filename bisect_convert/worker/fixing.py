@@ -165,7 +165,7 @@ class _Converter:
 
         made = tf.compat.v1.GraphDef()
         made.CopyFrom(program)
-        slim(made)
+        slim(made, distinct=True)
         survey = _survey(program)
         private_api.define_functions(made.library.function)
         private_api.reset()

@@ -108,7 +108,9 @@ def light(graph_def: Any) -> tuple[Any, dict[str, Any]]:
         if shape is None or (shape.num_elements() or 0) <= LARGE or tf.as_dtype(node.attr["dtype"].type).is_quantized:
             made.node.add().CopyFrom(node)
             continue
-        weights[node.name] = node
+        weights[node.name] = tf.compat.v1.NodeDef(
+            name=node.name, op="Const", attr=dict(node.attr)
+        )  # it waits for nothing
         hollow = made.node.add(name=node.name, op="Placeholder")
         hollow.attr["dtype"].CopyFrom(node.attr["dtype"])
         hollow.attr["shape"].shape.CopyFrom(shape.as_proto())
