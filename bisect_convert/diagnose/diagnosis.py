@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,7 @@ class Diagnosis:
                 "search": round(total - self.load_seconds, 2),
             },
             notes=(*own, *_signature_note(self.loaded), *self.notes, *prober.errands.notes),
-            journal=tuple(prober.journal), map=model_map(model, self.findings, self.complete),
+            journal=tuple(prober.journal), map=partial(model_map, model, tuple(self.findings), self.complete),
         )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ __all__ = ["filled", "html"]
 
 def html(report: Report) -> str:
     """Return the report as one HTML page that is also well-formed XML; all that comes from the model is escaped."""
-    map = spots(report.map)
+    map = spots(None if report.map is None else report.map())
     return filled("report.html", report=report, map=map, homes=homes(map)) + "\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,8 +51,8 @@ class Report:
     """How far the converted model is from the original, where that was asked for."""
     times: Times | None = None
     """Where the time of the conversion goes, where that was asked for."""
-    map: Region | None = field(default=None, compare=False, repr=False)
-    """The whole model as a page draws it; no part of the report's data."""
+    map: Callable[[], Region] | None = field(default=None, compare=False, repr=False)
+    """Makes the whole model as a page draws it; no part of the report's data."""
 
     @property
     def exit_code(self) -> int:
