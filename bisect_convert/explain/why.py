@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from bisect_convert.explain.case import Case
 from bisect_convert.explain.control_flow import FLOW_RULES
 from bisect_convert.explain.requirements import NEED_RULES
 from bisect_convert.explain.rules import Rule, Said, Why, listed
-from bisect_convert.model.names import NO_VALUES
+from bisect_convert.model.names import NO_VALUES, bytes_of
 from bisect_convert.report.findings import TensorFact
 
 __all__ = ["RULES", "explain", "unsupported"]
@@ -74,8 +73,7 @@ def _slow(case: Case) -> str | None:
 
 
 def _mebibytes(tensor: TensorFact) -> float:
-    width = re.search(r"\d+$", tensor.dtype)
-    return math.prod(size or 1 for size in tensor.shape or ()) * (int(width[0]) if width else 8) / 2**23
+    return bytes_of(tensor.dtype, tensor.shape) / 2**20
 
 
 def _argument(case: Case) -> str | None:

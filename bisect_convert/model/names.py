@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["BRANCHES", "CALLS", "HANDLES", "LOOPS", "NO_VALUES", "op_of"]
+import math
+import re
+from collections.abc import Iterable
+
+__all__ = ["BRANCHES", "CALLS", "HANDLES", "LOOPS", "NO_VALUES", "bytes_of", "op_of"]
 
 LOOPS = frozenset({"While", "StatelessWhile"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
@@ -11,6 +15,16 @@ CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 HANDLES = frozenset({"string", "resource", "variant"})
 #: The dtypes of constants that end the converter's evaluation of all constants.
 NO_VALUES = frozenset({"int4", "uint4", "qint8", "quint8", "qint16", "quint16", "qint32", "complex64", "complex128"})
+
+
+def bytes_of(dtype: str, shape: Iterable[int | None] | None) -> int:
+    """Return the bytes of a tensor, in which a size that is not known counts as 1, as do those of an unknown rank.
+
+    >>> bytes_of("float32", (2, None, 3)), bytes_of("bool", ()), bytes_of("complex64", None)
+    (24, 1, 8)
+    """
+    width = re.search(r"\d+$", dtype)
+    return math.prod(size or 1 for size in shape or ()) * (int(width[0]) if width else 8) // 8
 
 
 def op_of(tensor: str) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from bisect_convert.model.cuts import Section
-from bisect_convert.model.graph import Model, Tensor
-from bisect_convert.model.names import op_of
+from bisect_convert.model.graph import Model
+from bisect_convert.model.names import bytes_of, op_of
 from bisect_convert.model.outcome import Failure, Signature, Stage
 from bisect_convert.report.findings import SLOW
 from bisect_convert.report.times import Share, Times
@@ -51,7 +49,9 @@ def by_reader(model: Model, parts: Sequence[Part]) -> list[Part]:
     for graph in model.graphs.values():
         for one in graph.ops.values():
             read = [t for t in one.inputs if graph.ops[op_of(t)].constant] if not one.constant else []
-            size[one.name] = sum(_bytes(graph.tensors[t]) for t in read if t in graph.tensors)
+            size[one.name] = sum(
+                bytes_of(made.dtype, made.shape) for t in read if (made := graph.tensors.get(t)) is not None
+            )
             reader |= {op_of(t): one.name for t in read}
     everything = sum(size.values())
     shared: list[Part] = []
@@ -61,11 +61,6 @@ def by_reader(model: Model, parts: Sequence[Part]) -> list[Part]:
         else:
             shared.append((stage, passed, reader.get(op or "", op), seconds))
     return shared
-
-
-def _bytes(tensor: Tensor) -> int:
-    width = re.search(r"\d+$", tensor.dtype)
-    return math.prod(size or 1 for size in tensor.shape or ()) * (int(width[0]) if width else 8) // 8
 
 
 def slow_ops(model: Model, parts: Sequence[Part], factor: float) -> list[Found]:
