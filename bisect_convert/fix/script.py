@@ -93,6 +93,7 @@ def frozen(path: str) -> Any:
 '''
 _SAVED_MODEL = '''
 
+@cache
 def traced(path: str) -> tuple[Any, Any]:
     """Return the signature of the SavedModel, and what owns it and is to be kept as long."""
     loaded = tf.saved_model.load(path)
@@ -100,6 +101,7 @@ def traced(path: str) -> tuple[Any, Any]:
 '''
 _KERAS = '''
 
+@cache
 def traced(path: str) -> tuple[Any, Any]:
     """Return the Keras model as a function, and what owns it and is to be kept as long."""
     model = tf.keras.models.load_model(path, compile=False{safe})
@@ -303,6 +305,8 @@ def _imports(text: str, modules: Iterable[_Module]) -> str:
     lines |= {"from collections.abc import Callable", "from tensorflow.python.eager import context"}
     if "convert_variables_to_constants_v2" in text:
         lines.add("from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2")
+    if "@cache" in text:
+        lines.add("from functools import cache")
     if "re.sub(" in text:
         lines.add("import re")
     if "TF2Loader" in text:

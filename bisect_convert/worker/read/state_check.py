@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from bisect_convert.model.names import op_of
+from bisect_convert.worker.rewrite.difference import difference
+from bisect_convert.worker.rewrite.samples import there
 
 __all__ = ["agrees"]
 
@@ -35,8 +37,8 @@ def agrees(function: Any, graph_def: Any, state: Mapping[str, tuple[str, Any]]) 
             expected += [variable.numpy() for _, variable in state.values()]
             names = [f"{op_of(t.name)}:0" for t in function.outputs] + [f"{out}:0" for out, _ in state.values()]
             feed = {f"{n}:0": v for n, v in {**{k: t.numpy() for k, t in given.items()}, **values}.items()}
-            made = session.run(names, {n: v for n, v in feed.items() if _there(graph, n)})
-            if not all(map(_near, made, expected)):
+            made = session.run(names, {n: v for n, v in feed.items() if there(graph, n)})
+            if any(difference(*pair).max_rel > _TOLERANCE for pair in zip(expected, made, strict=True)):
                 return False
             values = dict(zip(state, made[len(function.outputs) :], strict=True))
         return True
@@ -53,12 +55,3 @@ def _drawn(function: Any, seed: int) -> dict[str, Any]:
         numbers = rng.standard_normal(shape) if spec.dtype.is_floating else rng.integers(0, 2, shape)
         made[spec.name] = tf.constant(numbers, spec.dtype)
     return made
-
-
-def _there(graph: Any, tensor: str) -> bool:
-    return op_of(tensor) in {op.name for op in graph.get_operations()}
-
-
-def _near(one: Any, other: Any) -> bool:
-    scale = float(np.abs(other).max(initial=0.0)) or 1.0
-    return bool(one.shape == other.shape and np.abs(one - other).max(initial=0.0) <= _TOLERANCE * scale)

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bisect_convert.worker.rewrite.constants import from_constants
 from bisect_convert.worker.rewrite.editing import imported
 
 __all__ = ["ends_before", "starts_here"]
@@ -43,7 +44,7 @@ def ends_before(graph_def: Any, name: str) -> Any:
     read = {t for n in sorted(gone) for t in graph.get_operation_by_name(n).inputs if t.op.name not in gone}
     for tensor in sorted(read, key=lambda t: t.name):
         name = f"{tensor.name.replace(':', '_')}_to_app"
-        if not _constant(tensor.op) and name not in {n.name for n in left.node}:
+        if not from_constants(tensor.op) and name not in {n.name for n in left.node}:
             node = left.node.add(name=name, op="Identity", input=[tensor.name])
             node.attr["T"].type = tensor.dtype.as_datatype_enum
     return left
@@ -70,16 +71,3 @@ def _kept(graph_def: Any, names: set[str]) -> Any:
     for node in made.node:
         node.input[:] = [i for i in node.input if not i.startswith("^") or i[1:] in names]
     return made
-
-
-def _constant(op: Any) -> bool:
-    """True where nothing that is fed leads to the op."""
-    todo, seen = [op], {op.name}
-    while todo:
-        at = todo.pop()
-        if at.type.startswith("Placeholder"):
-            return False
-        fresh = [t.op for t in at.inputs if t.op.name not in seen]
-        seen.update(o.name for o in fresh)
-        todo += fresh
-    return True

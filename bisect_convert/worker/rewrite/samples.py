@@ -149,7 +149,9 @@ class Parts:
             todo += [i for i in node.input if i not in given]
         with tf.Graph().as_default() as graph:
             held = {
-                name: v1.placeholder(np.asarray(value).dtype, np.shape(value), f"given{n}")
+                name: v1.placeholder(
+                    np.asarray(value).dtype, [None] * np.ndim(value), f"given{n}"
+                )  # sizes may differ by sample
                 for n, (name, value) in enumerate(feed.items())
             }
             read = {i for n in part.node for i in n.input}
