@@ -76,7 +76,7 @@ class Diagnosis:
         request = Load(
             os.path.abspath(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else "", str(self.folder),
             wishes.signature, wishes.allow_code, tuple(inputs), tuple(o["name"] for o in outputs if o.get("name")),
-            timeout=_LOAD_LIMIT, no_run=wishes.no_run,
+            timeout=_LOAD_LIMIT, no_run=wishes.no_run, state=wishes.state,
         )  # fmt: skip
         try:
             if request.path:

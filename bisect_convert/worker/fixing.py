@@ -99,12 +99,11 @@ def _edited(start: Moved, request: Fix) -> _Made:
 def _still_there(options: Mapping[str, Any], program: Any) -> dict[str, Any]:
     """The packed arguments without those inputs and outputs that the program does not have any more."""
     names = {n.name for n in program.node}
-    kept = dict(options)
-    for key in ("inputs", "outputs"):
-        if key in kept:
-            kept[key] = [i for i in kept[key] if i.get("name") is None or op_of(i["name"]) in names]
-            kept.pop(key) if not kept[key] else None
-    return kept
+    left = {
+        key: [i for i in options.get(key) or () if i.get("name") is None or op_of(i["name"]) in names]
+        for key in ("inputs", "outputs")
+    }
+    return {name: left.get(name, value) for name, value in options.items() if left.get(name, True)}
 
 
 def _patched(program: Any, patch: Mapping[str, str]) -> list[Edit]:

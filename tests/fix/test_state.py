@@ -15,10 +15,13 @@ from bisect_convert.diagnose.find import find_packed
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.fix.converted import fixed
 from bisect_convert.fix.destination import destination
+from bisect_convert.model.files import STATELESS
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.fix import Fix
+from bisect_convert.worker.read.opening import read_model
 from bisect_convert.worker.read.state_check import agrees
 from bisect_convert.worker.read.stateful import stateless
+from bisect_convert.worker.request import Load
 
 RNG = np.random.default_rng(3)
 X = tf.TensorSpec([1, 4], name="x")
@@ -83,6 +86,15 @@ def test_statistics_that_training_keeps_are_left_out(tmp_path: Path, workers: Wo
     fix = _fix_of(module, call, tmp_path, workers)
     assert fix.converted and fix.verified and not fix.moved
     assert fix.edits[0].summary == "The assignments to variables are left out: no output hangs on what they assign"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_model_that_is_not_to_be_fixed_is_not_run_for_it(tmp_path: Path, wanted: bool) -> None:
+    cell = Cell()
+    tf.saved_model.save(cell, str(tmp_path / "model"), signatures=cell.call)
+    (tmp_path / "facts").mkdir()
+    read_model(Load(str(tmp_path / "model"), str(tmp_path / "facts"), state=wanted))
+    assert (tmp_path / "facts" / STATELESS).is_dir() is wanted
 
 
 # --- the graph -------------------------------------------------------------------------------------------------------

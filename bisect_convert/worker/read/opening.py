@@ -42,7 +42,14 @@ def read_model(request: Load) -> dict[str, Any]:
     Raises ModelError, UsageError.
     """
     path, folder = request.path, Path(request.folder)
-    reading = Reading(path, request.signature, inputs=request.inputs, outputs=request.outputs, no_run=request.no_run)
+    reading = Reading(
+        path,
+        request.signature,
+        inputs=request.inputs,
+        outputs=request.outputs,
+        no_run=request.no_run,
+        state=request.state,
+    )
     if path.endswith(".pb") and os.path.isfile(path):
         graph_def = _parsed(path)
         try:
@@ -93,7 +100,7 @@ def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Readin
     if kept.rest is not None:
         (folder / REST).mkdir(exist_ok=True)
         write_facts(kept.rest, folder / REST, replace(reading, keys=_keys(function)))
-    if reading.path and not reading.no_run:
+    if reading.state and not reading.no_run:
         _stateless(function, folder, reading)
     failure = _failure(error, [op.name for op in function.graph.get_operations()])
     graph_def = function.graph.as_graph_def(add_shapes=True)
