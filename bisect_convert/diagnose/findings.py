@@ -58,7 +58,8 @@ def joined(finding: Finding, found: Found, model: Model) -> Finding:
     culprits = tuple(culprit_of(model.graphs[graph], op) for graph, op in found.culprits)
     places = found.places or (found.culprits,)
     fresh = tuple(tuple(op for _, op in place) for place in places)
-    return replace(finding, culprits=finding.culprits + culprits, places=finding.places + fresh)
+    known = finding.places or (tuple(c.name for c in finding.culprits),)
+    return replace(finding, culprits=finding.culprits + culprits, places=known + fresh)
 
 
 def case_of(found: Found, prober: Prober) -> Case:
