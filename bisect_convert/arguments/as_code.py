@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bisect_convert.arguments.compression_steps import STEPS, step_of
+from bisect_convert.model.facts import Handed
 
-__all__ = ["argument_code", "arguments_code", "input_code", "step_code"]
+__all__ = ["argument_code", "arguments_code", "call_code", "input_code", "step_code"]
 
 
 def step_code(wanted: Any) -> str:
@@ -22,6 +23,13 @@ def step_code(wanted: Any) -> str:
         f"config = cto.OptimizationConfig(\n    global_config=cto.{config},\n{names})\n"
         f"model = cto.{STEPS[step].function}(model, config)\n"
     )
+
+
+def call_code(handed: Handed, packed: Mapping[str, Any]) -> str:
+    """Return the lines that hand the model to `ct.convert` with these arguments."""
+    arguments = arguments_code(packed)
+    call = f"ct.convert({handed.argument}, source='tensorflow'{', ' * bool(arguments)}{arguments})"
+    return "\n".join([*handed.opened, call])
 
 
 def arguments_code(packed: Mapping[str, Any]) -> str:

@@ -9,16 +9,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bisect_convert.arguments import packing as convert_options
+from bisect_convert.arguments.as_code import call_code
 from bisect_convert.diagnose.findings import compose, joined, same_cause
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, ModelError, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
-from bisect_convert.explain.model_causes import left_training, of_variant
+from bisect_convert.explain.model_causes import left_training, of_variant, refused_model
 from bisect_convert.explain.model_map import model_map
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.cuts import whole
@@ -129,6 +131,7 @@ class Diagnosis:
             if first or not rest.is_dir():
                 return
             prober.turn_to(read_facts(rest))
+        self._as_another(prober)
         self._without_variants(prober)
         self.searched = prober.loaded
         if first and self.findings:
@@ -155,6 +158,13 @@ class Diagnosis:
                 self._time(prober, slow)
         finally:
             self.notes += hunt.notes
+
+    def _as_another(self, prober: Prober) -> None:
+        """Find that `ct.convert` refuses the Keras model as it is; the search goes on in what it is handed over as."""
+        handed = self.loaded.handed
+        if handed.keras and handed.refused:
+            converts = prober.outcome(whole(prober.model), Kind.WHOLE.asks()).converted
+            self._keep(None, [refused_model(handed, call_code(handed, self.packed), converts=converts)])
 
     def _without_variants(self, prober: Prober) -> None:
         """Find the causes that are no ops; the search goes on in the model without them."""
@@ -235,7 +245,7 @@ class Diagnosis:
             digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
             options=convert_options.shown(self.packed), verdict=verdict, complete=self.complete,
             findings=tuple(self.findings), numbers=self.numbers, times=self.times,
-            asked=prober.asked, cached=prober.cached,
+            asked=prober.asked, cached=prober.cached, call=call_code(self.loaded.handed, self.packed),
             seconds={
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
                 "search": round(total - self.load_seconds, 2),
@@ -263,7 +273,7 @@ def _load(model: Any, workers: Workers, request: Load) -> Loaded:
             f"cannot convert a {type(model).__name__}; pass a path, a Keras model, a tf.function or a GraphDef"
         )
     from bisect_convert.worker import private_api
-    from bisect_convert.worker.read import opening, writing
+    from bisect_convert.worker.read import handing, opening, writing
     from bisect_convert.worker.read.reading import Reading
 
     private_api.check()
@@ -271,25 +281,19 @@ def _load(model: Any, workers: Workers, request: Load) -> Loaded:
         signature=request.signature, inputs=request.inputs, outputs=request.outputs, no_run=request.no_run
     )
     if type(model).__name__ == "GraphDef":
-        opening.write_graph(writing.shaped(model), folder, reading)
+        opening.write_graph(writing.shaped(model), folder, replace(reading, handed=handing.of_graph_def("")))
     else:
-        opening.freeze_and_write(opening.concrete_function(model), folder, reading)
+        function = opening.concrete_function(model)
+        opening.freeze_and_write(function, folder, replace(reading, handed=handing.of_object(model, function)))
     return read_facts(folder)
 
 
 def _call_note(loaded: Loaded) -> list[str]:
     """Return what is to be said where the user's own call fails, though what we made of the model converts."""
-    path, said = loaded.model.path, loaded.own_call
-    model = "keras.Model(model.inputs, model.outputs)" if said else "model"  # a functional model of a Sequential
-    if path.endswith((".keras", ".pb")):
-        said = "ValueError: Input model path should be .h5/.hdf5 file or a directory"
-    if not said:
+    said = loaded.handed.refused
+    if not said or loaded.handed.keras or len(loaded.model.signatures) > 1:
         return []
-    opened = f"model = keras.saving.load_model({path!r}); " if path else ""
-    lines = f"{opened}ct.convert({model}, source='tensorflow')"
-    if path.endswith(".pb"):
-        lines = "the frozen graph in it, as --fix OUT.mlpackage (in Python bisect_convert.convert) makes it"
-    return [f"ct.convert({path or 'model'}) itself fails: {said}. This converts: {lines}"]
+    return [f"ct.convert({loaded.model.path or 'model'}) itself fails: {said}. The call below converts"]
 
 
 def _signature_note(loaded: Loaded) -> list[str]:
@@ -300,6 +304,5 @@ def _signature_note(loaded: Loaded) -> list[str]:
     others = ", ".join(s for s in model.signatures if s != model.signature)
     return [
         f"signature {model.signature} was taken; there is also {others} (--signature NAME). "
-        'coremltools.convert itself refuses such a folder: "Only a single concrete function is supported", or, where '
-        'source="tensorflow" is not given, "Unable to determine the type of the model"'
+        f"ct.convert({model.path}) itself fails: {loaded.handed.refused}"
     ]

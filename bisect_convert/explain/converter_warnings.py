@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable
 
 __all__ = ["warning_notes"]
@@ -21,8 +22,11 @@ _PLAIN = (
     ),
     (re.compile(r"[Ss]aving value type of (\w+) into a builtin type of (\w+)"), "values of \\1 are kept as \\2"),
     (re.compile(r"renamed to"), "names were changed to ones that Core ML takes"),
+    (re.compile("set to flexible ranges"), "open sizes of inputs are taken as ranges; --input NAME:SHAPE fixes them"),
     (re.compile(r"[Ss]kipped this op|[Ss]kipping"), "an op was left out of a step"),
 )
+#: Of what is open in inputs it warns in two ways, of which the one says what comes of it.
+_OPEN, _RANGES = 'There is "None" dim', "set to flexible ranges"
 _MOST, _LONGEST = 5, 280
 
 
@@ -33,16 +37,17 @@ def warning_notes(warned: Iterable[str]) -> list[str]:
     ["coremltools warned, 2 times: names were changed to ones that Core ML takes (Input 'a' renamed to 'a_1')"]
     """
     found: dict[str, list[str]] = {}
-    for text in warned:
+    told = list(warned)
+    for text in told:
         line = " ".join(text.split())
-        if line and not _SETUP.search(line):
+        if line and not _SETUP.search(line) and not (_OPEN in line and any(_RANGES in t for t in told)):
             found.setdefault(_PARTS.sub("#", line), []).append(line)
     return [_note(lines) for lines in list(found.values())[:_MOST]]
 
 
 def _note(lines: list[str]) -> str:
     first = lines[0]
-    shown = first if len(first) <= _LONGEST else f"{first[: _LONGEST - 3]}..."
+    shown = textwrap.shorten(first, _LONGEST, placeholder=" ...")
     plain = next((match.expand(words) for known, words in _PLAIN if (match := known.search(first))), "")
     times = f", {len(lines)} times" if len(lines) > 1 else ""
     return f"coremltools warned{times}: {plain + ' (' if plain else ''}{shown}{')' if plain else ''}"

@@ -9,13 +9,13 @@ from dataclasses import replace
 from bisect_convert.explain.case import Case, culprit_of
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.rules import listed
-from bisect_convert.model.facts import LEFTOVERS, Variant
+from bisect_convert.model.facts import LEFTOVERS, Handed, Variant
 from bisect_convert.model.graph import Graph, Model, Op
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure
 from bisect_convert.report.findings import Finding, Remedy, Witness
 
-__all__ = ["endless_constant", "left_training", "of_variant"]
+__all__ = ["endless_constant", "left_training", "of_variant", "refused_model"]
 
 _LISTED = 4
 _EXPORT = """\
@@ -93,6 +93,25 @@ def _spec(name: str, graph: Graph) -> str:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return (", ".join(f"`{n}`" for n in names[:_LISTED]) + more) if more else listed(list(names))
+
+
+def refused_model(handed: Handed, code: str, *, converts: bool) -> Finding:
+    """Return the finding for a Keras model that `ct.convert` refuses before it looks at any op; converts: otherwise it does.
+
+    code: the call that hands it over as something else.
+    """
+    kind, _, message = handed.refused.partition(": ")
+    functional = handed.argument.startswith("tf.keras.Model(")
+    another = "a functional model" if functional else "a concrete function"
+    why = (
+        "`ct.convert` traces a Keras model itself, with attributes that only a functional model of its own Keras has: "
+        "it stops before it looks at any op."
+    )
+    summary = f"hand it over as {another} of the same layers" + ": it gets past this failure" * (not converts)
+    return Finding(
+        "load", None, kind, message or kind, (), explanation=why, remedies=(Remedy("rewrite", summary, converts, code),),
+        cause=f"ct.convert refuses the Keras model as it is ({message or kind}); as {another} it takes it",
+    )  # fmt: skip
 
 
 def endless_constant(case: Case) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
 from bisect_convert.model.outcome import Outcome
 
-__all__ = ["FILE", "LEFTOVERS", "STATE", "Facts", "Variant", "read", "write"]
+__all__ = ["FILE", "LEFTOVERS", "STATE", "Facts", "Handed", "Variant", "read", "write"]
 
 FILE = "model.json"
 #: Kinds of causes that are no ops: what training left in the graph, variables that were never frozen.
@@ -33,6 +33,20 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Handed:
+    """How the model is handed to `ct.convert`, as code.
+
+    opened: the lines that open it; argument: what is handed over then; refused: what `ct.convert` itself raises for the
+    model as its caller has it, before it looks at any op; keras: that is a Keras model, which it should take.
+    """
+
+    argument: str = "model"
+    opened: tuple[str, ...] = ()
+    refused: str = ""
+    keras: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
     """A model as plain facts.
 
@@ -40,9 +54,9 @@ class Facts:
     the main graph declares, as "name", "dtype", "declared". failure: how reading or freezing it failed, and which (graph,
     op) are `blamed` for it. convertible: the op types that the converter has a conversion for. slim: how many weights stand
     as one repeated value. keys: what the signature calls the results -> the ops that make them. refused: TensorFlow itself
-    finds that it cannot work on the shapes that were given. own_call: what `ct.convert` itself raises for the model as it
-    is, before it looks at any op. variants: the model without causes that are no ops, each also without those before it.
-    large: variables too large for a constant, in words, by the ops that read them.
+    finds that it cannot work on the shapes that were given. handed: how it comes to `ct.convert`. variants:
+    the model without causes that are no ops, each also without those before it. large: variables too large for a constant,
+    in words, by the ops that read them.
     """
 
     path: str = ""
@@ -58,13 +72,13 @@ class Facts:
     slim: int = 0
     keys: Mapping[str, str] = field(default_factory=dict)
     refused: bool = False
-    own_call: str = ""
+    handed: Handed = Handed()
     variants: tuple[Variant, ...] = ()
     large: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores equal facts."""
-        plain = {name: getattr(self, name) for name in ("path", "signature", "digest", "slim", "refused", "own_call")}
+        plain = {name: getattr(self, name) for name in ("path", "signature", "digest", "slim", "refused")}
         return {
             **plain,
             "signatures": list(self.signatures),
@@ -76,6 +90,7 @@ class Facts:
             "convertible": sorted(self.convertible),
             "keys": dict(self.keys),
             "large": dict(self.large),
+            "handed": asdict(self.handed),
             "variants": [asdict(v) for v in self.variants],
         }
 
@@ -87,7 +102,8 @@ class Facts:
             graphs={name: _graph_from_json(name, graph) for name, graph in data["graphs"].items()}, files=data["files"],
             inputs=tuple(data["inputs"]), failure=Outcome.from_json(data["failure"]) if data["failure"] else None,
             blamed=tuple((graph, op) for graph, op in data["blamed"]), convertible=frozenset(data["convertible"]),
-            slim=data["slim"], keys=data["keys"], refused=data["refused"], own_call=data["own_call"],
+            slim=data["slim"], keys=data["keys"], refused=data["refused"],
+            handed=_handed(**data["handed"]),
             variants=tuple(Variant(v["kind"], v["folder"], tuple(v["blamed"]), tuple(v["about"])) for v in data["variants"]),
             large=data["large"],
         )  # fmt: skip
@@ -101,6 +117,10 @@ def write(facts: Facts, folder: Path) -> None:
 def read(folder: Path) -> Facts:
     """Return the facts that were written into the folder."""
     return Facts.from_json(json.loads((folder / FILE).read_text()))
+
+
+def _handed(argument: str, opened: Iterable[str], refused: str, keras: bool) -> Handed:
+    return Handed(argument, tuple(opened), refused, keras)
 
 
 def _graph_to_json(graph: Graph) -> dict[str, Any]:

@@ -33,8 +33,8 @@ class Loaded:
     """What the signature calls the results -> the ops that make them."""
     refused: bool = False
     """True where TensorFlow itself finds that the model cannot work on the shapes that were given."""
-    own_call: str = ""
-    """What `ct.convert` itself raises for the model as it is, before it looks at any op."""
+    handed: facts.Handed = facts.Handed()
+    """How it comes to `ct.convert`."""
     blamed: tuple[tuple[str, str], ...] = ()
     """The (graph, op) that keep it from being read or frozen."""
     variants: tuple[facts.Variant, ...] = ()
@@ -63,7 +63,7 @@ def read_facts(folder: Path) -> Loaded:
         (folder / "weights.pb").stat().st_size / 2**20,
         known.keys,
         known.refused,
-        known.own_call,
+        known.handed,
         tuple((graph, op) for graph, op in known.blamed if op in graphs.get(graph, _NONE).ops),
         known.variants,
         known.large,

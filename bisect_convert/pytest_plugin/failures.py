@@ -122,7 +122,14 @@ def _of_converter(frame: Any) -> bool:
 def _told(report: Report) -> str:
     if report.verdict != "converts":
         return short(report)
-    return f"{short(report)}\nhere it converts: the failure does not lie in the model (see the error above)"
+    return f"{short(report)}\n{_though(report)}"
+
+
+def _though(report: Report) -> str:
+    """What is to be said where the test's own call failed, as its error above shows, and the model converts."""
+    if any("itself fails" in note for note in report.notes):
+        return "the test's own call fails, as the note says: the call that is shown converts"
+    return "it converts here, by the call that is shown; the test's own call failed: compare the two, and see its error above"
 
 
 def failed_call(error: BaseException) -> Call | None:

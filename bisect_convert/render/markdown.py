@@ -27,6 +27,7 @@ def markdown(report: Report) -> str:
     name = code(report.path) if report.path else words.name(report)
     blocks = [f"## {name} {escaped(words.summary(report))}", _facts(report)]
     blocks += [f"> **Note:** {_sentence(parse(note))}" for note in report.notes]
+    blocks += [fenced(words.call(report), "python")] if words.call(report) else []
     blocks.append("\n".join(f"> **Numbers:** {escaped(row)}  " for row in numbers_lines(report)))
     blocks.append("\n".join(f"> **Time:** {escaped(row)}  " for row in times_lines(report)))
     if len(report.findings) > 1:

@@ -82,7 +82,10 @@ def _head(report: Report, pen: _Pen) -> list[str]:
     rows.append(pen.paint(", ".join(facts), _DIM))
     if chosen := words.options(report):
         rows.append(pen.paint(shorten(f"options: {chosen}", pen.width), _DIM))
-    return rows + [line for note in report.notes for line in pen.entry("note:", plain(parse(note)), _YELLOW, indent=0)]
+    rows += [line for note in report.notes for line in pen.entry("note:", plain(parse(note)), _YELLOW, indent=0)]
+    return rows + [
+        r for i, line in enumerate(words.call(report)) for r in pen.entry("" if i else "call:", line, indent=0)
+    ]
 
 
 def _measured(label: str, rows: Sequence[str], pen: _Pen) -> list[str]:

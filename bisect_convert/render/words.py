@@ -12,8 +12,9 @@ from bisect_convert.report.findings import NUMBERS, Context, Culprit, Enclosing,
 from bisect_convert.report.report import Report
 
 __all__ = [
-    "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layers", "name", "next_step",
-    "options", "others", "passes", "place", "proof", "role", "stage", "summary", "table", "totals", "unwrapped", "where_short",
+    "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layers", "name",
+    "next_step", "options", "others", "passes", "place", "proof", "role", "stage", "summary", "table", "totals",
+    "unwrapped", "where_short",
 ]  # fmt: skip
 
 _ROLES = {
@@ -33,6 +34,8 @@ _KINDS = {
 _WRAPPING = re.compile(r"^(?:(?:Stateful)?PartitionedCall/)+")
 #: A cause in a headline has so many characters at most: names may be of any length.
 _LONGEST = 300
+#: A line of code has so many.
+_LINE = 390
 
 
 def name(report: Report) -> str:
@@ -70,6 +73,13 @@ def facts(report: Report) -> tuple[str, ...]:
     signature = f"signature {report.signature}" if report.signature is not None else ""
     versions = (f"coremltools {report.coremltools}", f"tensorflow {report.tensorflow}")
     return tuple(filter(None, (f"{report.ops} ops", functions, signature, *versions, options(report))))
+
+
+def call(report: Report) -> tuple[str, ...]:
+    """Return the lines of the call that converts, where the model converts; what is too long for a line is cut off."""
+    if report.verdict not in ("converts", "differs") or not report.call:
+        return ()
+    return tuple(shorten(harmless(line), _LINE) for line in report.call.splitlines())
 
 
 def stage(finding: Finding) -> str:

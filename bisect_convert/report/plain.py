@@ -18,7 +18,7 @@ __all__ = ["SCHEMA", "finding_to_dict", "report_from_dict", "report_to_dict", "r
 SCHEMA = "bisect-convert/1"
 T = TypeVar("T")
 _MODEL = ("path", "signature", "ops", "functions", "digest")
-_CONVERTER = ("coremltools", "tensorflow", "options")
+_CONVERTER = ("coremltools", "tensorflow", "options", "call")
 
 
 def report_to_dict(report: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def report_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a report from `report_to_dict`."""
     return {
         **{name: data["model"][name] for name in _MODEL},
-        **{name: data["converter"][name] for name in _CONVERTER},
+        **{name: data["converter"][name] for name in _CONVERTER if name in data["converter"]},
         "verdict": data["verdict"],
         "complete": data["complete"],
         "findings": tuple(_finding(f) for f in data["findings"]),

@@ -44,6 +44,8 @@ class Report:
     cached: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    call: str = ""
+    """The lines that hand the model to `ct.convert`, as it was handed over here."""
     journal: tuple[Probe, ...] = ()
     fix: Fix | None = None
     """What came of editing the model until it converts, where that was asked for."""

@@ -160,7 +160,9 @@ def no_op() -> Report:
 
 
 def converts() -> Report:
-    return report(verdict="converts", asked=1, cached=0, notes=("2 signatures: `serving_default` was chosen",))
+    call = "loaded = tf.saved_model.load('m<1>')\nct.convert([loaded.signatures['a&b']], source='tensorflow')"
+    notes = ("2 signatures: `serving_default` was chosen",)
+    return report(verdict="converts", asked=1, cached=0, notes=notes, call=call)
 
 
 def inconclusive() -> Report:
@@ -196,7 +198,7 @@ def hostile() -> Report:
     probes = tuple(Probe(n, 1, n, n, False, 0.0) for n in NASTY)
     return report(
         finding, replace(finding, interaction=True), path=NASTY[2], signature=NASTY[0], digest=NASTY[1],
-        coremltools=NASTY[3], options={n: n for n in NASTY}, notes=NASTY, journal=probes, verdict=NASTY[0],
+        coremltools=NASTY[3], options={n: n for n in NASTY}, notes=NASTY, call="\n".join(NASTY), journal=probes, verdict=NASTY[0],
     )  # fmt: skip
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 from bisect_convert.model.files import damage
-from bisect_convert.worker.read.keras_errors import own_call, root, unread
+from bisect_convert.worker.read.keras_errors import root, unread
 
 
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
@@ -30,12 +29,6 @@ def test_what_was_raised_first_is_shown_whole_words_and_without_colours() -> Non
     )
     assert root(wrapped) == "NameError: name 'x'"
     assert root(ValueError("word " * 200)).endswith("word ...")
-
-
-def test_a_sequential_model_is_none_that_the_converter_takes() -> None:
-    sequential = type("Sequential", (), {})()
-    assert "output_names" in own_call(sequential)
-    assert own_call(None) == own_call(SimpleNamespace()) == ""
 
 
 def test_brackets_in_a_folders_name_are_what_tensorflow_stumbles_over(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from bisect_convert.worker.private_api.parts import (
     registered,
     reset,
     shared_symbols,
+    traced_as_keras,
     watched,
 )
 
@@ -62,6 +63,7 @@ __all__ = [
     "registered",
     "reset",
     "shared_symbols",
+    "traced_as_keras",
     "watched",
     "check",
     "graph_debug_info_pb2",

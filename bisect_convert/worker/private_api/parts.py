@@ -46,6 +46,7 @@ __all__ = [
     "registered",
     "reset",
     "shared_symbols",
+    "traced_as_keras",
     "watched",
 ]
 
@@ -215,6 +216,17 @@ def freeze(concrete_function: Any) -> Any:
     """Return the GraphDef that coremltools itself would convert: variables frozen, functions inlined, Grappler run."""
     loader = TF2Loader([concrete_function])
     return loader._graph_def_from_concrete_fn([concrete_function])
+
+
+def traced_as_keras(model: Any) -> Any:
+    """Return the concrete function that coremltools itself makes of a Keras model; raises what it raises.
+
+    Source: TF2Loader._get_concrete_functions_and_graph_def, without the freezing that follows there.
+    """
+    loader = TF2Loader(model)
+    loader._graph_def_from_concrete_fn = lambda functions: None
+    functions, _ = _original_loading(loader)
+    return functions[0]
 
 
 def function_of(

@@ -11,7 +11,7 @@ import numpy as np
 
 from bisect_convert.errors import ModelError
 
-__all__ = ["own_call", "root", "unbuilt", "unread"]
+__all__ = ["root", "unbuilt", "unread"]
 
 _CLASS = re.compile(r"(?:Unknown layer: |Could not locate class )'?([\w>]+)'?")
 _LONGEST = 300
@@ -31,24 +31,17 @@ def unread(path: str, error: BaseException) -> ModelError:
     return ModelError(f"{path} cannot be read: {root(error)}; save the model again")
 
 
-def own_call(model: Any) -> str:
-    """Return what `ct.convert` raises for a Keras model as it is; "" where it takes it.
-
-    Its loader reads `output_names`, which Keras 3 gives to functional models only (frontend/tensorflow2/load.py).
-    """
-    if model is None or type(model).__name__ != "Sequential" or hasattr(model, "output_names"):
-        return ""
-    return "AttributeError: 'Sequential' object has no attribute 'output_names'"
-
-
 def root(error: BaseException) -> str:
     """Return the type and first line of what was raised first, without what Keras wraps around it, at whole words."""
     first = list(_chain(error))[-1]
     lines = [line.strip() for line in str(first).splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))] or lines
+    lines = [
+        line for line in lines if not line.startswith(("Exception encountered", "Arguments received", "in user code:"))
+    ] or lines
     lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in lines]
     said = textwrap.shorten(lines[0], _LONGEST, placeholder=" ...") if lines else ""
     said = said if said.endswith("...") else said.rstrip(".")
+    said = said.removeprefix(f"{type(first).__name__}: ")  # autograph puts it in front itself
     return f"{type(first).__name__}: {said}" if said else type(first).__name__
 
 

@@ -20,7 +20,7 @@ from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
 from bisect_convert.worker.imports import custom_objects
-from bisect_convert.worker.read import keras_errors, source_lines
+from bisect_convert.worker.read import handing, keras_errors, source_lines
 from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.state_check import agrees
@@ -53,7 +53,8 @@ def read_model(request: Load) -> dict[str, Any]:
     if path.endswith(".pb") and os.path.isfile(path):
         graph_def = _parsed(path)
         try:
-            return write_graph(_graph_def(path, graph_def), folder, replace(reading, define=True))
+            handed = handing.of_graph_def(path)
+            return write_graph(_graph_def(path, graph_def), folder, replace(reading, define=True, handed=handed))
         except ModelError as error:
             return _unread(error, graph_def, [n.name for n in graph_def.node], folder, reading)
     try:
@@ -68,7 +69,8 @@ def read_model(request: Load) -> dict[str, Any]:
         wanted = request.signature or _DEFAULT_SIGNATURE
         return _unread(error, *_saved(error, path, wanted), folder, reading)
     found = source_lines.of_saved_model(path) if os.path.isdir(path) else {}
-    reading = replace(reading, signature=signature, signatures=tuple(names), sources=found)
+    handed = handing.of_path(path, function, signature, names)
+    reading = replace(reading, signature=signature, signatures=tuple(names), sources=found, handed=handed)
     return freeze_and_write(function, folder, reading)
 
 
@@ -84,9 +86,7 @@ def write_graph(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
 
 def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str, Any]:
     """Freeze the concrete function and write its facts; where freezing fails, those of the graph as it was loaded."""
-    owner = getattr(function, "_bisect_convert_owner", None)
-    own_call = keras_errors.own_call(owner)
-    reading = replace(reading, sources=reading.sources or source_lines.of_function(function), own_call=own_call)
+    reading = replace(reading, sources=reading.sources or source_lines.of_function(function))
     try:
         graph_def = private_api.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"
@@ -263,18 +263,10 @@ def _trace_keras(model: Any) -> Any:
         if (said := keras_errors.unbuilt(model)) is not None:
             raise ModelError(f"the Keras model fails when it is called: {said}")
         raise UsageError("the Keras model was never built: call it once, or pass a tf.function with an input_signature")
-    specs = [tf.TensorSpec(i.shape, i.dtype, name=getattr(i, "name", f"input_{n}").split(":")[0])
-             for n, i in enumerate(model.inputs)]  # fmt: skip
-
-    def call(*inputs: Any) -> Any:
-        return model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
-
     try:
-        function = tf.function(call).get_concrete_function(*specs)
+        return handing.traced(model)
     except Exception as error:  # whatever the code of its layers raises
         raise ModelError(f"the Keras model fails when it is called: {keras_errors.root(error)}") from error
-    function._bisect_convert_owner = model
-    return function
 
 
 def _parsed(path: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bisect_convert.model.facts import Variant
+from bisect_convert.model.facts import Handed, Variant
 from bisect_convert.model.outcome import Outcome
 
 __all__ = ["Reading"]
@@ -32,7 +32,7 @@ class Reading:
     define: bool = False
     no_run: bool = False
     state: bool = False
-    own_call: str = ""
+    handed: Handed = Handed()
     failure: Outcome | None = None
     variants: tuple[Variant, ...] = ()
     large: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,113 @@
+"""The call that is shown for a model is run as it stands, and what `ct.convert` says to the model itself is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from bisect_convert import find
+from bisect_convert.probe.client import Workers
+from bisect_convert.report.report import Report
+
+KINDS = (
+    "functional.h5",
+    "functional.keras",
+    "sequential.h5",
+    "sequential.keras",
+    "one_signature",
+    "exported",
+    "frozen.pb",
+)
+
+
+def sequential() -> Any:
+    return tf.keras.Sequential([tf.keras.Input((4,)), tf.keras.layers.Dense(3)])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One model in every form that the command takes."""
+    folder, stacked = tmp_path_factory.mktemp("handed"), sequential()
+    functional = tf.keras.Model(stacked.inputs, stacked.outputs)
+    for end in ("h5", "keras"):
+        stacked.save(folder / f"sequential.{end}")
+        functional.save(folder / f"functional.{end}")
+    functional.export(folder / "exported")
+    function = tf.function(lambda x: {"y": functional(x)}).get_concrete_function(tf.TensorSpec((1, 4), name="x"))
+    tf.saved_model.save(functional, str(folder / "one_signature"), signatures=function)
+    frozen = convert_variables_to_constants_v2(function)
+    (folder / "frozen.pb").write_bytes(frozen.graph.as_graph_def().SerializeToString())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers() as started:
+        yield started
+
+
+def converted(report: Report, **known: Any) -> Any:
+    """What the last line of the call makes."""
+    *opening, call = (report.call or "").splitlines()
+    scope = {"tf": tf, "ct": ct, **known}
+    exec("\n".join(opening), scope)
+    return eval(call, scope)
+
+
+def refused(model: Any) -> bool:
+    try:
+        ct.convert(model, source="tensorflow")
+    except Exception:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_call_that_is_shown_converts_and_a_call_that_fails_is_said(
+    files: Path, workers: Workers, name: str
+) -> None:
+    path = str(files / name)
+    report = find(path, workers=workers)
+    assert len(converted(report).get_spec().description.input) == 1
+    assert report.to_dict()["converter"]["call"] == report.call
+    said = any("itself fails" in note for note in report.notes) or bool(report.findings)
+    assert said == refused(path)
+    keras = name.startswith("sequential")
+    assert (report.verdict, len(report.findings)) == (("fails", 1) if keras else ("converts", 0))
+    if keras:
+        (finding,) = report.findings
+        assert (finding.stage, finding.culprits) == ("load", ()) and "output_names" in finding.cause
+        assert finding.remedies[0].verified and finding.remedies[0].code == report.call
+    else:
+        assert report.call.splitlines()[-1] in str(report)
+
+
+class Doubled(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec((2, 3))])
+    def twice(self, x: Any) -> Any:
+        return x + x
+
+
+@pytest.mark.parametrize("kind", ["sequential", "functional", "function", "concrete", "listed", "module", "loaded"])
+def test_models_in_memory_are_handed_over_as_shown(files: Path, workers: Workers, kind: str) -> None:
+    stacked, module = sequential(), Doubled()
+    models = {
+        "sequential": stacked, "functional": tf.keras.Model(stacked.inputs, stacked.outputs), "function": module.twice,
+        "concrete": module.twice.get_concrete_function(), "listed": [module.twice.get_concrete_function()],
+        "module": module, "loaded": tf.saved_model.load(str(files / "exported")),
+    }  # fmt: skip
+    report = find(models[kind], workers=workers)
+    assert converted(report, model=models[kind]) is not None
+    assert (any("itself fails" in note for note in report.notes) or bool(report.findings)) == refused(models[kind])
+
+
+def test_arguments_stand_in_the_call(files: Path, workers: Workers) -> None:
+    arguments = {"inputs": [ct.TensorType(name="x", shape=(1, 4))], "minimum_deployment_target": ct.target.iOS17}
+    report = find(str(files / "one_signature"), workers=workers, convert_to="mlprogram", **arguments)
+    assert converted(report).get_spec().specificationVersion == ct.target.iOS17.value
