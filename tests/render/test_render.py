@@ -198,7 +198,8 @@ def hostile() -> Report:
     probes = tuple(Probe(n, 1, n, n, False, 0.0) for n in NASTY)
     return report(
         finding, replace(finding, interaction=True), path=NASTY[2], signature=NASTY[0], digest=NASTY[1],
-        coremltools=NASTY[3], options={n: n for n in NASTY}, notes=NASTY, call="\n".join(NASTY), journal=probes, verdict=NASTY[0],
+        coremltools=NASTY[3], options={n: n for n in NASTY}, notes=NASTY, call="\n".join(NASTY),
+        journal=probes, verdict=NASTY[0],
     )  # fmt: skip
 
 
