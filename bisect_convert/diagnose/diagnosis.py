@@ -20,10 +20,12 @@ from bisect_convert.diagnose.findings import compose, joined, same_cause
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, ModelError, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
+from bisect_convert.explain.edge_stages import at_the_edges, stage_finding
 from bisect_convert.explain.model_causes import left_training, of_variant, refused_model
 from bisect_convert.explain.model_map import model_map
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.cuts import whole
+from bisect_convert.model.facts import EDGES
 from bisect_convert.model.files import REST, damage
 from bisect_convert.model.loaded import Loaded, read_facts
 from bisect_convert.numbers import samples
@@ -154,6 +156,7 @@ class Diagnosis:
                     self.notes.append("stopped at the first finding, as asked")
                     return
             self.complete = hunt.complete
+            self._without_edges(prober)
             if slow is not None and self.complete and not self.findings:
                 self._time(prober, slow)
         finally:
@@ -168,7 +171,7 @@ class Diagnosis:
 
     def _without_variants(self, prober: Prober) -> None:
         """Find the causes that are no ops; the search goes on in the model without them."""
-        for variant in self.loaded.variants:
+        for variant in (v for v in self.loaded.variants if v.kind != EDGES):
             before = prober.loaded
             failure = prober.outcome(whole(before.model), Kind.WHOLE.asks()).failure
             if failure is None:
@@ -180,6 +183,26 @@ class Diagnosis:
                 continue
             found = of_variant(variant, failure, before.model, converts=without.converted)
             self._keep(None, [found])
+
+    def _without_edges(self, prober: Prober) -> None:
+        """Take the findings in a stage before or behind the model for one, and see whether it converts without the stage."""
+        variant = next((v for v in self.loaded.variants if v.kind == EDGES), None)
+        ours = [] if variant is None else at_the_edges(self.findings, variant, self.loaded.model)
+        if variant is None or not ours:
+            return
+        without = read_facts(self.loaded.folder / variant.folder)
+        there = {i["name"] for i in without.inputs}
+        options = {k: v for k, v in prober.options.items() if k not in ("inputs", "outputs")}
+        given = [v for v in prober.options.get("inputs") or () if v.get("name") in there]
+        options |= {"inputs": given} if given else {}
+        prober.turn_to(without)
+        tried = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(variant.kind), options=options)
+        prober.turn_to(self.searched)
+        one = stage_finding([self.findings[n] for n in ours], variant, self.loaded.model.main, converts=tried.converted)
+        kept = [(f, found) for n, (f, found) in enumerate(zip(self.findings, self.found, strict=True)) if n not in ours]
+        kept.insert(ours[0], (one, None))
+        self.findings, self.found = [f for f, _ in kept], [found for _, found in kept]
+        self.complete = self.complete or (tried.converted and len(kept) == 1)
 
     def _time(self, prober: Prober, factor: float) -> None:
         answer = prober.errands.times(prober.options)

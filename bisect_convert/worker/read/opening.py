@@ -21,6 +21,7 @@ from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
 from bisect_convert.worker.imports import custom_objects
 from bisect_convert.worker.read import handing, keras_errors, source_lines
+from bisect_convert.worker.read.edges import write_without_edges
 from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.state_check import agrees
@@ -81,7 +82,9 @@ def write_graph(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     for variant, without in found:
         (folder / variant.folder).mkdir(exist_ok=True)
         write_facts(shaped(without), folder / variant.folder, reading)
-    return write_facts(shaped(graph_def), folder, replace(reading, variants=tuple(v for v, _ in found)))
+    last = found[-1][1] if found else graph_def
+    kept = [v for v, _ in found] + write_without_edges(shaped(last), folder, reading)
+    return write_facts(shaped(graph_def), folder, replace(reading, variants=tuple(kept)))
 
 
 def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str, Any]:
@@ -91,7 +94,8 @@ def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str,
         graph_def = private_api.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"
         return _unfrozen(function, error, folder, reading)
-    return write_facts(graph_def, folder, replace(reading, keys=_keys(function)))
+    edges = tuple(write_without_edges(graph_def, folder, reading))
+    return write_facts(graph_def, folder, replace(reading, keys=_keys(function), variants=edges))
 
 
 def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Reading) -> dict[str, Any]:

@@ -29,6 +29,11 @@ _LAYER = re.compile("Conv|MatMul|Einsum|LSTM|GRU|RNN")
 _IDLE = frozenset(
     {"Identity", "IdentityN", "NoOp", "Placeholder", "PlaceholderWithDefault", "Cast", "Reshape", "Squeeze"}
 )
+#: Ops between the decoding of an image and what brings it to its size, and how many of them there may be.
+_PREPARES = re.compile(
+    "Cast|ExpandDims|Reshape|Squeeze|Identity|Mul|RealDiv|Sub|AddV2|StridedSlice|Transpose|Reverse|Resize"
+)
+_STEPS = 12
 #: How large a part of a model may be left to the app.
 _MOST = 0.7
 
@@ -42,6 +47,8 @@ class Moved:
     edits: tuple[Edit, ...] = ()
     bad: frozenset[str] = frozenset()
     """The ops that were to be left to the app."""
+    left: frozenset[str] = frozenset()
+    """The ops that are."""
 
 
 def moved(program: Any, results: Sequence[str], failures: Sequence[Failure], known: frozenset[str]) -> Moved | None:
@@ -66,7 +73,11 @@ def moved(program: Any, results: Sequence[str], failures: Sequence[Failure], kno
     made = edited(program, edits)
     names = {n.name for n in made.node}
     fresh = [n.name for n in made.node if n.name.endswith("_to_app")]
-    return Moved(made, (*(r for r in results if r in names), *fresh), tuple(edits), frozenset(bad)) if edits else None
+    if not edits:
+        return None
+    return Moved(
+        made, (*(r for r in results if r in names), *fresh), tuple(edits), frozenset(bad), frozenset(front | back)
+    )
 
 
 def _hinted(dag: nx.DiGraph[str], failures: Sequence[Failure]) -> set[str]:
@@ -127,12 +138,26 @@ def _front(graph: Any, dag: nx.DiGraph[str], front: set[str]) -> tuple[set[str],
 
 
 def _vague(tensor: Any) -> bool:
-    """Whether sizes are open that are known right behind, where no layer is."""
+    """Whether sizes are open that are known right behind, where no layer is, or once an image was brought to its size."""
     if tensor.shape.rank is None:
         return True
+    if tensor.shape.is_fully_defined():
+        return False
     readers = tensor.consumers()
     known = all(t.shape.is_fully_defined() for r in readers for t in r.outputs)
-    return not tensor.shape.is_fully_defined() and known and not any(_LAYER.search(r.type) for r in readers)
+    return (known and not any(_LAYER.search(r.type) for r in readers)) or _sized_behind(tensor)
+
+
+def _sized_behind(tensor: Any) -> bool:
+    """Whether a resizing stands behind it, with nothing between them but what prepares for that."""
+    for _ in range(_STEPS):
+        readers = [r for r in tensor.consumers() if r.type != "Shape"]
+        if len(readers) != 1 or not _PREPARES.match(readers[0].type):
+            return False
+        if readers[0].type.startswith("Resize"):
+            return True
+        tensor = readers[0].outputs[0]
+    return False
 
 
 def _back(graph: Any, dag: nx.DiGraph[str], back: set[str]) -> set[str]:

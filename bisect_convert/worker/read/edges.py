@@ -1,0 +1,57 @@
+"""The form of a model without what works with strings or lookup tables at its edges: stages before and behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert.model.facts import EDGES, Variant
+from bisect_convert.model.names import op_of
+from bisect_convert.worker.read.reading import Reading
+from bisect_convert.worker.read.writing import shaped, write_facts
+from bisect_convert.worker.rewrite.editing import imported
+from bisect_convert.worker.rewrite.frontier import moved
+
+__all__ = ["without_edges", "write_without_edges"]
+
+_STRING = tf.string.as_datatype_enum
+
+
+def write_without_edges(graph_def: Any, folder: Path, reading: Reading) -> list[Variant]:
+    """Write the facts of the model without such stages into a folder of its own; returns that variant, or nothing."""
+    if (found := without_edges(graph_def, [op_of(o) for o in reading.outputs])) is None:
+        return []
+    variant, without, results = found
+    (folder / variant.folder).mkdir(exist_ok=True)
+    write_facts(shaped(without), folder / variant.folder, replace(reading, outputs=results))
+    return [variant]
+
+
+def without_edges(graph_def: Any, results: list[str]) -> tuple[Variant, Any, tuple[str, ...]] | None:
+    """Return the variant, its graph and what that ends in; None where there are no such stages, or they are no edges.
+
+    results: the names of the ops that the model ends in, all that nothing reads if there are none.
+    blamed: the ops of the stages; about: where the model begins then, and where it ends. Like all variants it is a suspicion.
+    """
+    if not any(n.op.startswith("LookupTable") or _reads_strings(n) for n in graph_def.node):
+        return None
+    try:
+        found = moved(graph_def, results or _sinks(graph_def), (), frozenset())
+    except Exception:  # a graph that cannot be taken apart so has no such form
+        return None
+    if found is None:
+        return None
+    about = [e.op if e.recipe == "starts_here" else f"{e.op}:end" for e in found.edits]
+    return Variant(EDGES, "without_edges", tuple(sorted(found.left)), tuple(about)), found.program, found.results
+
+
+def _sinks(graph_def: Any) -> list[str]:
+    ops = imported(graph_def).get_operations()
+    return [op.name for op in ops if op.outputs and not any(t.consumers() for t in op.outputs)]
+
+
+def _reads_strings(node: Any) -> bool:
+    return node.op.startswith("Placeholder") and bool(node.attr["dtype"].type == _STRING)
