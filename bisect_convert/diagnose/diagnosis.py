@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ from typing import Any
 from bisect_convert.arguments import packing as convert_options
 from bisect_convert.arguments.as_code import call_code
 from bisect_convert.diagnose.findings import compose, joined, same_cause
+from bisect_convert.diagnose.loading import LOAD_LIMIT, handed_notes, load
 from bisect_convert.diagnose.wishes import Wishes
-from bisect_convert.errors import EnvironmentError_, ModelError, UsageError
+from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.edge_stages import at_the_edges, stage_finding
 from bisect_convert.explain.model_causes import left_training, of_variant, refused_model
@@ -26,8 +25,8 @@ from bisect_convert.explain.model_map import model_map
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.cuts import whole
 from bisect_convert.model.facts import EDGES
-from bisect_convert.model.files import REST, damage
-from bisect_convert.model.loaded import Loaded, read_facts
+from bisect_convert.model.files import REST
+from bisect_convert.model.loaded import read_facts
 from bisect_convert.numbers import samples
 from bisect_convert.numbers.comparison import compared
 from bisect_convert.probe.client import Workers
@@ -44,8 +43,6 @@ from bisect_convert.worker.request import Check, Load
 
 __all__ = ["Diagnosis"]
 
-#: Seconds that TensorFlow may take to read a model and freeze it, and how often that is tried where its process dies.
-_LOAD_LIMIT, _LOADS = 1800.0, 3
 #: Seconds that a look at the arguments of the call may take.
 _CHECK_LIMIT = 600.0
 
@@ -80,7 +77,7 @@ class Diagnosis:
         request = Load(
             os.path.abspath(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else "", str(self.folder),
             wishes.signature, wishes.allow_code, tuple(inputs), tuple(o["name"] for o in outputs if o.get("name")),
-            timeout=_LOAD_LIMIT, no_run=wishes.no_run, state=wishes.state,
+            timeout=LOAD_LIMIT, no_run=wishes.no_run, state=wishes.state,
         )  # fmt: skip
         try:
             if request.path:
@@ -90,7 +87,7 @@ class Diagnosis:
                 self.packed["pass_pipeline"] = checked["pipeline"]
             if checked.get("death") == "timeout":
                 raise EnvironmentError_(f"a look at the arguments did not come to an end within {_CHECK_LIMIT:.0f} s")
-            self.loaded = self.searched = _load(model, self.workers, request)
+            self.loaded = self.searched = load(model, self.workers, request)
             self._samples = self._chosen()
             self.versions = self.workers.versions()
         except BaseException:
@@ -262,7 +259,7 @@ class Diagnosis:
         differing = any(f.stage == NUMBERS for f in self.findings)
         verdict = "fails" if failing else "differs" if differing else "converts" if self.complete else "inconclusive"
         total = time.monotonic() - self.started
-        own = [*_call_note(self.loaded), *warning_notes(prober.warned)] if verdict == "converts" else []
+        own = warning_notes(prober.warned) if verdict == "converts" else []
         return Report(
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
             digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
@@ -273,59 +270,6 @@ class Diagnosis:
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
                 "search": round(total - self.load_seconds, 2),
             },
-            notes=(*own, *_signature_note(self.loaded), *self.notes, *prober.errands.notes),
+            notes=(*handed_notes(self.loaded, verdict), *own, *self.notes, *prober.errands.notes),
             journal=tuple(prober.journal), map=partial(model_map, model, tuple(self.findings), self.complete),
         )  # fmt: skip
-
-
-def _load(model: Any, workers: Workers, request: Load) -> Loaded:
-    """Read the model in a worker, or here where it is in memory: its tensorflow is imported already then."""
-    path, folder = request.path, Path(request.folder)
-    if path:
-        try:
-            answer = workers.insist(request, _LOADS)
-        except ModelError as error:
-            raise ModelError(damage(path, str(error))) from error
-        if answer.get("death") == "timeout":
-            raise ModelError(f"{path} cannot be loaded: TensorFlow did not come to an end within {_LOAD_LIMIT:.0f} s")
-        if "death" in answer or "memory" in answer:
-            raise ModelError(f"{path} cannot be loaded: loading it ended the process ({answer.get('death', 'memory')})")
-        return read_facts(folder)
-    if "tensorflow" not in sys.modules:
-        raise UsageError(
-            f"cannot convert a {type(model).__name__}; pass a path, a Keras model, a tf.function or a GraphDef"
-        )
-    from bisect_convert.worker import private_api
-    from bisect_convert.worker.read import handing, opening, writing
-    from bisect_convert.worker.read.reading import Reading
-
-    private_api.check()
-    reading = Reading(
-        signature=request.signature, inputs=request.inputs, outputs=request.outputs, no_run=request.no_run
-    )
-    if type(model).__name__ == "GraphDef":
-        opening.write_graph(writing.shaped(model), folder, replace(reading, handed=handing.of_graph_def("")))
-    else:
-        function = opening.concrete_function(model)
-        opening.freeze_and_write(function, folder, replace(reading, handed=handing.of_object(model, function)))
-    return read_facts(folder)
-
-
-def _call_note(loaded: Loaded) -> list[str]:
-    """Return what is to be said where the user's own call fails, though what we made of the model converts."""
-    said = loaded.handed.refused
-    if not said or loaded.handed.keras or len(loaded.model.signatures) > 1:
-        return []
-    return [f"ct.convert({loaded.model.path or 'model'}) itself fails: {said}. The call below converts"]
-
-
-def _signature_note(loaded: Loaded) -> list[str]:
-    """Return what is to be said where the model has several signatures, as notes."""
-    model = loaded.model
-    if len(model.signatures) < 2 or model.signature is None:
-        return []
-    others = ", ".join(s for s in model.signatures if s != model.signature)
-    return [
-        f"signature {model.signature} was taken; there is also {others} (--signature NAME). "
-        f"ct.convert({model.path}) itself fails: {loaded.handed.refused}"
-    ]

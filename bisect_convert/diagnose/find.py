@@ -14,6 +14,7 @@ from typing import Any
 from bisect_convert.arguments import packing
 from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.diagnose.repro import write_repro
+from bisect_convert.diagnose.signatures import others_tried
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, Stopped
 from bisect_convert.model.files import check_path
@@ -110,6 +111,7 @@ def find_packed(
                 raise
             run.notes.append(f"{stop}: run it again" if str(stop) else "stopped before the search was done")
             raise Stopped("stopped", run.report(prober)) from None
+        run.notes += others_tried(run, model, packed, wishes, workers)
         if fixing is None:
             return run.report(prober)
         fix = fixing(run)

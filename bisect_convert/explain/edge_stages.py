@@ -54,8 +54,10 @@ def stage_finding(ours: Sequence[Finding], variant: Variant, graph: Graph, *, co
     )
     to_do = " and ".join(filter(None, (_where("start the model at", starts), _where("end it at", ends))))
     summary = f"{to_do}, and leave the stage to the app; --fix OUT.mlpackage makes it so, with the stage in its script"
-    summary += ": it gets past this failure" * (not converts)
-    remedies = (Remedy("rewrite", summary, converts), *(r for f in ours for r in f.remedies if r.verified))
+    remedies = (
+        Remedy("rewrite", summary, converts, past=not converts),
+        *(r for f in ours for r in f.remedies if r.verified),
+    )
     return replace(
         head, culprits=culprits, explanation=why, remedies=remedies[:3], interaction=False, cause=cause,
         places=tuple(p for f in ours for p in (f.places or (tuple(c.name for c in f.culprits),))),

@@ -49,10 +49,8 @@ def _leftovers(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str
     )
     specs = [{"kind": "TensorType", "name": name} for name in variant.about]
     code = f"outputs=[{', '.join(f'ct.TensorType(name={name!r})' for name in variant.about)}]\n"
-    named = f"name the output{'s' * (len(variant.about) > 1)}: {wanted}" + ": it gets past this failure" * (
-        not converts
-    )
-    return cause, why, Remedy("option", named, converts, code, {"outputs": specs} if converts else None)
+    named = f"name the output{'s' * (len(variant.about) > 1)}: {wanted}"
+    return cause, why, Remedy("option", named, converts, code, {"outputs": specs} if converts else None, not converts)
 
 
 def _state(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
@@ -107,9 +105,10 @@ def refused_model(handed: Handed, code: str, *, converts: bool) -> Finding:
         "`ct.convert` traces a Keras model itself, with attributes that only a functional model of its own Keras has: "
         "it stops before it looks at any op."
     )
-    summary = f"hand it over as {another} of the same layers" + ": it gets past this failure" * (not converts)
+    summary = f"hand it over as {another} of the same layers"
     return Finding(
-        "load", None, kind, message or kind, (), explanation=why, remedies=(Remedy("rewrite", summary, converts, code),),
+        "load", None, kind, message or kind, (), explanation=why,
+        remedies=(Remedy("rewrite", summary, converts, code, past=not converts),),
         cause=f"ct.convert refuses the Keras model as it is ({message or kind}); as {another} it takes it",
     )  # fmt: skip
 

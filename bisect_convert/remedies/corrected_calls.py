@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bisect_convert.arguments.as_code import argument_code
@@ -47,7 +48,7 @@ def argument_remedies(case: Case, prober: Prober) -> tuple[Remedy, ...]:
         past = next(
             m for m in corrections(found.argument, call_of(prober), found.failure.message) if m.changes == found.changes
         )
-        return (_remedy(Correction(f"{past.summary}: it gets past this failure", past.changes), verified=False),)
+        return (replace(_remedy(past, verified=False), past=True),)
     summary = f"leave the argument `{found.argument}` out, or give another value: with it, nothing converts"
     return (Remedy("option", summary),)
 

@@ -34,7 +34,7 @@ def issue(finding: Finding, code: str | None, versions: Mapping[str, str | None]
     ]
     if finding.explanation:
         blocks.append(f"**Why:** {escaped(finding.explanation)}")
-    tried = [f"- {'converts so' if r.verified else 'not tried'}: {escaped(r.summary)}" for r in finding.remedies]
+    tried = [f"- {'converts so' if r.verified else r.tried}: {escaped(r.summary)}" for r in finding.remedies]
     blocks += ["**What was tried:**", "\n".join(tried)] if tried else []
     blocks.append(f"The smallest failing section: {escaped(words.evidence(finding))}.")
     return "\n\n".join(blocks) + "\n"

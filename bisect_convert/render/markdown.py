@@ -154,7 +154,7 @@ def _others(finding: Finding) -> list[str]:
 
 
 def _remedy(remedy: Remedy, seen: str) -> list[str]:
-    proof = f"verified: {seen}" if remedy.verified else "not tried"
+    proof = f"verified: {seen}" if remedy.verified else remedy.tried
     language = "python" if remedy.kind == "rewrite" else ""
     blocks = [f"**Help** ({proof}): {_sentence(parse(remedy.summary))}"]
     return [*blocks, fenced(remedy.code.strip("\n").splitlines(), language)] if remedy.code else blocks

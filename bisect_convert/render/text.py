@@ -191,7 +191,7 @@ def _more(count: int, what: str) -> str:
 
 
 def _remedy(remedy: Remedy, pen: _Pen, seen: str) -> list[str]:
-    proof = f"[verified: {seen}]" if remedy.verified else "[not tried]"
+    proof = f"[verified: {seen}]" if remedy.verified else f"[{remedy.tried}]"
     rows = pen.entry("help:", f"{plain(parse(remedy.summary))} {proof}", _GREEN if remedy.verified else _CYAN)
     code = [harmless(line) for line in (remedy.code or "").strip("\n").splitlines()]
     rows += [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" if line else "" for line in code[:_CODE_LINES]]

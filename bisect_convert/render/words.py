@@ -160,8 +160,11 @@ def table(report: Report) -> list[tuple[str, ...]]:
 
 
 def helped(finding: Finding) -> str:
-    """Return whether there is a remedy: "verified", "not tried" or "none"."""
-    return "verified" if any(r.verified for r in finding.remedies) else "not tried" if finding.remedies else "none"
+    """Return whether there is a remedy: "verified", "gets past", "not tried" or "none"."""
+    for known, said in (("verified", "verified"), ("gets past this failure", "gets past")):
+        if any(r.tried == known for r in finding.remedies):
+            return said
+    return "not tried" if finding.remedies else "none"
 
 
 def unwrapped(name: str) -> str:

@@ -83,7 +83,11 @@ class Witness:
 
 @dataclass(frozen=True)
 class Remedy:
-    """What would make it convert; `verified` only where a probe converted with it."""
+    """What would make it convert; `verified` only where a probe converted with it.
+
+    >>> Remedy("option", "target iOS17", past=True).tried
+    'gets past this failure'
+    """
 
     kind: str
     """An "option", an argument of `ct.convert`, or a "rewrite", a change of the model."""
@@ -92,6 +96,13 @@ class Remedy:
     code: str | None = None
     changes: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     """Of an option: the packed arguments to change; not in report.json."""
+    past: bool = False
+    """True where a probe got past this failure with it, and something else was found to be wrong."""
+
+    @property
+    def tried(self) -> str:
+        """What came of trying it: "verified", "gets past this failure" or "not tried"."""
+        return "verified" if self.verified else "gets past this failure" if self.past else "not tried"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ from bisect_convert.worker.request import Load
 __all__ = ["concrete_function", "freeze_and_write", "read_model", "write_graph"]
 
 _DEFAULT_SIGNATURE = "serving_default"
+#: What the signature to serve is called where none is the default.
+_SERVING = ("serve", "predict", "inference", "infer", "call", "__call__", "default")
 
 
 def read_model(request: Load) -> dict[str, Any]:
@@ -192,7 +194,7 @@ def _saved_model(path: str, wanted: str | None) -> tuple[Any, list[str], str | N
         if functions and wanted is None:
             raise _NoSignature(sorted(functions))
         raise ModelError(f"{path} has no signatures; save it with tf.saved_model.save(..., signatures=...)")
-    name = wanted or (_DEFAULT_SIGNATURE if _DEFAULT_SIGNATURE in signatures else sorted(signatures)[0])
+    name = wanted or next(n for n in (_DEFAULT_SIGNATURE, *_SERVING, *sorted(signatures)) if n in signatures)
     if name not in signatures:
         raise UsageError(f"{path} has no signature {name!r}; it has: {', '.join(sorted(signatures))}")
     function = signatures[name]

@@ -21,13 +21,14 @@ def starts_here(graph_def: Any, name: str, results: Sequence[str]) -> Any:
     graph = imported(graph_def)
     op = graph.get_operation_by_name(name)
     given = op.outputs[0]
+    shape = op.inputs[1].shape if op.type == "LookupTableFindV2" else given.shape  # a value for each key
     made = tf.compat.v1.GraphDef()
     made.CopyFrom(graph_def)
     node = next(n for n in made.node if n.name == name)
     node.Clear()
     node.name, node.op = name, "Placeholder"
     node.attr["dtype"].type = given.dtype.as_datatype_enum
-    node.attr["shape"].shape.CopyFrom(given.shape.as_proto())
+    node.attr["shape"].shape.CopyFrom(shape.as_proto())
     needed = _needed(made, results)
     led = _needed(graph_def, [name])  # inputs that nothing reads stay as they were
     return _kept(made, {n.name for n in made.node if n.name in needed or n.name not in led})

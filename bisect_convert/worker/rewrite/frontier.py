@@ -114,7 +114,7 @@ def _parted(graph: Any, dag: nx.DiGraph[str], bad: Iterable[str]) -> tuple[set[s
     front: set[str] = set()
     back: set[str] = set()
     for name in bad:
-        if name in dag:
+        if name in dag and not _handle(graph.get_operation_by_name(name)):  # that goes with what reads it
             before, behind = nx.ancestors(dag, name), nx.descendants(dag, name)
             if (_layers(graph, before), len(before)) <= (_layers(graph, behind), len(behind)):
                 front |= {name, *before}
@@ -123,22 +123,45 @@ def _parted(graph: Any, dag: nx.DiGraph[str], bad: Iterable[str]) -> tuple[set[s
     return front, back
 
 
+def _handle(op: Any) -> bool:
+    return op.type.startswith("Placeholder") and bool(op.outputs[0].dtype == tf.resource)
+
+
 def _front(graph: Any, dag: nx.DiGraph[str], front: set[str]) -> tuple[set[str], set[str]]:
     """The front until what it hands on can be inputs, each the first result of its op; and the ops that make those."""
     while True:
-        handed = {
-            t for n in front for t in graph.get_operation_by_name(n).outputs
-            if any(r.name not in front and r.name in dag for r in t.consumers())
-        }  # fmt: skip
+        handed = _handed(graph, dag, front)
         unfit = [t for t in handed if t.dtype in _NO_FEATURE or t.value_index or _vague(t)]
         if not unfit:
-            return front, {t.op.name for t in handed if not t.op.type.startswith("Placeholder")}
+            narrower = _narrower(graph, dag, front, handed)
+            if narrower is None:
+                return front, {t.op.name for t in handed if not t.op.type.startswith("Placeholder")}
+            front = narrower
         for reader in {r.name for t in unfit for r in t.consumers() if r.name in dag}:
             front = front | {reader} | nx.ancestors(dag, reader)
 
 
+def _handed(graph: Any, dag: nx.DiGraph[str], front: set[str]) -> set[Any]:
+    """The tensors that the front hands on."""
+    made = [t for n in front for t in graph.get_operation_by_name(n).outputs]
+    return {t for t in made if any(r.name not in front and r.name in dag for r in t.consumers())}
+
+
+def _narrower(graph: Any, dag: nx.DiGraph[str], front: set[str], handed: set[Any]) -> set[str] | None:
+    """The front with a reader of its own that takes several of its tensors for one, as the parts of ragged rows are."""
+    inputs = {n for n in dag if graph.get_operation_by_name(n).type.startswith("Placeholder")}
+    for reader in sorted({r.name for t in handed for r in t.consumers() if r.name in dag} - front):
+        wider = front | {reader} | nx.ancestors(dag, reader)
+        fresh = wider - front
+        if not _layers(graph, fresh) and not fresh & inputs and len(_handed(graph, dag, wider)) < len(handed):
+            return wider
+    return None
+
+
 def _vague(tensor: Any) -> bool:
     """Whether sizes are open that are known right behind, where no layer is, or once an image was brought to its size."""
+    if tensor.op.type == "LookupTableFindV2":  # of the shape of its keys, though TensorFlow does not say so
+        return tensor.op.inputs[1].shape.rank is None
     if tensor.shape.rank is None:
         return True
     if tensor.shape.is_fully_defined():

@@ -1,0 +1,66 @@
+"""Reading a model: in a worker where it is a file, here where it is in memory; and what is said of how it was handed over."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bisect_convert.errors import ModelError, UsageError
+from bisect_convert.model.files import damage
+from bisect_convert.model.loaded import Loaded, read_facts
+from bisect_convert.probe.client import Workers
+from bisect_convert.worker.request import Load
+
+__all__ = ["LOAD_LIMIT", "handed_notes", "load"]
+
+#: Seconds that TensorFlow may take to read a model and freeze it, and how often that is tried where its process dies.
+LOAD_LIMIT, _LOADS = 1800.0, 3
+
+
+def load(model: Any, workers: Workers, request: Load) -> Loaded:
+    """Read the model in a worker, or here where it is in memory: its tensorflow is imported already then."""
+    path, folder = request.path, Path(request.folder)
+    if path:
+        try:
+            answer = workers.insist(request, _LOADS)
+        except ModelError as error:
+            raise ModelError(damage(path, str(error))) from error
+        if answer.get("death") == "timeout":
+            raise ModelError(f"{path} cannot be loaded: TensorFlow did not come to an end within {LOAD_LIMIT:.0f} s")
+        if "death" in answer or "memory" in answer:
+            raise ModelError(f"{path} cannot be loaded: loading it ended the process ({answer.get('death', 'memory')})")
+        return read_facts(folder)
+    if "tensorflow" not in sys.modules:
+        raise UsageError(
+            f"cannot convert a {type(model).__name__}; pass a path, a Keras model, a tf.function or a GraphDef"
+        )
+    from bisect_convert.worker import private_api
+    from bisect_convert.worker.read import handing, opening, writing
+    from bisect_convert.worker.read.reading import Reading
+
+    private_api.check()
+    reading = Reading(
+        signature=request.signature, inputs=request.inputs, outputs=request.outputs, no_run=request.no_run
+    )
+    if type(model).__name__ == "GraphDef":
+        opening.write_graph(writing.shaped(model), folder, replace(reading, handed=handing.of_graph_def("")))
+    else:
+        function = opening.concrete_function(model)
+        opening.freeze_and_write(function, folder, replace(reading, handed=handing.of_object(model, function)))
+    return read_facts(folder)
+
+
+def handed_notes(loaded: Loaded, verdict: str) -> list[str]:
+    """Return what is to be said where the caller's own `ct.convert` fails on what was handed over, as notes."""
+    model, refused = loaded.model, loaded.handed.refused
+    if len(model.signatures) > 1 and model.signature is not None:
+        others = ", ".join(s for s in model.signatures if s != model.signature)
+        return [
+            f"signature {model.signature} was taken; there is also {others} (--signature NAME). "
+            f"ct.convert({model.path}) itself fails: {refused}"
+        ]
+    if not refused or loaded.handed.keras or verdict != "converts":
+        return []
+    return [f"ct.convert({model.path or 'model'}) itself fails: {refused}. The call below converts"]

@@ -1,0 +1,105 @@
+"""Stages of strings and decoders at a model's edges, and SavedModels of several signatures: real models, one cause each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import pytest
+import tensorflow as tf
+
+from bisect_convert import find
+from bisect_convert.probe.client import Workers
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers() as started:
+        yield started
+
+
+class Served(tf.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        keys = tf.lookup.KeyValueTensorInitializer(["r", "g", "b"], [0, 1, 2])
+        self.table = tf.lookup.StaticHashTable(keys, -1)
+        self.names = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer([0, 1], ["no", "yes"]), "")
+        self.rows = tf.Variable(tf.random.normal((4, 6)))
+        self.kernel = tf.Variable(tf.random.normal((3, 3, 3, 2)))
+
+    def words(self, text: Any) -> Any:
+        ids = self.table.lookup(tf.strings.lower(text)) + 1
+        return {"y": tf.reduce_sum(tf.gather(self.rows, ids), 1) @ tf.ones((6, 2))}
+
+    def words_and_more(self, text: Any) -> Any:
+        return {"y": tf.math.lgamma(tf.abs(self.words(text)["y"]) + 1.0)}
+
+    def image(self, png: Any) -> Any:
+        pixels = tf.image.resize(tf.cast(tf.io.decode_png(png, channels=3), tf.float32), (8, 8))[None]
+        return {"y": tf.nn.conv2d(pixels / 255.0, self.kernel, 1, "SAME")}
+
+    def named(self, x: Any) -> Any:
+        return {"label": self.names.lookup(tf.cast(tf.argmax(x @ self.rows, 1) % 2, tf.int32)), "scores": x @ self.rows}
+
+
+def saved(folder: Path, method: str, spec: tf.TensorSpec) -> str:
+    module = Served()
+    function = tf.function(getattr(module, method)).get_concrete_function(spec)
+    tf.saved_model.save(module, str(folder / method), signatures=function)
+    return str(folder / method)
+
+
+WORDS = tf.TensorSpec((1, 5), tf.string, name="text")
+
+
+def test_what_turns_words_into_ids_is_one_cause_and_where_the_model_starts_is_tried(
+    tmp_path: Path, workers: Workers
+) -> None:
+    report = find(saved(tmp_path, "words", WORDS), workers=workers)
+    (finding,) = report.findings
+    assert report.complete and {c.op for c in finding.culprits} >= {"StringLower", "LookupTableFindV2"}
+    assert "in front of the model, which starts at" in finding.cause and "LookupTableFindV2" in finding.cause
+    assert finding.remedies[0].tried == "verified"
+    assert finding.cause[:60] in "".join(str(report).splitlines()[:10])
+
+
+def test_what_fails_behind_the_stage_is_a_finding_of_its_own(tmp_path: Path, workers: Workers) -> None:
+    report = find(saved(tmp_path, "words_and_more", WORDS), workers=workers)
+    stage, other = report.findings
+    assert report.complete and [c.op for c in other.culprits] == ["Lgamma"]
+    assert stage.remedies[0].tried == "gets past this failure"
+
+
+def test_a_decoder_and_what_brings_its_image_to_size_are_one_stage(tmp_path: Path, workers: Workers) -> None:
+    report = find(saved(tmp_path, "image", tf.TensorSpec((), tf.string, name="png")), workers=workers)
+    (finding,) = report.findings
+    assert report.complete and "decodes images" in finding.cause and "float32 1x8x8x3" in finding.cause
+
+
+def test_names_of_classes_stand_behind_the_model(tmp_path: Path, workers: Workers) -> None:
+    given = {"inputs": [ct.TensorType(name="x", shape=(1, 4))]}
+    report = find(saved(tmp_path, "named", tf.TensorSpec((1, 4), name="x")), workers=workers, **given)
+    (finding,) = report.findings
+    assert report.complete and "behind the model, which ends at" in finding.cause
+    assert finding.remedies[0].tried == "verified"
+
+
+class Several(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec((2, 3), name="x")])
+    def ages(self, x: Any) -> Any:
+        return {"y": tf.math.lgamma(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec((2, 3), name="x")])
+    def zones(self, x: Any) -> Any:
+        return {"y": x + 1.0}
+
+
+def test_of_several_signatures_another_is_tried_where_the_choice_was_ours(tmp_path: Path, workers: Workers) -> None:
+    module, path = Several(), str(tmp_path / "several")
+    tf.saved_model.save(module, path, signatures={"ages": module.ages, "zones": module.zones})
+    report = find(path, workers=workers)
+    assert report.signature == "ages" and any("zones converts (--signature zones)" in note for note in report.notes)
+    chosen = find(path, workers=workers, signature="ages")
+    assert chosen.findings and not any("tried" in note for note in chosen.notes)
