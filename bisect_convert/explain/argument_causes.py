@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from bisect_convert.explain.rules import listed
 from bisect_convert.model.graph import Tensor
 from bisect_convert.model.names import op_of
 
-__all__ = ["argument_cause", "miscounted"]
+__all__ = ["argument_cause", "channels_last", "miscounted"]
 
 _LISTED = 4
 
@@ -22,6 +23,10 @@ def argument_cause(case: Case) -> str:
         return ""
     if (counted := miscounted(case)) is not None:
         return counted
+    if (image := channels_last(case)) is not None:
+        return (
+            f"the output `{image.op}` has its channels last ({_spelt(image)}); as an image of Core ML it has them first"
+        )
     if name in ("inputs", "outputs") and (wrong := _misnamed(case, name)):
         return wrong
     return ""
@@ -37,6 +42,17 @@ def _misnamed(case: Case, argument: str) -> str:
     (wrong, meant), *others = pairs
     more = f" (and {len(others)} more)" if others else ""
     return f"the model has no {argument[:-1]} `{wrong}`; the likeliest is `{meant}`{more}"
+
+
+def channels_last(case: Case) -> Tensor | None:
+    """Return the output that is to be an image and has its channels last, as TensorFlow's images have; None for any other."""
+    wanted = re.search(r"(?:image|Image) output, '([^']+)', must be of kind \(1, ([13]),", case.message)
+    if case.found.argument != "outputs" or wanted is None:
+        return None
+    graph = case.model.main
+    ends = [graph.tensors[r] for r in graph.results if r in graph.tensors]
+    fit = [t for t in ends if len(t.shape or ()) == 4 and (t.shape or ())[-1] == int(wanted[2])]
+    return next((t for t in fit if t.op == wanted[1]), fit[0] if len(fit) == 1 else None)
 
 
 def miscounted(case: Case) -> str | None:

@@ -136,13 +136,23 @@ def _package(folder: str, destination: Destination) -> str:
 def _source(run: Diagnosis, patches: tuple[Patch, ...]) -> Source | None:
     """What a script may read the model from; None where it is in memory, or needs what has no text."""
     path = run.loaded.model.path
-    if not path or not os.path.exists(path) or run.packed.get("conversions"):
+    modules = run.workers.imports
+    if not path or not os.path.exists(path) or (run.packed.get("conversions") and not modules):
         return None
     if any(patch.source is None for patch in patches):
         return None
     kind = "saved_model" if os.path.isdir(path) else "pb" if path.endswith(".pb") else "keras"
     state, code = run.loaded.failure is not None, run.wishes.allow_code
-    return Source(os.path.abspath(path), kind, run.loaded.model.signature, code, state, _given(run))
+    return Source(
+        os.path.abspath(path),
+        kind,
+        run.loaded.model.signature,
+        code,
+        state,
+        _given(run),
+        modules,
+        run.loaded.handed.keras,
+    )
 
 
 def _by_script(
@@ -158,7 +168,11 @@ def _by_script(
     written, package = folder / destination.script.name, folder / f"model{destination.path.suffix}"
     written.write_text(text, encoding="utf-8")
     command = [sys.executable, "-c", _ALONE, str(written), source.path, str(package)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=_LIMIT)
+    paths = [os.getcwd(), os.environ.get("PYTHONPATH", "")] if source.modules else [os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=_LIMIT
+    )
     if done.returncode == 0 and package.exists():
         same = run.workers.ask(Same(str(package), answer["structure"], timeout=600.0)).get("same", False)
         tables = sorted(folder.glob(f"{package.stem}.table*.tsv"))

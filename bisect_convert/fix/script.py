@@ -99,14 +99,24 @@ def traced(path: str) -> tuple[Any, Any]:
     loaded = tf.saved_model.load(path)
     return loaded.signatures[{signature}], loaded
 '''
+_KNOWN = '''
+
+def known(*modules: Any) -> dict[str, Any]:
+    """Return the classes and functions that the modules define, by their names."""
+    return {name: value for module in modules for name, value in vars(module).items() if callable(value)}
+'''
 _KERAS = '''
 
 @cache
 def traced(path: str) -> tuple[Any, Any]:
     """Return the Keras model as a function, and what owns it and is to be kept as long."""
-    model = tf.keras.models.load_model(path, compile=False{safe})
+    model = tf.keras.models.load_model(path, compile=False{safe}{custom})
+{traced}'''
+#: As coremltools traces it, and where that refuses the model.
+_BY_COREMLTOOLS = "    return TF2Loader._concrete_fn_from_tf_keras(model)[0], model\n"
+_BY_CALLING = """\
     specs = [
-        tf.TensorSpec(i.shape, i.dtype, name=getattr(i, "name", f"input_{{n}}").split(":")[0])
+        tf.TensorSpec(i.shape, i.dtype, name=getattr(i, "name", f"input_{n}").split(":")[0])
         for n, i in enumerate(model.inputs)
     ]
 
@@ -114,7 +124,7 @@ def traced(path: str) -> tuple[Any, Any]:
         return model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
     return tf.function(call).get_concrete_function(*specs), model
-'''
+"""
 _PB = '''
 
 def frozen(path: str) -> Any:
@@ -129,7 +139,8 @@ def frozen(path: str) -> Any:
 @dataclass(frozen=True)
 class Source:
     """What the script reads: kind is "saved_model", "keras" or "pb"; code: the Keras file may hold Python code;
-    state: it assigns variables, which become inputs; given: the variables of a frozen graph that do.
+    state: it assigns variables, which become inputs; given: the variables of a frozen graph that do; modules: of the user's
+    own, which define layers and conversions; refused: coremltools does not take the Keras model as it is.
     """
 
     path: str
@@ -138,6 +149,8 @@ class Source:
     code: bool = False
     state: bool = False
     given: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    refused: bool = False
 
 
 def script(
@@ -179,7 +192,8 @@ def script(
         name=_quoted(name), out=_quoted(out), model=_quoted(source.path), imports=_imports(text, [m for m, _ in taken]),
         edits=f"Edits:\n{listed}" if steps else "No edit is needed.\n",
     )  # fmt: skip
-    return head + "\n" + text
+    own_modules = "".join(f"import {name}  # of your own: have it on PYTHONPATH\n" for name in source.modules)
+    return head + own_modules + "\n" + text
 
 
 def _freezing(source: Source) -> str:
@@ -191,7 +205,12 @@ def _freezing(source: Source) -> str:
     if source.kind == "saved_model":
         text = _SAVED_MODEL.format(signature=ascii(source.signature))
     else:
-        text = _KERAS.format(safe=", safe_mode=False" if source.code else "")
+        custom = f", custom_objects=known({', '.join(source.modules)})" if source.modules else ""
+        text = (_KNOWN if source.modules else "") + _KERAS.format(
+            safe=", safe_mode=False" if source.code else "",
+            custom=custom,
+            traced=_BY_CALLING if source.refused else _BY_COREMLTOOLS,
+        )
     return text + _FREEZING.format(frozen=made)
 
 

@@ -41,8 +41,11 @@ class Workers:
     server sees its input end, ends its workers and removes the folder.
     """
 
+    imports: tuple[str, ...] = ()
+
     def __init__(self, jobs: int = 1, *, verbose: bool = False, imports: Sequence[str] = ()) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
+        self.imports = tuple(imports)
         environment = {
             **os.environ,
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3"),

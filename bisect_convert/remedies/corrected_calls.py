@@ -8,7 +8,7 @@ from typing import Any
 
 from bisect_convert.arguments.as_code import argument_code
 from bisect_convert.arguments.corrections import Correction, changed, corrections
-from bisect_convert.explain.argument_causes import miscounted
+from bisect_convert.explain.argument_causes import channels_last, miscounted
 from bisect_convert.explain.case import Case
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Remedy
@@ -35,6 +35,7 @@ def argument_remedies(case: Case, prober: Prober) -> tuple[Remedy, ...]:
             "there. Only you know, so nothing is appended"
         )
         return (Remedy("option", summary, code="labels = ['background', *labels]\n"),)
+    made += _channels_first(case, prober)
     for correction in corrections(found.argument, call_of(prober), found.failure.message)[:_MOST]:
         options = changed(prober.options, correction.changes)
         if (
@@ -51,6 +52,18 @@ def argument_remedies(case: Case, prober: Prober) -> tuple[Remedy, ...]:
         return (replace(_remedy(past, verified=False), past=True),)
     summary = f"leave the argument `{found.argument}` out, or give another value: with it, nothing converts"
     return (Remedy("option", summary),)
+
+
+def _channels_first(case: Case, prober: Prober) -> list[Remedy]:
+    """The transpose that keeps an output an image, tried on the whole model."""
+    output = channels_last(case)
+    if output is None:
+        return []
+    asked = Kind.REMEDY.asks("channels first")
+    if not prober.trial(case.found.witness, asked, op=output.op, recipe="channels_first").converted:
+        return []
+    summary = f"put the channels of `{output.op}` first at the end of the model, so that it stays an image"
+    return [Remedy("rewrite", summary, True, "y = tf.transpose(y, (0, 3, 1, 2))  # y: what the output is\n")]
 
 
 def _remedy(correction: Correction, *, verified: bool) -> Remedy:

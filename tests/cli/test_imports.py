@@ -16,6 +16,21 @@ import keras
 class Fold(keras.layers.Layer):
     def call(self, x):
         return keras.ops.concatenate([keras.ops.relu(x), keras.ops.relu(-x)], -1)
+
+class Shift(keras.layers.Layer):
+    def call(self, x):
+        import tensorflow as tf
+
+        return tf.math.lgamma(tf.roll(x, 1, 1))
+"""
+_CONVERSIONS = """
+from coremltools.converters.mil import Builder as mb
+from coremltools.converters.mil.frontend.tensorflow.tf_op_registry import register_tf_op
+
+@register_tf_op
+def Lgamma(context, node):
+    x = context[node.inputs[0]]
+    context.add(node.name, mb.mul(x=x, y=2.0, name=node.name))
 """
 
 
@@ -23,13 +38,19 @@ class Fold(keras.layers.Layer):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("own")
     (made / "layers.py").write_text(_LAYERS)
+    (made / "conversions.py").write_text(_CONVERSIONS)
     (made / "broken.py").write_text("x = nothing_of_this_name\n")
 
     class Fold(tf.keras.layers.Layer):  # type: ignore[misc]
         def call(self, x: tf.Tensor) -> tf.Tensor:
             return tf.concat([tf.nn.relu(x), tf.nn.relu(-x)], -1)
 
+    class Shift(tf.keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: tf.Tensor) -> tf.Tensor:
+            return tf.math.lgamma(tf.roll(x, 1, 1))
+
     given = tf.keras.Input((4,), batch_size=1)
+    tf.keras.Model(given, Shift(name="shift")(Fold(name="fold")(given))).save(made / "shifted.keras")
     tf.keras.Model(given, Fold(name="fold")(given)).save(made / "model.keras")
     return made
 
@@ -52,3 +73,17 @@ def test_a_module_makes_the_layers_of_a_file_known(folder: Path, words: list[str
     assert done.returncode == status, done.stderr
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_of_layers_of_ones_own_is_fixed_by_a_script_that_imports_them(folder: Path) -> None:
+    command = [
+        sys.executable, "-m", "bisect_convert", "shifted.keras", "--import", "layers", "--import", "conversions",
+        "--fix", "out.mlpackage",
+    ]  # fmt: skip
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, timeout=600
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "converted, with 1 edit" in done.stdout and "it made the same program" in done.stdout
+    assert "import layers  # of your own" in (folder / "out.fix.py").read_text()

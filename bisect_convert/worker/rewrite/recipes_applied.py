@@ -15,13 +15,16 @@ from bisect_convert.worker.nodes import data, read_instead
 from bisect_convert.worker.rewrite.constants import folded, unevaluated
 from bisect_convert.worker.rewrite.editing import imported
 
-__all__ = ["BRIDGE", "FOLDED", "rewritten"]
+__all__ = ["BRIDGE", "CHANNELS_FIRST", "FOLDED", "rewritten"]
 
 v1 = tf.compat.v1
 BRIDGE = "bridge"
 """The recipe that is none for an op: it puts a bridge between a loop or conditional and all that reads its results."""
 FOLDED = "folded"
 """The recipe that puts values in the place of all constants that the converter cannot evaluate."""
+
+CHANNELS_FIRST = "channels_first"
+"""The recipe that puts the channels of an output first, under the name that it has."""
 
 
 def rewritten(graph_def: Any, op: str, recipe: str) -> Any:
@@ -30,6 +33,8 @@ def rewritten(graph_def: Any, op: str, recipe: str) -> Any:
         return _bridged(graph_def, op)
     if recipe == FOLDED:
         return _folded(graph_def)
+    if recipe == CHANNELS_FIRST:
+        return _channels_first(graph_def, op)
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         node = graph.get_operation_by_name(op)
@@ -54,6 +59,19 @@ def _folded(graph_def: Any) -> Any:
     del made.node[:]
     made.node.extend(n for n in graph_def.node if n.op != "Const" or n.name in read)
     return made
+
+
+def _channels_first(graph_def: Any, output: str) -> Any:
+    """The GraphDef whose output of that name is the transpose of what it was."""
+    made = v1.GraphDef()
+    made.CopyFrom(graph_def)
+    before = f"{output}/channels_last"
+    next(n for n in made.node if n.name == output).name = before
+    read_instead(made.node, {output: before, f"{output}:0": before, f"^{output}": f"^{before}"})
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(made, name="")
+        tf.transpose(graph.get_tensor_by_name(f"{before}:0"), (0, 3, 1, 2), name=output)
+    return graph.as_graph_def(add_shapes=True)
 
 
 def _bridged(graph_def: Any, call: str) -> Any:
