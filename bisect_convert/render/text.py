@@ -108,6 +108,9 @@ def _table(report: Report, pen: _Pen) -> list[str]:
 def _finding(finding: Finding, pen: _Pen) -> list[str]:
     shown = words.facts_shown(finding)
     rows = [f"{pen.paint(f'{words.label(finding)}:', _RED)} {pen.paint(words.headline(finding), _BOLD)}"]
+    remedies = [line for remedy in finding.remedies for line in _remedy(remedy, pen, verified(finding))]
+    if finding.cause:  # what to do about it before what shows it: the ops are evidence
+        rows, remedies = [*rows, *remedies, *([""] if remedies else [])], []
     for culprit in shown[:_LISTED]:
         rows += _culprit(culprit, pen)
     rows += [_more(len(shown) - _LISTED, "op")] if len(shown) > _LISTED else []
@@ -121,7 +124,6 @@ def _finding(finding: Finding, pen: _Pen) -> list[str]:
         rows += ["", *pen.entry("why", plain(parse(finding.explanation)))]
     rows += _witness(finding, pen)
     rows += _others(finding, pen)
-    remedies = [line for remedy in finding.remedies for line in _remedy(remedy, pen, verified(finding))]
     if finding.repro:
         remedies += pen.entry("next:", words.next_step(finding), _CYAN)
     return rows + ([""] if remedies else []) + remedies

@@ -103,3 +103,18 @@ def test_of_several_signatures_another_is_tried_where_the_choice_was_ours(tmp_pa
     assert report.signature == "ages" and any("zones converts (--signature zones)" in note for note in report.notes)
     chosen = find(path, workers=workers, signature="ages")
     assert chosen.findings and not any("tried" in note for note in chosen.notes)
+
+
+@pytest.mark.parametrize("size", [8, None])
+def test_an_image_that_comes_out_channels_last_is_told_the_transpose(workers: Workers, size: int | None) -> None:
+    kernel = tf.random.normal((3, 3, 3, 3))
+    spec = tf.TensorSpec((1, size, size, 3), name="x")
+    function = tf.function(lambda x: tf.nn.conv2d(x, kernel, 1, "SAME")).get_concrete_function(spec)
+    open_size = size or ct.RangeDim(8, 32)
+    report = find(
+        [function], workers=workers, outputs=[ct.ImageType(color_layout=ct.colorlayout.RGB)],
+        inputs=[ct.ImageType(shape=(1, open_size, open_size, 3))], minimum_deployment_target=ct.target.iOS17,
+    )  # fmt: skip
+    (finding,) = report.findings
+    assert "has its channels last" in finding.cause and not finding.culprits
+    assert finding.remedies[0].verified and "(0, 3, 1, 2)" in (finding.remedies[0].code or "")

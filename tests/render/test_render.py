@@ -159,6 +159,17 @@ def no_op() -> Report:
     return report(finding, signature=None)
 
 
+def caused() -> Report:
+    """A cause that is no op: what to do stands before the ops that show it."""
+    remedy = Remedy("rewrite", "start the model at `tokens`, and leave the stage to the app", past=True)
+    shown = Culprit("text/StringLower", "StringLower", None, "text", None, (TensorFact("words:0", "string", (1, 4)),))
+    finding = Finding(
+        "lowering", None, "NotImplementedError", "Conversion for TF op 'StringLower' not implemented.", (shown,),
+        explanation="Core ML has no strings.", remedies=(remedy,), cause="a stage of strings stands in front of the model",
+    )  # fmt: skip
+    return report(finding)
+
+
 def converts() -> Report:
     call = "loaded = tf.saved_model.load('m<1>')\nct.convert([loaded.signatures['a&b']], source='tensorflow')"
     notes = ("2 signatures: `serving_default` was chosen",)
@@ -242,7 +253,7 @@ def edited() -> Report:
 REPORTS = {
     "edited": edited, "differs": differs, "agrees": agrees,
     "skip": on_a_skip, "instances": at_twelve_places, "interaction": only_together, "loop": in_a_loop,
-    "no_op": no_op, "converts": converts, "inconclusive": inconclusive, "hostile": hostile,
+    "no_op": no_op, "caused": caused, "converts": converts, "inconclusive": inconclusive, "hostile": hostile,
 }  # fmt: skip
 every_report = pytest.mark.parametrize("name", REPORTS)
 
