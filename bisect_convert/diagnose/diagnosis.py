@@ -20,6 +20,7 @@ from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.edge_stages import at_the_edges, stage_finding
+from bisect_convert.explain.marked_graphs import marked_graphs
 from bisect_convert.explain.model_causes import left_training, of_variant, refused_model
 from bisect_convert.explain.model_map import model_map
 from bisect_convert.explain.unloadable import load_causes
@@ -259,6 +260,7 @@ class Diagnosis:
         differing = any(f.stage == NUMBERS for f in self.findings)
         verdict = "fails" if failing else "differs" if differing else "converts" if self.complete else "inconclusive"
         total = time.monotonic() - self.started
+        drawn = (model, tuple(self.findings), self.complete)
         own = warning_notes(prober.warned) if verdict == "converts" else []
         return Report(
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
@@ -271,5 +273,5 @@ class Diagnosis:
                 "search": round(total - self.load_seconds, 2),
             },
             notes=(*handed_notes(self.loaded, verdict), *own, *self.notes, *prober.errands.notes),
-            journal=tuple(prober.journal), map=partial(model_map, model, tuple(self.findings), self.complete),
+            journal=tuple(prober.journal), map=partial(model_map, *drawn), graphs=partial(marked_graphs, *drawn),
         )  # fmt: skip

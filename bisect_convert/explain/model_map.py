@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bisect_convert.explain.marked_graphs import Mark, marks, unmarked
 from bisect_convert.model.graph import Graph, Model
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.model_map import Region
@@ -20,21 +21,11 @@ _LONGEST = 6
 #: Siblings of this form, where there are several of one number, are parts of a layer of that number.
 _NUMBERED, _SEVERAL = re.compile(r"(.+?_\d+)_(.+)"), 3
 _WORSE = ("culprit", "witness", "unknown", "converts")
-_Mark = tuple[str, tuple[int, ...]]
 
 
 def model_map(model: Model, findings: Sequence[Finding], complete: bool) -> Region:
     """Return the model as one region; complete: what no finding is about was seen to convert."""
-    marks: dict[tuple[str, str], _Mark] = {}
-    for number, finding in enumerate(findings, 1):
-        blamed = {(c.function or "", c.name) for c in finding.culprits}
-        for name, graph in model.graphs.items():
-            for op in graph.order:
-                if (name, op) in blamed:
-                    marks[name, op] = ("culprit", (number,))
-                elif op in finding.witness.ops and (name, op) not in marks:
-                    marks[name, op] = ("witness", (number,))
-    builder = _Builder(model, marks, "converts" if complete else "unknown")
+    builder = _Builder(model, marks(model, findings), unmarked(complete))
     return replace(builder.level(model.main), title="the model")
 
 
@@ -49,7 +40,7 @@ class _Scope:
 @dataclass(frozen=True)
 class _Builder:
     model: Model
-    marks: Mapping[tuple[str, str], _Mark]
+    marks: Mapping[tuple[str, str], Mark]
     plain: str
 
     def level(self, graph: Graph) -> Region:

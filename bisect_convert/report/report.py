@@ -9,6 +9,7 @@ from typing import Any
 
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.fix import Fix
+from bisect_convert.report.marked_graphs import MarkedGraph
 from bisect_convert.report.model_map import Region
 from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.plain import SCHEMA, report_from_dict, report_to_dict
@@ -55,6 +56,8 @@ class Report:
     """Where the time of the conversion goes, where that was asked for."""
     map: Callable[[], Region] | None = field(default=None, compare=False, repr=False)
     """Makes the whole model as a page draws it; no part of the report's data."""
+    graphs: Callable[[], tuple[MarkedGraph, ...]] | None = field(default=None, compare=False, repr=False)
+    """Makes the graphs of the model, the main one first, as other programs draw them; no part of the report's data."""
 
     @property
     def exit_code(self) -> int:
