@@ -1,4 +1,4 @@
-"""The folder of --out: checked before the work starts, and filled with all files or none."""
+"""The folder of --out, or of another option: checked before the work starts, and filled with all files or none."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bisect_convert.cli.whole_files import write_all
 from bisect_convert.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _OF_A_FINDING = frozenset({"section.pb", "repro.py", "finding.json", "issue.md"}
 
 
 @contextlib.contextmanager
-def made(path: str) -> Iterator[Path]:
+def made(path: str, option: str = "--out") -> Iterator[Path]:
     """Make the folder, raising UsageError where nothing can be written there; take it away again if it stays empty."""
     missing = _missing(path)
     try:
@@ -33,7 +34,7 @@ def made(path: str) -> Iterator[Path]:
             tempfile.TemporaryFile(dir=path).close()
         except OSError as error:
             reason = "it is a file" if os.path.isfile(path) else error.strerror or error
-            raise UsageError(f"--out {path or repr(path)} cannot be written: {reason}") from error
+            raise UsageError(f"{option} {path or repr(path)} cannot be written: {reason}") from error
         yield Path(path)
     finally:
         _remove_empty(missing)
@@ -49,26 +50,8 @@ def fill(out: Path, report: Report, staged: Path | None = None) -> Report:
 
     report, files = _moved(out, report, staged)
     files |= {name: render(report, kind).encode("utf-8", "backslashreplace") for name, kind in _REPORTS.items()}
-    written: list[tuple[str, Path]] = []
-    folders = [folder for folder in sorted({str((out / name).parent) for name in files}) if not os.path.isdir(folder)]
-    try:
-        for name, data in files.items():
-            (out / name).parent.mkdir(exist_ok=True)
-            handle, path = tempfile.mkstemp(dir=(out / name).parent, prefix=".writing-")
-            written.append((path, out / name))
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(path, 0o666 & ~_umask())
-        for path, place in written:
-            os.replace(path, place)
-        _remove_old(out, len(report.findings))
-    finally:
-        for path, _ in written:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-        _remove_empty(folders)
+    write_all({out / name: data for name, data in files.items()})
+    _remove_old(out, len(report.findings))
     return report
 
 
@@ -117,9 +100,3 @@ def _missing(path: str) -> list[str]:
         missing.append(path)
         path = os.path.dirname(path)
     return missing
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
