@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from bisect_convert.cli import output_folder
 from bisect_convert.cli.options import packed_options, parse
+from bisect_convert.cli.viewers import Viewers, viewers
 from bisect_convert.errors import BisectConvertError, Stopped
 from bisect_convert.fix.destination import Destination, destination
 from bisect_convert.model.files import check_path
 
 if TYPE_CHECKING:
     from bisect_convert.diagnose.diagnosis import Diagnosis
+    from bisect_convert.probe.client import Workers
     from bisect_convert.report.fix import Fix
     from bisect_convert.report.questions import Probe
     from bisect_convert.report.report import Report
@@ -72,15 +74,20 @@ class _Signalled(KeyboardInterrupt):
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    check_path(arguments.model, arguments.signature)
+    with viewers(arguments) as shown:
+        return _searched(arguments, shown)
+
+
+def _searched(arguments: argparse.Namespace, shown: Viewers) -> int:
     from bisect_convert.probe.client import Workers
 
-    check_path(arguments.model, arguments.signature)
     options = packed_options(arguments)
     place = None if arguments.fix is None else destination(arguments.fix, options, overwrite=arguments.overwrite)
     folder = contextlib.nullcontext() if arguments.out is None else output_folder.made(arguments.out)
     if arguments.shell or arguments.step:
         with folder as out:
-            return _by_hand(arguments, out)
+            return _by_hand(arguments, out, shown)
     from bisect_convert.cli.kept_reports import KeptReport
 
     kept = KeptReport(arguments, options, _cache(arguments))
@@ -107,11 +114,11 @@ def _run(arguments: argparse.Namespace) -> int:
                 kept.keep(report)
             except Stopped as stop:
                 report, stopped = stop.report, True
-        status = hand_over(report, arguments.format, out, staged)
+        status = _show(shown, report, hand_over(report, arguments.format, out, staged), workers)
         return _INCONCLUSIVE if stopped and status != _BAD else status
 
 
-def _by_hand(arguments: argparse.Namespace, out: Path | None) -> int:
+def _by_hand(arguments: argparse.Namespace, out: Path | None, shown: Viewers) -> int:
     from bisect_convert.cli.prompt import interact
     from bisect_convert.probe.client import imports_wanted
 
@@ -121,7 +128,7 @@ def _by_hand(arguments: argparse.Namespace, out: Path | None) -> int:
     }
     ours |= {"cache": arguments.cache or False, "out": out}
     report = interact(arguments.model, packed_options(arguments), ours, stepwise=arguments.step)
-    return 0 if report is None else hand_over(report, arguments.format, out)
+    return 0 if report is None else _show(shown, report, hand_over(report, arguments.format, out))
 
 
 def _fixing(place: Destination | None) -> Callable[[Diagnosis], Fix] | None:
@@ -157,6 +164,16 @@ def hand_over(report: Report, format: str, out: Path | None, staged: Path | None
             fault = f"--out {out} cannot be written: {error.strerror or error}"
     _print(report, format)
     return report.exit_code if fault is None else _fail(fault)
+
+
+def _show(shown: Viewers, report: Report, status: int, workers: Workers | None = None) -> int:
+    """Write the files for other programs and say how to open them; return the status, or another where that fails."""
+    try:
+        for line in shown.write(report, workers):
+            _say(line)
+    except BisectConvertError as error:
+        return _fail(str(error))
+    return status
 
 
 def _print(report: Report, format: str) -> None:

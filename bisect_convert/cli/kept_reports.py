@@ -68,6 +68,8 @@ def _repeatable(arguments: argparse.Namespace) -> bool:
     does = (
         arguments.fix,
         arguments.out,
+        arguments.model_explorer,
+        arguments.tensorboard,
         arguments.against,
         arguments.slow,
         arguments.imports,

@@ -30,7 +30,7 @@ __all__ = ["run", "several"]
 #: What is said once for the whole run, not for each model: option -> whether a value follows.
 _OF_THE_RUN = {"--out": True, "--format": True, "--jobs": True, "--quiet": False, "--verbose": False}
 #: What only one model can be asked.
-_OF_ONE = ("fix", "against", "step", "shell")
+_OF_ONE = ("fix", "against", "model-explorer", "tensorboard", "step", "shell")
 _FORMATS = ("text", "json", "html")
 
 
@@ -48,7 +48,7 @@ def run(models: Sequence[str], arguments: argparse.Namespace, argv: Sequence[str
     argv: the command's words, which each model's own command gets too. Raises UsageError for what only one can be asked.
     """
     for name in _OF_ONE:
-        if getattr(arguments, name):
+        if getattr(arguments, name.replace("-", "_")):
             raise UsageError(f"--{name} takes one model, and {len(models)} are given")
     if arguments.format not in _FORMATS:
         raise UsageError(f"the summary of {len(models)} models comes as {', '.join(_FORMATS)}")

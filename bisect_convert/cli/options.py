@@ -173,6 +173,13 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     report.add_argument("--format", choices=FORMATS, default="text", help="of the report on standard output")
     report.add_argument("--out", metavar="DIR", help="also write report.json, report.html and report.md into DIR")
     report.add_argument(
+        "--model-explorer", metavar="FILE.json",
+        help="also write the graph with the verdicts, and FILE.verdicts.json, which Model Explorer lays over it",
+    )  # fmt: skip
+    report.add_argument(
+        "--tensorboard", metavar="LOGDIR", help="also write the graph and the findings as a run of TensorBoard"
+    )
+    report.add_argument(
         "--anonymous", action="store_true", help="with --out: no name of the model in a finding's issue.md"
     )
     report.add_argument("--quiet", action="store_true", help="no progress on standard error")

@@ -10,8 +10,8 @@ from bisect_convert.model.cuts import Plan
 from bisect_convert.report.plain import restored
 
 __all__ = [
-    "About", "Carve", "Check", "Compare", "Fix", "Load", "Numbers", "Passes", "Probe", "Ready", "Request", "Run", "Same",
-    "Save", "Time", "from_json",
+    "About", "Carve", "Check", "Compare", "Events", "Fix", "Load", "Numbers", "Passes", "Probe", "Ready", "Request", "Run",
+    "Same", "Save", "Time", "from_json",
 ]  # fmt: skip
 
 
@@ -161,6 +161,16 @@ class Same(Request):
 
 
 @dataclass(frozen=True)
+class Events(Request):
+    """Write graphs and texts, as `render.tensorboard` makes them, to `out` as an events file of TensorBoard."""
+
+    do: ClassVar[str] = "events"
+    out: str = ""
+    graphs: tuple[Mapping[str, Any], ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Numbers(About):
     """Does the converted model compute what the original does?
 
@@ -184,7 +194,7 @@ class Time(About):
 
 
 _KINDS: dict[str, type[Request]] = {
-    kind.do: kind for kind in (Ready, Check, Passes, Load, Probe, Carve, Compare, Run, Save, Fix, Same, Numbers, Time)
+    kind.do: kind for kind in (Ready, Check, Passes, Load, Probe, Carve, Compare, Run, Save, Fix, Same, Events, Numbers, Time)
 }  # fmt: skip
 
 

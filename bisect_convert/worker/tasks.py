@@ -54,7 +54,7 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
     if isinstance(request, requests.Ready):
         return known
     imports.import_wanted()
-    from bisect_convert.worker import execution, unpacking
+    from bisect_convert.worker import events, execution, unpacking
     from bisect_convert.worker.read import opening
 
     match request:
@@ -68,6 +68,8 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
             return execution.run(request)
         case requests.Save():
             return execution.save(request)
+        case requests.Events():
+            return events.write(request)
     try:
         return _converted(request, mark)
     finally:
