@@ -23,6 +23,8 @@ _EXTRAS = (
     ("models as tests", "pytest", "pytest"),
     ("--shell with completion", "ipython", "shell"),
     ("completion in a shell", "shtab", "completion"),
+    ("what --model-explorer writes", "ai-edge-model-explorer", "model-explorer"),
+    ("what --tensorboard writes", "tensorboard", "tensorboard"),
 )
 _PYTHON = ((3, 10), (3, 13))
 

@@ -169,7 +169,10 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     search.add_argument("--no-run", action="store_true", help="execute nothing of the model's graphs in TensorFlow")
     search.add_argument("--step", action="store_true", help="walk through the search, one probe a key press")
     search.add_argument("--shell", action="store_true", help="open a prompt with the model as `s`; see help(s) there")
-    report = parser.add_argument_group("report")
+    _add_report(parser.add_argument_group("report"))
+
+
+def _add_report(report: Any) -> None:
     report.add_argument("--format", choices=FORMATS, default="text", help="of the report on standard output")
     report.add_argument("--out", metavar="DIR", help="also write report.json, report.html and report.md into DIR")
     report.add_argument(
