@@ -40,7 +40,7 @@ class Viewers:
         if self.explorer is not None:
             from bisect_convert.render.model_explorer import graph_collection, verdicts
 
-            data = self.explorer.with_suffix(".verdicts.json")
+            data = _beside(self.explorer)
             texts = {self.explorer: graph_collection(report), data: verdicts(report)}
             _written("--model-explorer", self.explorer, {p: text.encode() for p, text in texts.items()})
             command = f"model-explorer {shlex.quote(str(self.explorer))} --node_data_paths={shlex.quote(str(data))}"
@@ -56,6 +56,11 @@ class Viewers:
             _written("--tensorboard", self.logdir, {place: told})
             command = f"tensorboard --logdir {shlex.quote(str(self.logdir))}"
             yield f"the graph and the findings are in {place}; coloured by Device; to see them: {command}"
+
+
+def _beside(graph: Path) -> Path:
+    """Where the node data of a graph goes: FILE.verdicts.json beside FILE.json."""
+    return graph.with_suffix(".verdicts.json")
 
 
 def _written(option: str, path: Path, files: dict[Path, bytes]) -> None:
@@ -81,7 +86,9 @@ def _file(path: str) -> Path:
     place = Path(path)
     if place.suffix != ".json":
         raise UsageError(f"--model-explorer {path} is to end in .json")
-    reason = "it is a folder" if place.is_dir() else ""
+    reason = (
+        "it is a folder" if place.is_dir() else "its verdicts' place is a folder" if _beside(place).is_dir() else ""
+    )
     if not place.parent.is_dir():
         reason = f"no such folder: {place.parent}"
     try:

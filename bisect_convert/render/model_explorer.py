@@ -40,13 +40,13 @@ def graph_collection(report: Report) -> str:
     Nodes bear what was found out about them as attributes; culprits, and the layers that hold one, are coloured.
     """
     shown = _levels(report)
-    nodes = [
-        _node(level, op, [inner for inner in shown if inner.outer is level and inner.op is op], report.findings)
-        for level in shown
-        for op in _ops(level)
-    ]
+    below: dict[str, list[Level]] = {}
+    for level in shown:
+        if level.outer and level.op:
+            below.setdefault(_id(level.outer, level.op), []).append(level)
+    nodes = [_node(level, op, below.get(_id(level, op), ()), report.findings) for level in shown for op in _ops(level)]
     graph = {"id": _GRAPH, "nodes": nodes, "groupNodeConfigs": _layers(shown)}
-    return json.dumps({"label": words.name(report), "graphs": [graph]}, indent=1) + "\n"
+    return json.dumps({"label": words.name(report), "graphs": [graph]}) + "\n"
 
 
 def verdicts(report: Report) -> str:
@@ -56,7 +56,7 @@ def verdicts(report: Report) -> str:
         for op in _ops(level):
             ground, ink = _SHADES[op.verdict]
             results[_id(level, op)] = {"value": op.verdict, "bgColor": ground, "textColor": ink}
-    return json.dumps({_GRAPH: {"name": "verdict", "results": results, **_SHOWN}}, indent=1) + "\n"
+    return json.dumps({_GRAPH: {"name": "verdict", "results": results, **_SHOWN}}) + "\n"
 
 
 def _levels(report: Report) -> list[Level]:

@@ -273,6 +273,10 @@ def test_events_can_be_read_again(workers: Workers, tmp_path: Path) -> None:
         ("--model-explorer graph.txt", "--model-explorer graph.txt is to end in .json"),
         ("--model-explorer no/where.json", "cannot be written: no such folder: no"),
         ("--model-explorer folder.json", "--model-explorer folder.json cannot be written: it is a folder"),
+        (
+            "--model-explorer taken.json",
+            "--model-explorer taken.json cannot be written: its verdicts' place is a folder",
+        ),
         ("--tensorboard file", "--tensorboard file cannot be written: it is a file"),
         ("--tensorboard file/deep", "cannot be written: Not a directory"),
         ("m2 --tensorboard logs", "--tensorboard takes one model, and 2 are given"),
@@ -284,6 +288,7 @@ def test_what_cannot_be_written_is_said_before_any_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.json").mkdir()
+    (tmp_path / "taken.verdicts.json").mkdir()
     (tmp_path / "file").write_text("")
     before = sorted(os.listdir(tmp_path))
     assert main([str(FIXTURES / "erfc_in_cond" / "model"), *words.split()]) == 2
