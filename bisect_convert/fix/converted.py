@@ -17,7 +17,8 @@ from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.fix.destination import Destination
 from bisect_convert.fix.patches import Patch
-from bisect_convert.fix.script import Source, script
+from bisect_convert.fix.reading_code import Source
+from bisect_convert.fix.script import script
 from bisect_convert.fix.step import Step
 from bisect_convert.model import facts
 from bisect_convert.model.facts import STATE

@@ -20,7 +20,8 @@ from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import UsageError
 from bisect_convert.fix.converted import fixed
 from bisect_convert.fix.destination import Destination, destination
-from bisect_convert.fix.script import Source, script
+from bisect_convert.fix.reading_code import Source
+from bisect_convert.fix.script import script
 from bisect_convert.fix.step import Step
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.fix import Fix
