@@ -141,9 +141,9 @@ def _fixing(place: Destination | None) -> Callable[[Diagnosis], Fix] | None:
 
 
 def _numbers(arguments: argparse.Namespace) -> str | None:
-    """What a model that converts is compared on; by itself it is, but where one is to be edited, or timed."""
+    """What a model that converts is compared on; by itself it is, but where one is timed."""
     if arguments.numbers is None:
-        return None if arguments.fix is not None or arguments.slow is not None or arguments.no_run else "auto"
+        return None if arguments.slow is not None or arguments.no_run else "auto"
     return None if arguments.numbers == "off" else str(arguments.numbers)
 
 

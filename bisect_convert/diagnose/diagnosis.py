@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ class Diagnosis:
             if checked.get("death") == "timeout":
                 raise EnvironmentError_(f"a look at the arguments did not come to an end within {_CHECK_LIMIT:.0f} s")
             self.loaded = self.searched = load(model, self.workers, request)
-            self._samples = self._chosen()
+            self.samples = self._chosen()
             self.versions = self.workers.versions()
         except BaseException:
             self.close()
@@ -225,9 +225,9 @@ class Diagnosis:
 
     def _compared(self, prober: Prober, hunt: Hunt) -> Iterator[Found]:
         """A model that converts is compared with its original, for which it is converted with its true weights."""
-        if self._samples is None or self.findings or not hunt.complete or self.loaded.failure is not None:
+        if self.samples is None or self.findings or not hunt.complete or self.loaded.failure is not None:
             return
-        done = compared(prober, *self._samples, self.wishes.tolerance, self.wishes.against)
+        done = compared(prober, *self.samples, self.wishes.tolerance, self.wishes.against)
         self.numbers = done.numbers
         self._keep(None, list(done.findings))
         yield from ()
@@ -252,6 +252,10 @@ class Diagnosis:
         findings = left_training(findings, self.loaded.model)
         self.findings += findings
         self.found += [found] * len(findings)
+
+    def keep(self, findings: Iterable[Finding]) -> None:
+        """Add findings that no search made."""
+        self._keep(None, list(findings))
 
     def report(self, prober: Prober) -> Report:
         """Return the report on what is known now."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from bisect_convert.arguments import packing
 from bisect_convert.diagnose.diagnosis import Diagnosis
+from bisect_convert.diagnose.fix_check import held_against_the_original
 from bisect_convert.diagnose.repro import write_repro
 from bisect_convert.diagnose.signatures import others_tried
 from bisect_convert.diagnose.wishes import Wishes
@@ -114,7 +115,7 @@ def find_packed(
         run.notes += others_tried(run, model, packed, wishes, workers)
         if fixing is None:
             return run.report(prober)
-        fix = fixing(run)
+        fix = held_against_the_original(fixing(run), run, prober)
         return replace(run.report(prober), fix=fix)
     finally:
         run.close()

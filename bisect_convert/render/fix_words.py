@@ -29,10 +29,12 @@ def agreement_line(fix: Fix) -> str:
     """How far the outputs of the edited model are from those of the original."""
     if fix.agreement is None:
         return "not compared as a whole: TensorFlow cannot run it on inputs made up for it, or it draws random numbers"
-    count = f"{fix.agreement.samples} set{'s' * (fix.agreement.samples != 1)} of inputs"
-    return (
-        f"in TensorFlow the outputs of both models on {count}: largest difference {fix.agreement.max_rel:.1g} of scale"
-    )
+    in_graph = fix.edited or fix.agreement
+    count = f"{in_graph.samples} set{'s' * (in_graph.samples != 1)} of inputs"
+    said = f"in TensorFlow the outputs of both models on {count}: largest difference {in_graph.max_rel:.1g} of scale"
+    if fix.edited is None:
+        return said
+    return f"{said}; what was written, evaluated: {fix.agreement.max_rel:.1g} of scale"
 
 
 def fix_text(fix: Fix) -> str:

@@ -37,7 +37,8 @@ class Fix:
     """The edits with which the model converts, or with which it got furthest.
 
     model, script: paths of what was written; remaining: the findings, counted from 1, that no edit mends; reasons: why not;
-    agreement: of the whole model's outputs before and after; verified: the script made the same program by itself.
+    agreement: of the outputs of the original and of what was written, evaluated, or else of the edited graph; edited: of the
+    edited graph in TensorFlow, where both are known; verified: the script made the same program by itself.
     """
 
     converted: bool
@@ -46,6 +47,7 @@ class Fix:
     edits: tuple[Edit, ...] = ()
     remaining: tuple[int, ...] = ()
     agreement: Agreement | None = None
+    edited: Agreement | None = None
     verified: bool = False
     reasons: tuple[str, ...] = ()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bisect_convert.report.findings import Finding
+from bisect_convert.report.findings import NUMBERS, Finding
 from bisect_convert.report.fix import Fix
 from bisect_convert.report.marked_graphs import MarkedGraph
 from bisect_convert.report.model_map import Region
@@ -61,13 +61,13 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 converts, or a converted model was written; 1 findings: it fails, or its numbers differ; 3 inconclusive.
+        """0 converts, or what was written computes the same; 1 findings: it fails, or its numbers differ; 3 inconclusive.
 
         >>> s.hunt().exit_code
         1
         """
         if self.fix is not None:
-            return 0 if self.fix.converted else 1
+            return 0 if self.fix.converted and not any(f.stage == NUMBERS for f in self.findings) else 1
         return {"converts": 0, "fails": 1, "differs": 1}.get(self.verdict, 3)
 
     def __str__(self) -> str:

@@ -187,3 +187,30 @@ def test_no_name_of_a_model_gets_out_of_a_scripts_literals() -> None:
 
 def test_the_public_names_are_there() -> None:
     assert {"convert", "NotConverted"} <= set(bisect_convert.__all__)
+
+
+@pytest.mark.parametrize("faithful", [True, False])
+def test_what_was_written_is_evaluated_beside_the_original(workers: Workers, tmp_path: Path, faithful: bool) -> None:
+    import tensorflow as tf
+
+    def call(x: Any) -> Any:
+        y = tf.roll(x, 1, 1)
+        return {"y": y if faithful else tf.raw_ops.ResizeNearestNeighbor(images=y, size=(3, 3), name="smaller")}
+
+    module = tf.Module()
+    module.call = tf.function(call, input_signature=[tf.TensorSpec((1, 8, 8, 3), name="x")])
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=module.call)
+    place = Destination(tmp_path / "out.mlpackage")
+    report = find_packed(
+        tmp_path / "model", {}, Wishes(numbers="random"), workers, fixing=partial(fixed, destination=place)
+    )
+    fix = report.fix
+    assert fix is not None and fix.converted and fix.agreement is not None and fix.edited is not None
+    assert fix.edited.max_rel <= 1e-6 and report.numbers is not None
+    assert report.exit_code == (0 if faithful else 1)
+    if faithful:
+        assert 0 < fix.agreement.max_rel <= 2e-3 and len(report.findings) == 1
+    else:
+        (culprit,) = report.findings[1].culprits
+        assert (report.findings[1].error_type, culprit.op) == ("converter", "ResizeNearestNeighbor")
+        assert fix.agreement.max_rel > 0.1

@@ -65,12 +65,22 @@ def masked(x: Any, mask: Any) -> Any:
     return tf.nn.softmax(x + (1.0 - mask[:, None]) * -1e9)
 
 
+def since(t: Any) -> Any:
+    return tf.cast(tf.subtract(t, tf.constant(1.7e9, tf.float64), name="clock/sub"), tf.float32)
+
+
+def looked_up(ids: Any) -> Any:
+    return tf.reduce_mean(tf.gather(weights(8, 4), ids, name="look/up"), 1)
+
+
 def small(*shape: int, scale: float = 1.0, shift: float = 0.0) -> Any:
     return (rng.normal(0, scale, shape) + shift).astype("f")
 
 
 BYTES = {"a": rng.integers(0, 100, (1, 8, 8, 1), "uint8"), "b": rng.integers(100, 255, (1, 8, 8, 1), "uint8")}
 DIFFERING: dict[str, tuple[Callable[..., Any], dict[str, Any], str, str]] = {
+    "seconds": (since, {"t": np.array([[1.7e9 + 0.25, 1.7e9 + 8.5]])}, "clock/sub", "float64"),
+    "out_of_range": (looked_up, {"ids": np.array([[3, -1, 9]], "int32")}, "look/up", "undefined"),
     "softplus": (softplus, {"x": small(1, 32, scale=6, shift=8)}, "act/exp", "overflow"),
     "variance": (variance, {"x": small(1, 256, scale=0.05, shift=20)}, "stats/var", "precision"),
     "tiny": (tiny, {"x": small(1, 32, scale=3e-5)}, "norm/square", "underflow"),

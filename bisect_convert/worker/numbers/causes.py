@@ -70,6 +70,26 @@ class Search:
         for tensor in [t for t in suspects if t in worst]:
             if self._matters(tensor, rounded=True):
                 found.append(self._by_rounding(tensor, suspects[tensor]))
+        return found or self._of_float64()
+
+    def _of_float64(self) -> list[Cause]:
+        """The ops whose result is wrong because what they read loses its last digits in float32, as a time in seconds does."""
+        found = []
+        for tensor in self.steps.values:
+            op = tensor.rpartition(":")[0]
+            reads, makes = self.original.dtypes(op)
+            if "float64" not in reads or not self.alone.is_op(op):
+                continue
+            error = self.alone.error(op, self.steps.values, float32=True)
+            if error is not None and error > _EXACT:
+                kind = self.original.type_of(op)
+                value = max((float(np.max(np.abs(self.steps.values[t]))) for t in self.original.read_by(op)
+                             if t in self.steps.values and np.size(self.steps.values[t])), default=0.0)  # fmt: skip
+                message = (
+                    f"{kind} reads {value:.12g} in float64, of which float32 keeps 7 digits: its result is off by "
+                    f"{error:.2g} of scale"
+                )
+                found.append(Cause(tensor, "float64", message, True))
         return found
 
     def _beyond_float16(self) -> list[Cause]:

@@ -23,7 +23,7 @@ from bisect_convert.worker.numbers.compressed import cost
 from bisect_convert.worker.numbers.converting import converted, in_float32, kept_in_float32
 from bisect_convert.worker.numbers.inputs import samples
 from bisect_convert.worker.numbers.lockstep import Lockstep
-from bisect_convert.worker.numbers.original import Original
+from bisect_convert.worker.numbers.original import Original, undefined_in
 from bisect_convert.worker.numbers.precision import code, kept, names_of
 from bisect_convert.worker.numbers.sections import Alone
 from bisect_convert.worker.request import Numbers
@@ -48,7 +48,10 @@ def check(request: Numbers) -> dict[str, Any]:
         feeds = samples(original, request.samples, shapes, results)
         wanted = [original.run(results, one) for one in feeds]
     except (tf.errors.OpError, ValueError, TypeError, KeyError) as error:
-        return {"not_compared": f"TensorFlow cannot run the model: {_line(error)}"}
+        refused = undefined_in(error) if isinstance(error, tf.errors.OpError) else None
+        if refused is None:
+            return {"not_compared": f"TensorFlow cannot run the model: {_line(error)}"}
+        return _undefined(original, *refused)
     if any(np.asarray(v).dtype.kind not in "biuf" for v in wanted[0].values()):
         return {"not_compared": "an output is none of numbers"}
     try:
@@ -72,6 +75,17 @@ def check(request: Numbers) -> dict[str, Any]:
             done, original, feeds, Alone(folder, carved.graph_def, packed), _Again(carved, request, done)
         )
     return answer
+
+
+def _undefined(original: Original, op: str, said: str) -> dict[str, Any]:
+    """The answer where TensorFlow refuses what Core ML takes without a word."""
+    kind = original.type_of(op)
+    message = f"{kind}: {said}: TensorFlow refuses that, and Core ML promises no result for it"
+    cause = {"op": op, "type": kind, "kind": "undefined", "message": message, "confirmed": True}
+    return {
+        "precision": "", "samples": 1, "tolerance": 0.0, "outputs": [], "headroom": None, "agrees": False,
+        "causes": [cause], "remedies": [],
+    }  # fmt: skip
 
 
 def _program(model: Any, request: Numbers) -> Any:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Original"]
+__all__ = ["Original", "undefined_in"]
 
 v1 = tf.compat.v1
 _TOLD = frozenset("biuf")
+
+
+#: What TensorFlow says of an index that is out of range, on a processor that looks.
+_OUT_OF_RANGE = re.compile(
+    r"[^\n]*(?:is not in \[0, \d+\)|does not index into|out of (?:range|bounds)|outOfRange)[^\n]*"
+)
+
+
+def undefined_in(error: tf.errors.OpError) -> tuple[str, str] | None:
+    """Return the op at which TensorFlow itself refuses an index, and what it says; None for any other error."""
+    said = _OUT_OF_RANGE.search(error.message or "")
+    name = error.op.name if error.op is not None else ""
+    return (name, said[0].strip()) if said is not None and name else None
 
 
 class Original:

@@ -1,0 +1,39 @@
+"""What a fix wrote, held against the original: does the converted model compute the same?"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from bisect_convert.diagnose.diagnosis import Diagnosis
+from bisect_convert.numbers.comparison import compared
+from bisect_convert.probe.prober import Prober
+from bisect_convert.report.fix import Agreement, Fix
+from bisect_convert.report.numbers import Numbers
+
+__all__ = ["held_against_the_original"]
+
+
+def held_against_the_original(fix: Fix, run: Diagnosis, prober: Prober) -> Fix:
+    """Return the fix with how far the written model, evaluated, is from the original; where it differs, the diagnosis has why.
+
+    It stays as it is where nothing was written, the boundary moved, or no numbers are wanted or can be had.
+    """
+    numbers = run.numbers if run.numbers is not None else _numbers(fix, run, prober)
+    if numbers is None or not numbers.outputs or not fix.converted:
+        return fix
+    most_abs = max(o.max_abs if o.max_abs is not None else float("inf") for o in numbers.outputs)
+    most_rel = max(o.max_rel if o.max_rel is not None else float("inf") for o in numbers.outputs)
+    return replace(fix, agreement=Agreement(most_abs, most_rel, numbers.samples), edited=fix.agreement)
+
+
+def _numbers(fix: Fix, run: Diagnosis, prober: Prober) -> Numbers | None:
+    if fix.model is None or fix.moved or run.samples is None or run.loaded.failure is not None:
+        return None
+    prober.turn_to(run.searched)
+    done = compared(prober, *run.samples, run.wishes.tolerance, os.path.abspath(fix.model))
+    if done.numbers is None:
+        return None
+    run.numbers = replace(done.numbers, against=None)
+    run.keep(done.findings)
+    return run.numbers
