@@ -24,6 +24,7 @@ class Kind(Enum):
     TWINS = "{} and {} more calls of its bodies", "locate", "what shares its bodies may have to be there for it to fail"
     READERS = "{} and what reads it", "locate", "it may need what reads it to fail"
     UPSTREAM = "{} and {} steps upstream", "locate", "it may need what is upstream of it to fail"
+    HALF = "a half of them, {} ops", "locate", "halving: does a half fail by itself?"
     PREFIX = "the first {} ops", "locate", "bisecting the prefixes for the last op that is needed"
     LAST = "the last of them and {} steps upstream", "locate", "the last op needed, with what is near it upstream"
     ABOVE = "all that is upstream of it", "locate", "what the last op needed can depend on at all"

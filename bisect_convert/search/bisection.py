@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from bisect_convert.model.outcome import Verdict
 
-__all__ = ["Flip", "Minimum", "first_failing", "minimise"]
+__all__ = ["Flip", "Minimum", "first_failing", "halved", "minimise"]
 
 T = TypeVar("T")
 
@@ -62,6 +62,32 @@ def first_failing(
         else:
             skipped.add(pick)
     return Flip(good, bad)
+
+
+def halved(
+    items: Sequence[T],
+    ask: Callable[[Sequence[T]], Verdict],
+    ahead: Callable[[Iterable[Sequence[T]]], None] = _nothing,
+    *,
+    least: int = 1,
+) -> Sequence[T]:
+    """Return a run of `items`, known to fail, neither half of which FAILs, or one of at most `least` items.
+
+    Each question is half as large as the one two before it, so that all together cost two questions of all items at most.
+
+    >>> halved("abcdefgh", lambda run: Verdict.FAIL if "f" in run else Verdict.PASS)
+    'f'
+    """
+    run = items
+    while len(run) > max(least, 1):
+        middle = len(run) // 2
+        halves = [run[middle:], run[:middle]]
+        ahead(halves)
+        failing = next((half for half in halves if ask(half) is Verdict.FAIL), None)
+        if failing is None:
+            break
+        run = failing
+    return run
 
 
 def _halvings(good: int, pick: int, bad: int) -> Iterator[int]:

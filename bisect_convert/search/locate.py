@@ -14,11 +14,13 @@ from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Failure, Signature, Stage, Verdict
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind, Question
-from bisect_convert.search.bisection import first_failing, minimise
+from bisect_convert.search.bisection import first_failing, halved, minimise
 
 __all__ = ["MOST_QUESTIONS", "Ask", "Cause", "Locator"]
 
 _RADII = (0, 1, 2)
+#: From how many ops on halves are asked for: below that, prefixes cost no more.
+_FEW = 32
 #: How many questions one minimisation may ask before it returns the best so far.
 MOST_QUESTIONS = 150
 #: What works out a size: where it rides along and cannot be left out, it is not the size but the sum that is at fault.
@@ -125,10 +127,18 @@ class Locator:
         return list(dict.fromkeys(n for n in found if n is not None))[:2]
 
     def _bisect(self, section: Section, target: Signature) -> Section | None:
-        """Bisect the prefixes for the last op that is needed, then what is upstream of it for the first."""
+        """Halve the section for as long as a half of it fails; then bisect the prefixes of what is left for the last op
+        that is needed, and what is upstream of it for the first.
+        """
         graph = self.model.graphs[section.graph]
         ask = self.ask(section, target)
-        chain = graph.prefixes(section.ops)
+        run = halved(
+            graph.sorted(section.ops),
+            lambda some: ask(frozenset(some), Kind.HALF.asks(len(some)))[1],
+            lambda some: self.ahead(section, target, some),
+            least=_FEW,
+        )
+        chain = graph.prefixes(frozenset(run))
         flip = first_failing(
             len(chain),
             lambda i: ask(chain[i], Kind.PREFIX.asks(i))[1],

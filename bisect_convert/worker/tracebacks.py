@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterable
 
 from bisect_convert.model.outcome import Failure, Frame, Signature, Stage, scrub
-from bisect_convert.worker.private_api.frames import lowered, passed, stage_of
+from bisect_convert.worker.private_api.frames import in_hand, in_mil, lowered, passed, stage_of
 
 __all__ = ["classify", "failure_of"]
 
@@ -18,6 +18,10 @@ def classify(error: BaseException, names: Iterable[str]) -> Failure:
     """Return the failure that an exception out of `ct.convert` stands for; `names` are scrubbed from its message."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     stage, pass_name = stage_of(frames)
+    if stage in (Stage.MIL_PASS, Stage.BACKEND):  # an op of MIL, which is named after the one that it was made of
+        names = tuple(names)
+        found = in_hand(frames, in_mil(names))
+        return failure_of(error, names, stage, pass_name, () if found is None else (Frame("", found),))
     named = {Stage.GRAPH_PASS: passed, Stage.LOWERING: lowered}.get(stage)
     return failure_of(error, names, stage, pass_name, () if named is None else tuple(named(frames)))
 

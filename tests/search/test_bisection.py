@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bisect_convert.model.outcome import Verdict
-from bisect_convert.search.bisection import Flip, Minimum, first_failing, minimise
+from bisect_convert.search.bisection import Flip, Minimum, first_failing, halved, minimise
 
 PASS, FAIL, UNRESOLVED = Verdict.PASS, Verdict.FAIL, Verdict.UNRESOLVED
 T = TypeVar("T")
@@ -36,6 +36,33 @@ def flip_of(middle: Sequence[Verdict]) -> tuple[Flip, Asked]:
     chain = [PASS, *middle, FAIL]
     ask = Asked(chain.__getitem__)
     return first_failing(len(chain), ask), ask
+
+
+# --- halved ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 200), st.sets(st.integers(0, 199), min_size=1, max_size=3), st.integers(1, 40))
+def test_halves_lead_to_the_smallest_run_that_halving_can_reach(length: int, needed: set[int], least: int) -> None:
+    needed = {n % length for n in needed}
+    ask = Asked(lambda run: FAIL if needed <= set(run) else PASS)
+    run = list(halved(range(length), ask, least=least))
+    assert needed <= set(run) and run == list(range(run[0], run[-1] + 1))
+    middle = len(run) // 2
+    assert len(run) <= least or not (needed <= set(run[middle:]) or needed <= set(run[:middle]))
+    assert sum(len(some) for some in ask.items) <= 2 * length
+
+
+@given(st.lists(st.sampled_from(Verdict), min_size=40, max_size=40))
+def test_halving_ends_with_what_was_seen_to_fail_whatever_is_answered(given_answers: list[Verdict]) -> None:
+    left = iter(given_answers)
+    told: dict[tuple[int, ...], Verdict] = {}
+
+    def ask(run: Sequence[int]) -> Verdict:
+        told[tuple(run)] = next(left)
+        return told[tuple(run)]
+
+    run = halved(range(64), ask)
+    assert len(run) == 64 or told[tuple(run)] is FAIL
 
 
 # --- first_failing ---------------------------------------------------------------------------------------------------
