@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bisect_convert.cli import output_folder
 from bisect_convert.cli.options import packed_options, parse
+from bisect_convert.cli.stopping import end_with_parent, stop_at_signals
 from bisect_convert.errors import BisectConvertError, Stopped
 from bisect_convert.fix.destination import Destination, destination
 from bisect_convert.model.files import check_path
@@ -38,10 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             from bisect_convert.cli.doctor import main as examined
 
             return examined()
-        if len(arguments.models) > 1 or os.path.isdir(arguments.model):
+        end_with_parent()
+        if arguments.dask or len(arguments.models) > 1 or os.path.isdir(arguments.model):
             from bisect_convert.cli.many import run, several
 
-            if (models := several(arguments.models)) is not None:
+            if (models := several(arguments.models) or (arguments.models if arguments.dask else None)) is not None:
                 return run(models, arguments, words, _say)
         return _run(arguments)
     except KeyboardInterrupt:
@@ -60,17 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"a fault of bisect-convert itself ({type(error).__name__}: {error}); --verbose shows where")
 
 
-def _stop(number: int, frame: Any) -> None:
-    """Stop once: a second signal must not keep what is known from being printed, nor processes from being ended."""
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
-    raise _Signalled
-
-
-class _Signalled(KeyboardInterrupt):
-    """Not KeyboardInterrupt itself: once that has left an `exec`, Python ends by the signal although it was caught."""
-
-
 def _run(arguments: argparse.Namespace) -> int:
     from bisect_convert.probe.client import Workers
 
@@ -86,8 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
     kept = KeptReport(arguments, options, _cache(arguments))
     if (known := kept.read()) is not None:
         return hand_over(known, arguments.format, None)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+    stop_at_signals()
     with folder as out, Workers(arguments.jobs, verbose=arguments.verbose, imports=arguments.imports) as workers:
         # The workers import tensorflow meanwhile: what we import from here on costs no time.
         from bisect_convert.diagnose.find import find_packed

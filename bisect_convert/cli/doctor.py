@@ -23,6 +23,7 @@ _EXTRAS = (
     ("models as tests", "pytest", "pytest"),
     ("--shell with completion", "ipython", "shell"),
     ("completion in a shell", "shtab", "completion"),
+    ("--dask", "distributed", "dask"),
 )
 _PYTHON = ((3, 10), (3, 13))
 

@@ -152,7 +152,13 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     )
     search.add_argument("--timeout", metavar="SECONDS", type=_positive, help="time limit of one probe")
     search.add_argument("--memory", metavar="GIB", type=_positive, help="memory limit of one probe")
-    search.add_argument("--jobs", metavar="N", type=_count, default=1, help="probes that may run at once (default: 1)")
+    search.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_count,
+        default=1,
+        help="probes, or of several models commands, at once (default: 1)",
+    )
     kept = search.add_mutually_exclusive_group()
     kept.add_argument(
         "--cache", metavar="DIR", help="where outcomes are kept for later runs (default: the user's cache)"
@@ -169,6 +175,7 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     search.add_argument("--no-run", action="store_true", help="execute nothing of the model's graphs in TensorFlow")
     search.add_argument("--step", action="store_true", help="walk through the search, one probe a key press")
     search.add_argument("--shell", action="store_true", help="open a prompt with the model as `s`; see help(s) there")
+    _add_several(parser.add_argument_group("several models"))
     report = parser.add_argument_group("report")
     report.add_argument("--format", choices=FORMATS, default="text", help="of the report on standard output")
     report.add_argument("--out", metavar="DIR", help="also write report.json, report.html and report.md into DIR")
@@ -177,6 +184,17 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     )
     report.add_argument("--quiet", action="store_true", help="no progress on standard error")
     report.add_argument("--verbose", action="store_true", help="each probe, and what TensorFlow and coremltools log")
+
+
+def _add_several(group: Any) -> None:
+    group.add_argument(
+        "--model-timeout", metavar="SECONDS", type=_positive,
+        help="time limit of each model (default: an hour, or 100 times --timeout where that is longer)",
+    )  # fmt: skip
+    group.add_argument(
+        "--dask", metavar="ADDRESS",
+        help="search them on the workers of this Dask scheduler, tcp://host:8786, which see the models at the same paths",
+    )  # fmt: skip
 
 
 def packed_options(arguments: argparse.Namespace) -> dict[str, Any]:

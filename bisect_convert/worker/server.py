@@ -128,6 +128,10 @@ def main() -> None:
     try:
         while (line := requests.get()) is not None:
             request = json.loads(line)
+            if "withdraw" in request:
+                if (future := running.get(folder / "tmp" / f"{request['withdraw']}.pid")) is not None:
+                    future.cancel()
+                continue
             mark = folder / "tmp" / f"{request['id']}.pid"
             future = pool.schedule(work, args=(request, str(mark)), timeout=request.get("timeout"))
             running[mark] = future
