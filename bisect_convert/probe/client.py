@@ -40,16 +40,19 @@ class Workers:
     """Worker processes that load and convert, with a folder of their own; a context manager that ends them all.
 
     There is one more than `jobs`, for what is likely to be asked next. imports: modules of the user's own that they import.
+    shared: many models are loaded, each of which is to be as if it were the only one.
 
     They are a process group of their own, so that Ctrl-C reaches the caller alone; where the caller is killed, the
     server sees its input end, ends its workers and removes the folder. Where somebody shares workers with this process,
     these are asked, and stay.
     """
 
-    def __init__(self, jobs: int = 1, *, verbose: bool = False, imports: Sequence[str] = ()) -> None:
+    def __init__(
+        self, jobs: int = 1, *, verbose: bool = False, imports: Sequence[str] = (), shared: bool = False
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
         self._server: subprocess.Popen[str] | None = None
-        self._to, self._from = _connected() or self._started(jobs, verbose, imports)
+        self._to, self._from = _connected() or self._started(jobs, verbose, imports, shared)
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._numbers = itertools.count()
         self._ended = False
@@ -57,7 +60,7 @@ class Workers:
         threading.Thread(target=self._listen, daemon=True).start()
         self._ready = self.send(Ready())
 
-    def _started(self, jobs: int, verbose: bool, imports: Sequence[str]) -> tuple[IO[str], IO[str]]:
+    def _started(self, jobs: int, verbose: bool, imports: Sequence[str], shared: bool) -> tuple[IO[str], IO[str]]:
         """Start a server; returns where it is asked and where it answers."""
         environment = {
             **os.environ,
@@ -69,8 +72,9 @@ class Workers:
             "BISECT_CONVERT_VERBOSE": "1" if verbose else "0",
             **imports_wanted(imports),
         }
+        words = [str(jobs + 1), str(self.folder), *(["shared"] if shared else [])]
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "bisect_convert.worker.server", str(jobs + 1), str(self.folder)],
+            [sys.executable, "-m", "bisect_convert.worker.server", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

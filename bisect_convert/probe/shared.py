@@ -38,7 +38,7 @@ class SharedWorkers:
     """Workers for so many commands at once, a context manager that ends them; they are started again if they die."""
 
     def __init__(self, commands: int, *, verbose: bool = False, imports: Sequence[str] = ()) -> None:
-        self._start = partial(Workers, 2 * commands - 1, verbose=verbose, imports=imports)
+        self._start = partial(Workers, 2 * commands - 1, verbose=verbose, imports=imports, shared=True)
         self._workers: Workers | None = None
         self._lock = threading.Lock()
 
@@ -49,15 +49,19 @@ class SharedWorkers:
         if self._workers is not None:
             self._workers.close()
 
-    @contextlib.contextmanager
-    def line(self) -> Iterator[Line]:
-        """Give a connection; what is still being worked on for it when it ends is given up."""
+    def workers(self) -> Workers:
+        """Return the workers, started if there are none; they stay this object's."""
         with self._lock:
             if self._workers is None or not self._workers.alive:
                 if self._workers is not None:
                     self._workers.close()
                 self._workers = self._start()
-            workers = self._workers
+            return self._workers
+
+    @contextlib.contextmanager
+    def line(self) -> Iterator[Line]:
+        """Give a connection; what is still being worked on for it when it ends is given up."""
+        workers = self.workers()
         ours, theirs = socket.socketpair()
         threading.Thread(target=_serve, args=(ours, workers), daemon=True).start()
         folder = tempfile.mkdtemp(dir=workers.folder)

@@ -150,3 +150,14 @@ def test_what_one_model_only_can_be_asked_is_refused(models: Path, capsys: pytes
     assert main([str(models), "--fix", "out.mlpackage"]) == 2
     assert "--fix takes one model, and 3 are given" in capsys.readouterr().err
     assert main([str(models), "--format", "markdown"]) == 2
+
+
+def test_a_model_among_others_gets_the_report_that_it_gets_alone(tmp_path: Path) -> None:
+    """What functions are called, as TensorFlow numbers them, does not hang on the models before it."""
+    for n in range(3):
+        shutil.copytree(FIXTURES / "erfc_in_cond" / "model", tmp_path / "models" / f"m{n}")
+    assert main([str(tmp_path / "models"), "--out", str(tmp_path / "all"), "--quiet", "--no-cache"]) == 1
+    assert main([str(tmp_path / "models" / "m2"), "--out", str(tmp_path / "one"), "--quiet", "--no-cache"]) == 1
+    alone, among = (json.loads((tmp_path / p / "report.json").read_text()) for p in ("one", "all/models_m2"))
+    alone["findings"][0]["repro"] = among["findings"][0]["repro"]
+    assert alone["findings"] == among["findings"] and alone["model"] == among["model"]
