@@ -32,7 +32,7 @@ __all__ = ["run", "several"]
 #: What is said once for the whole run, not for each model: option -> whether a value follows.
 _OF_THE_RUN = {
     "--out": True, "--format": True, "--jobs": True, "--quiet": False, "--verbose": False, "--dask": True,
-    "--model-timeout": True,
+    "--model-timeout": True, "--watch": False,
 }  # fmt: skip
 #: What only one model can be asked.
 _OF_ONE = ("fix", "against", "step", "shell")

@@ -8,7 +8,7 @@ import signal
 import threading
 from typing import NoReturn
 
-__all__ = ["KEPT_BY_PARENT", "end_with_parent", "stop_at_signals"]
+__all__ = ["KEPT_BY_PARENT", "end_with_parent", "stop_at_signals", "stopped"]
 
 #: Set for a command whose standard input stays open for as long as whoever started it lives.
 KEPT_BY_PARENT = "BISECT_CONVERT_PARENT"
@@ -29,6 +29,11 @@ def _stop(number: int, frame: object) -> NoReturn:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     raise _Signalled
+
+
+def stopped() -> bool:
+    """Return whether such a signal has come."""
+    return signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
 class _Signalled(KeyboardInterrupt):
