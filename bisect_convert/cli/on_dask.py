@@ -104,12 +104,13 @@ def _connected(address: str) -> Any:
 
 def run_on_worker(words: Sequence[str], limit: float, cwd: str, wanted: bool) -> Ended:
     """Run the command in this Dask worker, and return what it wrote into a folder, where that is wanted, with how it ended."""
-    here = cwd if os.path.isdir(cwd) else None
-    with tempfile.TemporaryDirectory(prefix="bisect-convert-") as folder:
+    from distributed import get_worker
+
+    here, home = cwd if os.path.isdir(cwd) else None, os.path.abspath(get_worker().local_directory)
+    with tempfile.TemporaryDirectory(dir=home) as folder:  # which Dask removes where this process is killed
         place = Path(folder, "report")
-        ended = own_command.run(
-            [*words, *(["--out", str(place)] if wanted else [])], limit, _Withdrawn(), cwd=here
-        )  # fmt: skip
+        asked = [*words, *(["--out", str(place)] if wanted else [])]
+        ended = own_command.run(asked, limit, _Withdrawn(get_worker()), cwd=here)
         files = {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
         return replace(ended, files=files, place=str(place))
 
@@ -126,10 +127,8 @@ def moved(ended: Ended, out: Path) -> dict[str, bytes]:
 class _Withdrawn:
     """Whether the task that this thread of a worker does is wanted no more."""
 
-    def __init__(self) -> None:
-        from distributed import get_worker
-
-        self._worker = get_worker()
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
         self._key = self._worker.get_current_task()
 
     def is_set(self) -> bool:
