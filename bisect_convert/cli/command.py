@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bisect_convert.cli import output_folder
 from bisect_convert.cli.options import packed_options, parse
+from bisect_convert.cli.stopping import end_with_parent, stop_at_signals
 from bisect_convert.cli.viewers import Viewers, viewers
 from bisect_convert.errors import BisectConvertError, Stopped
 from bisect_convert.fix.destination import Destination, destination
@@ -22,6 +23,7 @@ from bisect_convert.model.files import check_path
 if TYPE_CHECKING:
     from bisect_convert.diagnose.diagnosis import Diagnosis
     from bisect_convert.probe.client import Workers
+    from bisect_convert.probe.shared import SharedWorkers
     from bisect_convert.report.fix import Fix
     from bisect_convert.report.questions import Probe
     from bisect_convert.report.report import Report
@@ -35,17 +37,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 converts, 1 findings, 2 bad usage or model, 3 inconclusive."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = parse(words)
+    if words == ["doctor"] and not os.path.exists("doctor"):
+        return _guarded(arguments, _examined)
+    end_with_parent()
+    if not arguments.watch:
+        return _guarded(arguments, lambda: _answered(arguments, words))
+    from bisect_convert.cli.watching import watch
+    from bisect_convert.probe.shared import SharedWorkers
+
+    if arguments.shell or arguments.step:
+        return _fail("--watch asks by itself; leave out --shell and --step")
+    with SharedWorkers(arguments.jobs, verbose=arguments.verbose, imports=arguments.imports) as warm:
+        ask = partial(_guarded, arguments, lambda: _answered(arguments, words, warm))
+        return watch(arguments.models, ask, (lambda line: None) if arguments.quiet else _say)
+
+
+def _examined() -> int:
+    from bisect_convert.cli.doctor import main as examined
+
+    return examined()
+
+
+def _answered(arguments: argparse.Namespace, words: Sequence[str], warm: SharedWorkers | None = None) -> int:
+    """Report on the model, or on all of them; warm: workers for one model that are there already."""
+    if arguments.dask or len(arguments.models) > 1 or os.path.isdir(arguments.model):
+        from bisect_convert.cli.many import run, several
+
+        if (models := several(arguments.models) or (arguments.models if arguments.dask else None)) is not None:
+            return run(models, arguments, words, _say)
+    return _run(arguments, warm)
+
+
+def _guarded(arguments: argparse.Namespace, answer: Callable[[], int]) -> int:
+    """Return the exit status of what is done, whatever it raises."""
     try:
-        if words == ["doctor"] and not os.path.exists("doctor"):
-            from bisect_convert.cli.doctor import main as examined
-
-            return examined()
-        if len(arguments.models) > 1 or os.path.isdir(arguments.model):
-            from bisect_convert.cli.many import run, several
-
-            if (models := several(arguments.models)) is not None:
-                return run(models, arguments, words, _say)
-        return _run(arguments)
+        return answer()
     except KeyboardInterrupt:
         _say("stopped while the model was being loaded: nothing is known yet")
         return _INCONCLUSIVE
@@ -62,24 +88,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"a fault of bisect-convert itself ({type(error).__name__}: {error}); --verbose shows where")
 
 
-def _stop(number: int, frame: Any) -> None:
-    """Stop once: a second signal must not keep what is known from being printed, nor processes from being ended."""
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
-    raise _Signalled
-
-
-class _Signalled(KeyboardInterrupt):
-    """Not KeyboardInterrupt itself: once that has left an `exec`, Python ends by the signal although it was caught."""
-
-
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace, warm: SharedWorkers | None) -> int:
     check_path(arguments.model, arguments.signature)
     with viewers(arguments) as shown:
-        return _searched(arguments, shown)
+        return _searched(arguments, shown, warm)
 
 
-def _searched(arguments: argparse.Namespace, shown: Viewers) -> int:
+def _searched(arguments: argparse.Namespace, shown: Viewers, warm: SharedWorkers | None) -> int:
     from bisect_convert.probe.client import Workers
 
     options = packed_options(arguments)
@@ -93,14 +108,14 @@ def _searched(arguments: argparse.Namespace, shown: Viewers) -> int:
     kept = KeptReport(arguments, options, _cache(arguments))
     if (known := kept.read()) is not None:
         return hand_over(known, arguments.format, None)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
-    with folder as out, Workers(arguments.jobs, verbose=arguments.verbose, imports=arguments.imports) as workers:
+    stop_at_signals()
+    own = contextlib.nullcontext(warm.workers()) if warm is not None else None
+    with folder as out, own or Workers(arguments.jobs, verbose=arguments.verbose, imports=arguments.imports) as workers:
         # The workers import tensorflow meanwhile: what we import from here on costs no time.
         from bisect_convert.diagnose.find import find_packed
         from bisect_convert.diagnose.wishes import Wishes
 
-        staged = None if out is None else workers.folder / "out"
+        staged = None if out is None else Path(tempfile.mkdtemp(dir=workers.folder))
         with _progress(arguments) as told:
             wishes = Wishes(
                 signature=arguments.signature, first=arguments.first, slow=arguments.slow, timeout=arguments.timeout,

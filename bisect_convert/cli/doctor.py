@@ -25,6 +25,7 @@ _EXTRAS = (
     ("completion in a shell", "shtab", "completion"),
     ("what --model-explorer writes", "ai-edge-model-explorer", "model-explorer"),
     ("what --tensorboard writes", "tensorboard", "tensorboard"),
+    ("--dask", "distributed", "dask"),
 )
 _PYTHON = ((3, 10), (3, 13))
 

@@ -7,31 +7,38 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bisect_convert.cli.kept_reports import depends_on
+from bisect_convert.cli.output_folder import made, place
+from bisect_convert.cli.stopping import stop_at_signals
 from bisect_convert.errors import UsageError
 from bisect_convert.model.files import models_in
 from bisect_convert.probe.cache import Cache
 
 if TYPE_CHECKING:
+    from bisect_convert.cli.here import Here
+    from bisect_convert.cli.on_dask import OnDask
+    from bisect_convert.cli.own_command import Ended
     from bisect_convert.report.summary import ModelRow, Summary
 
 __all__ = ["run", "several"]
 
 #: What is said once for the whole run, not for each model: option -> whether a value follows.
-_OF_THE_RUN = {"--out": True, "--format": True, "--jobs": True, "--quiet": False, "--verbose": False}
+_OF_THE_RUN = {
+    "--out": True, "--format": True, "--jobs": True, "--quiet": False, "--verbose": False, "--dask": True,
+    "--model-timeout": True, "--watch": False,
+}  # fmt: skip
 #: What only one model can be asked.
 _OF_ONE = ("fix", "against", "model-explorer", "tensorboard", "step", "shell")
 _FORMATS = ("text", "json", "html")
+#: Seconds for one model: twice what reading it may take. A search asks fewer probes than these.
+_LONGEST, _PROBES = 3600.0, 100
 
 
 def several(paths: Sequence[str]) -> list[str] | None:
@@ -52,21 +59,44 @@ def run(models: Sequence[str], arguments: argparse.Namespace, argv: Sequence[str
             raise UsageError(f"--{name} takes one model, and {len(models)} are given")
     if arguments.format not in _FORMATS:
         raise UsageError(f"the summary of {len(models)} models comes as {', '.join(_FORMATS)}")
-    from bisect_convert.cli.output_folder import made
-
+    limit = arguments.model_timeout or max(_LONGEST, _PROBES * (arguments.timeout or 0))
     with contextlib.nullcontext() if arguments.out is None else made(arguments.out) as out:
-        batch = _Batch(models, _own_words(argv, arguments.models), out)
-        pool = ThreadPoolExecutor(arguments.jobs)
-        try:
-            for row in pool.map(batch.reported, models):
-                if not arguments.quiet and row is not None:
-                    say(f"{row.model}: {row.verdict}")
-        except KeyboardInterrupt:
-            batch.stopped = True
-        pool.shutdown(wait=True, cancel_futures=True)
+        batch = _Batch(models, _own_words(argv, arguments.models), out, limit)
+        stop_at_signals()
+        with _commands(arguments, limit, say) as commands:
+            tell = (lambda row: None) if arguments.quiet else (lambda row: say(f"{row.model}: {row.verdict}"))
+            _follow(batch, commands, tell)
         summary = batch.written()
         sys.stdout.write(_page(summary, arguments.format))
     return 3 if batch.stopped else summary.exit_code
+
+
+def _commands(arguments: argparse.Namespace, limit: float, say: Callable[[str], None]) -> Here | OnDask:
+    """Where the models' own commands run."""
+    if arguments.dask is not None:
+        from bisect_convert.cli.on_dask import OnDask
+
+        return OnDask(arguments, limit, say)
+    from bisect_convert.cli.here import Here
+
+    return Here(arguments, limit)
+
+
+def _follow(batch: _Batch, commands: Here | OnDask, tell: Callable[[ModelRow], None]) -> None:
+    """Have all models reported on that are not known yet, and take each row as it comes, until it is stopped."""
+    for model in batch.models:
+        if (row := batch.known(model)) is not None:
+            tell(row)
+    asked = {commands.submit(batch.command(m), batch.folder(m)): m for m in batch.models if m not in batch.done}
+    try:
+        for future in as_completed(asked):
+            tell(batch.take(asked[future], future))
+    except KeyboardInterrupt:
+        batch.stopped = True
+        commands.stop()
+        for future, model in asked.items():
+            if model not in batch.done and future.done() and not future.cancelled():
+                batch.take(model, future)
 
 
 def _page(summary: Summary, format: str) -> str:
@@ -78,37 +108,77 @@ def _page(summary: Summary, format: str) -> str:
 
 
 class _Batch:
-    """The models of one run and what is known of them; with a folder, what an earlier run left there counts."""
+    """The models of one run and what is known of them; with a folder, what an earlier run left there counts.
 
-    def __init__(self, models: Sequence[str], words: Sequence[str], out: Path | None) -> None:
-        self.models, self.words, self.out = models, words, out
+    limit: the seconds that each may take.
+    """
+
+    def __init__(self, models: Sequence[str], words: Sequence[str], out: Path | None, limit: float) -> None:
+        self.models, self.words, self.out, self.limit = models, words, out, limit
         self.stopped = False
+        self.done: dict[str, ModelRow] = {}
         self._names = _folder_names(models)
-        self._done: dict[str, ModelRow] = {}
-        self._lock = threading.Lock()
+        self._keys = {model: _key(model, words) for model in models}
         self._earlier = {} if out is None else _earlier(out / "summary.json")
 
-    def reported(self, model: str) -> ModelRow | None:
-        """Report on the model, unless that was done before and nothing has changed; None once the run is stopped."""
-        if self.stopped:
+    def folder(self, model: str) -> Path | None:
+        """Where the model's report goes."""
+        return None if self.out is None else self.out / self._names[model]
+
+    def command(self, model: str) -> list[str]:
+        """The words of the model's own command."""
+        return [model, *self.words, "--format", "json", "--quiet"]
+
+    def known(self, model: str) -> ModelRow | None:
+        """The row of an earlier run, where nothing has changed and its report is there."""
+        row, folder, key = self._earlier.get(model), self.folder(model), self._keys[model]
+        if row is None or row.key != key or not key or folder is None or not (folder / "report.json").exists():
             return None
-        out = None if self.out is None else self.out / self._names[model]
-        key = _key(model, self.words)
-        row = self._earlier.get(model)
-        if row is None or row.key != key or not key or out is None or not (out / "report.json").exists():
-            row = replace(_row(model, self.words, out, self._names[model]), key=key)
-        with self._lock:
-            self._done[model] = row
-            self.written()
+        self.done[model] = row
         return row
+
+    def take(self, model: str, future: Future[Ended]) -> ModelRow:
+        """Take what came of the model's command, whatever that is; its row is on the disk when this returns."""
+        from bisect_convert.report.summary import ModelRow
+
+        try:
+            row = self._row(model, future.result())
+        except CancelledError:
+            row = ModelRow(model, "unread", {}, why="the cluster went away before it was done; run it again")
+        except Exception as error:  # of the executor: the command itself is long gone
+            row = ModelRow(model, "unread", {}, why=f"{type(error).__name__}: {error}".splitlines()[0])
+        self.done[model] = row
+        self.written()
+        return row
+
+    def _row(self, model: str, ended: Ended) -> ModelRow:
+        from bisect_convert.report.report import Report
+        from bisect_convert.report.summary import ModelRow, row_of
+
+        folder = self.folder(model)
+        late = f"it did not come to an end within {self.limit:g} s: --model-timeout SECONDS gives it longer"
+        try:
+            report = Report.from_json(ended.stdout)
+        except (KeyError, TypeError, ValueError):
+            said = (ended.stderr.strip().splitlines() or [f"its command ended with status {ended.status}"])[-1]
+            why = late if ended.late else said.removeprefix("bisect-convert: ").removeprefix("error: ")
+            return ModelRow(model, "unread", {}, why=why, seconds=ended.seconds)
+        if folder is not None and ended.files:
+            from bisect_convert.cli.on_dask import moved
+
+            place(folder, moved(ended, folder), len(report.findings))
+        row = row_of(model, report, None if folder is None else folder.name, ended.seconds)
+        if ended.late or ended.stopped:  # what is known by then is no answer: without a key it is asked again
+            return replace(row, why=late if ended.late else row.why)
+        return replace(row, key=self._keys[model])
 
     def written(self) -> Summary:
         """Return the summary of what is known, written into the folder, whole or not at all."""
         from bisect_convert.render import summary as rendered
         from bisect_convert.report.summary import ModelRow, Summary
 
-        left = [ModelRow(m, "unread", {}, why="stopped before its turn") for m in self.models if m not in self._done]
-        summary = Summary((*(self._done[m] for m in self.models if m in self._done), *left))
+        left = [ModelRow(m, "unread", {}, why="stopped before its turn") for m in self.models if m not in self.done]
+        summary = Summary((*(self.done[m] for m in self.models if m in self.done), *left))
         if self.out is not None:
             pages = {"summary.json": _page(summary, "json"), "summary.html": _page(summary, "html")}
             for name, text in {**pages, "junit.xml": rendered.junit(summary)}.items():
@@ -164,23 +234,3 @@ def _folder_names(models: Sequence[str]) -> dict[str, str]:
         taken.add(name.lower())
         names[model] = name
     return names
-
-
-def _row(model: str, words: Sequence[str], out: Path | None, name: str) -> ModelRow:
-    """The model's row, by a command of its own."""
-    from bisect_convert.report.report import Report
-    from bisect_convert.report.summary import ModelRow, row_of
-
-    began = time.monotonic()
-    folder = [] if out is None else ["--out", str(out)]
-    command = [sys.executable, "-m", "bisect_convert", model, *words, "--format", "json", "--quiet", *folder]
-    ended = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-    )
-    seconds = round(time.monotonic() - began, 1)
-    try:
-        return row_of(model, Report.from_json(ended.stdout), None if out is None else name, seconds)
-    except (KeyError, TypeError, ValueError):
-        said = (ended.stderr.strip().splitlines() or [f"its command ended with status {ended.returncode}"])[-1]
-        why = said.removeprefix("bisect-convert: ").removeprefix("error: ")
-        return ModelRow(model, "unread", {}, why=why, seconds=seconds)

@@ -1,25 +1,19 @@
-"""The command line: its options, and the words for inputs, in the form of `options.pack`. Imports nothing heavy."""
+"""The command line: its options, and what is made of them, in the form of `options.pack`. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import argparse
-import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from bisect_convert import __version__
 from bisect_convert.arguments.compression_steps import STEPS
+from bisect_convert.cli.values import class_labels, count, factor, image_type, input_type, positive
 
 __all__ = ["FORMATS", "packed_options", "parse"]
 
 FORMATS = ("text", "json", "markdown", "html")
-_DTYPES = {
-    "float16": "fp16", "float32": "fp32", "float64": "fp64", "int8": "int8", "uint8": "uint8", "int32": "int32",
-    "int64": "int64", "bool": "bool",
-}  # fmt: skip
-_LAYOUTS = ("RGB", "BGR", "GRAYSCALE", "GRAYSCALE_FLOAT16")
-_DIMENSION = r"[1-9]\d*(?:\.\.(?:[1-9]\d*)?)?"
-_SHAPE = re.compile(rf"{_DIMENSION}(?:[x,]{_DIMENSION})*")
 
 _EPILOG = """\
 inputs:
@@ -63,6 +57,20 @@ class _Completion(argparse.Action):
         parser.exit(0)
 
 
+class _Man(argparse.Action):
+    """Prints the manual page."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from bisect_convert.cli.man_page import man_page
+
+        try:
+            page = man_page(parser)
+        except ImportError:
+            parser.error("--man needs argparse-manpage: pip install 'bisect-convert[completion]'")
+        sys.stdout.write(page)
+        parser.exit(0)
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments; ends the process with one line and status 2 where they cannot be understood."""
     parser = _Parser(
@@ -74,6 +82,18 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    _add_first(parser)
+    _add_conversion(parser.add_argument_group("as in coremltools.convert"))
+    _add_behind(parser.add_argument_group("after the conversion"))
+    _add_ours(parser.add_argument_group("search"))
+    _add_several(parser.add_argument_group("several models"))
+    _add_report(parser.add_argument_group("report"))
+    arguments = parser.parse_args(argv)
+    arguments.model = arguments.models[0]  # the one, unless there are several
+    return arguments
+
+
+def _add_first(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models",
         metavar="MODEL",
@@ -85,29 +105,24 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--completion", action=_Completion, choices=("bash", "zsh", "tcsh"),
         help="print what completes this command in a shell: source <(bisect-convert --completion bash)",
     )  # fmt: skip
-    _add_conversion(parser.add_argument_group("as in coremltools.convert"))
-    _add_behind(parser.add_argument_group("after the conversion"))
-    _add_ours(parser)
-    arguments = parser.parse_args(argv)
-    arguments.model = arguments.models[0]  # the one, unless there are several
-    return arguments
+    parser.add_argument("--man", action=_Man, nargs=0, help="print the manual page of this command, in troff")
 
 
 def _add_conversion(group: Any) -> None:
     add: Callable[..., Any] = group.add_argument
     add("--signature", metavar="NAME", help="the signature to convert, of several")
-    add("--input", metavar="NAME[:SHAPE[:DTYPE]]", action="append", type=_input, default=[],
+    add("--input", metavar="NAME[:SHAPE[:DTYPE]]", action="append", type=input_type, default=[],
         help="an input's shape and dtype; once for each input (see below)")  # fmt: skip
     add("--output", metavar="NAME", action="append", default=[], help="an op to take as output; once for each")
     add(
         "--image",
         metavar="NAME[:KEY=VALUE,...]",
         action="append",
-        type=_image,
+        type=image_type,
         default=[],
         help="an input that is an image; keys: scale (a number, or 1/255), bias (a number, or R|G|B), layout (RGB, BGR, ...)",
     )
-    add("--classes", metavar="FILE", type=_classes, help="make a classifier; the class labels, one a line")
+    add("--classes", metavar="FILE", type=class_labels, help="make a classifier; the class labels, one a line")
     add("--pass-pipeline", metavar="NAME", help="one of coremltools' own pipelines: DEFAULT, EMPTY, CLEANUP, ...")
     add("--skip-pass", metavar="NAME", action="append", default=[], help="a pass to leave out; once for each")
     add("--convert-to", choices=("mlprogram", "neuralnetwork", "milinternal"), help="the kind of model to make")
@@ -135,24 +150,25 @@ def _add_behind(behind: Any) -> None:
     behind.add_argument(
         "--tolerance",
         metavar="X",
-        type=_positive,
+        type=positive,
         help="how far outputs may be apart, in parts of their largest number",
     )
     behind.add_argument("--against", metavar="OUT.mlpackage", help="compare with this package, made elsewhere")
 
 
-def _add_ours(parser: argparse.ArgumentParser) -> None:
-    search = parser.add_argument_group("search")
+def _add_ours(search: Any) -> None:
     search.add_argument("--first", action="store_true", help="stop at the first finding")
     search.add_argument(
         "--slow",
         metavar="FACTOR",
-        type=_factor,
+        type=factor,
         help="if it converts: show where the time goes, and what takes 1/FACTOR of it",
     )
-    search.add_argument("--timeout", metavar="SECONDS", type=_positive, help="time limit of one probe")
-    search.add_argument("--memory", metavar="GIB", type=_positive, help="memory limit of one probe")
-    search.add_argument("--jobs", metavar="N", type=_count, default=1, help="probes that may run at once (default: 1)")
+    search.add_argument("--timeout", metavar="SECONDS", type=positive, help="time limit of one probe")
+    search.add_argument("--memory", metavar="GIB", type=positive, help="memory limit of one probe")
+    search.add_argument(
+        "--jobs", metavar="N", type=count, default=1, help="probes, or models, that may be asked at once (default: 1)"
+    )
     kept = search.add_mutually_exclusive_group()
     kept.add_argument(
         "--cache", metavar="DIR", help="where outcomes are kept for later runs (default: the user's cache)"
@@ -168,8 +184,21 @@ def _add_ours(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     search.add_argument("--no-run", action="store_true", help="execute nothing of the model's graphs in TensorFlow")
     search.add_argument("--step", action="store_true", help="walk through the search, one probe a key press")
+    search.add_argument(
+        "--watch", action="store_true", help="ask again each time the model's files have changed, until Ctrl-C"
+    )
     search.add_argument("--shell", action="store_true", help="open a prompt with the model as `s`; see help(s) there")
-    _add_report(parser.add_argument_group("report"))
+
+
+def _add_several(group: Any) -> None:
+    group.add_argument(
+        "--model-timeout", metavar="SECONDS", type=positive,
+        help="time limit of each model (default: an hour, or 100 times --timeout where that is longer)",
+    )  # fmt: skip
+    group.add_argument(
+        "--dask", metavar="ADDRESS",
+        help="search them on the workers of this Dask scheduler, tcp://host:8786, which see the models at the same paths",
+    )  # fmt: skip
 
 
 def _add_report(report: Any) -> None:
@@ -205,100 +234,3 @@ def packed_options(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.output:
         packed["outputs"] = [{"kind": "name", "name": name} for name in arguments.output]
     return packed
-
-
-def _input(text: str) -> dict[str, Any]:
-    """Read NAME[:SHAPE[:DTYPE]] from its end."""
-    parts = text.split(":")
-    data: dict[str, Any] = {"kind": "TensorType"}
-    if len(parts) > 1 and parts[-1] in _DTYPES:
-        data["dtype"] = _DTYPES[parts.pop()]
-    if len(parts) > 1 and _SHAPE.fullmatch(parts[-1]):
-        data["shape"] = [_dimension(d) for d in re.split("[x,]", parts.pop())]
-        data["static"] = [d if isinstance(d, int) else None for d in data["shape"]]
-    elif len(parts) > 1 and parts[-1] != "0":
-        raise argparse.ArgumentTypeError(
-            f"{parts[-1]!r} in {text!r} is neither a shape, as 1x224x224x3 or 1..8x10, nor one of {', '.join(_DTYPES)}"
-        )
-    if parts[-1] == "0":
-        parts.pop()
-    data["name"] = ":".join(parts)
-    if not data["name"]:
-        raise argparse.ArgumentTypeError(f"{text!r} has no name; write NAME[:SHAPE[:DTYPE]]")
-    return data
-
-
-def _image(text: str) -> dict[str, Any]:
-    """Read NAME[:scale=1/255,bias=-1,layout=RGB]; of several biases, one for each channel, `|` stands between."""
-    name, _, rest = text.rpartition(":") if "=" in text.rpartition(":")[2] else (text, "", "")
-    data: dict[str, Any] = {"kind": "ImageType", "name": name}
-    for part in filter(None, rest.split(",")):
-        key, _, value = part.partition("=")
-        try:
-            if key == "scale":
-                data["scale"] = _number(value)
-            elif key == "bias":
-                biases = [_number(v) for v in value.split("|")]
-                data["bias"] = biases if len(biases) > 1 else biases[0]
-            elif key == "layout" and value.upper() in _LAYOUTS:
-                data["color_layout"] = value.upper()
-            else:
-                raise ValueError
-        except (ValueError, ZeroDivisionError):
-            raise argparse.ArgumentTypeError(
-                f"{part!r} in {text!r} is none of scale=NUMBER, bias=NUMBER, layout={'|'.join(_LAYOUTS)}"
-            ) from None
-    if not name:
-        raise argparse.ArgumentTypeError(f"{text!r} has no name; write NAME[:scale=1/255,...]")
-    return data
-
-
-def _number(text: str) -> float:
-    over, _, under = text.partition("/")
-    return float(over) / (float(under) if under else 1.0)
-
-
-def _classes(path: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            labels = [line.rstrip("\r\n") for line in file]
-    except (OSError, UnicodeDecodeError) as error:
-        raise argparse.ArgumentTypeError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from None
-    while labels and not labels[-1]:
-        labels.pop()
-    if not labels:
-        raise argparse.ArgumentTypeError(f"{path} holds no label; write one a line")
-    return labels
-
-
-def _dimension(text: str) -> int | dict[str, list[int]]:
-    low, dots, high = text.partition("..")
-    if not dots:
-        return int(low)
-    if high and int(high) < int(low):
-        raise argparse.ArgumentTypeError(f"the range {text} ends before it starts")
-    return {"range": [int(low), int(high) if high else -1, int(low)]}
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
-    return value
-
-
-def _factor(text: str) -> float:
-    if (value := _positive(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is below 1: no section takes more time than the whole")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 256")
-    return int(text)

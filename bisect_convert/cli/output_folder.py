@@ -7,7 +7,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from bisect_convert.errors import UsageError
 if TYPE_CHECKING:
     from bisect_convert.report.report import Report
 
-__all__ = ["fill", "made"]
+__all__ = ["fill", "made", "place"]
 
 _REPORTS = {"report.json": "json", "report.html": "html", "report.md": "markdown"}
 _OF_A_FINDING = frozenset({"section.pb", "repro.py", "finding.json", "issue.md"})
@@ -43,16 +43,23 @@ def made(path: str, option: str = "--out") -> Iterator[Path]:
 def fill(out: Path, report: Report, staged: Path | None = None) -> Report:
     """Write the report and what stands in `staged`, the findings' folders; returns the report as it is written.
 
-    Each file is complete beside its place before the first takes it; raises OSError, and then nothing has changed. What
-    an earlier run wrote of findings that there are no more is removed.
+    All of them or, where OSError is raised, none.
     """
     from bisect_convert.render import render
 
     report, files = _moved(out, report, staged)
     files |= {name: render(report, kind).encode("utf-8", "backslashreplace") for name, kind in _REPORTS.items()}
-    write_all({out / name: data for name, data in files.items()})
-    _remove_old(out, len(report.findings))
+    place(out, files, len(report.findings))
     return report
+
+
+def place(out: Path, files: Mapping[str, bytes], findings: int) -> None:
+    """Write the files of a report with so many findings, by their names, and remove those that an earlier run had more.
+
+    Each is complete beside its place before the first takes it; raises OSError, and then nothing has changed.
+    """
+    write_all({out / name: data for name, data in files.items()})
+    _remove_old(out, findings)
 
 
 def _moved(out: Path, report: Report, staged: Path | None) -> tuple[Report, dict[str, bytes]]:

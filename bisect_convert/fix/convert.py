@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bisect_convert.arguments import packing
@@ -17,6 +13,7 @@ from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import BisectConvertError
 from bisect_convert.fix.converted import fixed
 from bisect_convert.fix.destination import Destination
+from bisect_convert.fix.opened import kept_folder, opened
 from bisect_convert.model.files import check_path
 from bisect_convert.probe.client import Workers
 from bisect_convert.render.fix_words import agreement_line, edit_lines
@@ -57,10 +54,8 @@ def convert(
     else:
         first = None
     wishes = Wishes(signature=signature, allow_code=allow_code, timeout=timeout, memory=memory, jobs=jobs)
-    folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     packed = packing.pack(convert_kwargs)
-    place = Destination(folder / f"model{_suffix(packed)}")
+    place = Destination(kept_folder() / f"model{_suffix(packed)}")
     with wishes.workers()() as workers:
         report = _fixed(model, packed, wishes, workers, place)
     if report.fix is None or not report.fix.converted:
@@ -68,7 +63,7 @@ def convert(
     if report.fix.edits:
         said = [*edit_lines(report.fix), agreement_line(report.fix)]
         warnings.warn("converted, with edits: " + "; ".join(said), stacklevel=2)
-    return ct.models.MLModel(str(place.path), skip_model_load=bool(convert_kwargs.get("skip_model_load", False)))
+    return opened(place.path, skip_model_load=bool(convert_kwargs.get("skip_model_load", False)))
 
 
 def _suffix(packed: Mapping[str, Any]) -> str:

@@ -64,11 +64,22 @@ def _check_folder(path: str) -> None:
         if name in names:
             if not os.path.isfile(os.path.join(path, name)):
                 raise ModelError(f"{path} is no SavedModel: its {name} is no file; export the model again")
+            if (odd := _no_file_in(path)) is not None:
+                raise ModelError(f"{path} is no SavedModel: its {odd} is no file; export the model again")
             with open(os.path.join(path, name), "rb") as file:
                 if file.read(1):
                     return
             raise ModelError(f"{path} is no SavedModel: its {name} is empty; export the model again")
     raise ModelError(f"{path} is no SavedModel: there is no saved_model.pb in it")
+
+
+def _no_file_in(folder: str) -> str | None:
+    """What is neither a file nor a folder, and would be waited for for good, by its path in the folder."""
+    for home, _, names in os.walk(folder):
+        for path in (os.path.join(home, name) for name in sorted(names)):
+            if os.path.exists(path) and not os.path.isfile(path):
+                return os.path.relpath(path, folder)
+    return None
 
 
 def models_in(folder: str, depth: int = 4) -> list[str]:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,13 +16,16 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, TimeoutError
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bisect_convert import errors
 from bisect_convert.errors import BisectConvertError, EnvironmentError_
 from bisect_convert.worker.request import Ready, Request
 
-__all__ = ["Workers", "imports_wanted"]
+__all__ = ["LENT", "Workers", "imports_wanted"]
+
+#: The environment variable with the number of an open socket, at whose other end are workers that somebody shares.
+LENT = "BISECT_CONVERT_WORKERS"
 
 #: Seconds that the imports of a worker may take, from a slow disk.
 _READY = 600.0
@@ -36,16 +40,31 @@ class Workers:
     """Worker processes that load and convert, with a folder of their own; a context manager that ends them all.
 
     There is one more than `jobs`, for what is likely to be asked next. imports: modules of the user's own that they import.
+    shared: many models are loaded, each of which is to be as if it were the only one.
 
     They are a process group of their own, so that Ctrl-C reaches the caller alone; where the caller is killed, the
-    server sees its input end, ends its workers and removes the folder.
+    server sees its input end, ends its workers and removes the folder. Where somebody shares workers with this process,
+    these are asked, and stay.
     """
 
     imports: tuple[str, ...] = ()
 
-    def __init__(self, jobs: int = 1, *, verbose: bool = False, imports: Sequence[str] = ()) -> None:
+    def __init__(
+        self, jobs: int = 1, *, verbose: bool = False, imports: Sequence[str] = (), shared: bool = False
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
         self.imports = tuple(imports)
+        self._server: subprocess.Popen[str] | None = None
+        self._to, self._from = _connected() or self._started(jobs, verbose, imports, shared)
+        self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        self._numbers = itertools.count()
+        self._ended = False
+        self._lock = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+        self._ready = self.send(Ready())
+
+    def _started(self, jobs: int, verbose: bool, imports: Sequence[str], shared: bool) -> tuple[IO[str], IO[str]]:
+        """Start a server; returns where it is asked and where it answers."""
         environment = {
             **os.environ,
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3"),
@@ -56,20 +75,17 @@ class Workers:
             "BISECT_CONVERT_VERBOSE": "1" if verbose else "0",
             **imports_wanted(imports),
         }
+        words = [str(jobs + 1), str(self.folder), *(["shared"] if shared else [])]
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "bisect_convert.worker.server", str(jobs + 1), str(self.folder)],
+            [sys.executable, "-m", "bisect_convert.worker.server", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
             start_new_session=True,
         )
-        self._waiting: dict[int, Future[dict[str, Any]]] = {}
-        self._numbers = itertools.count()
-        self._ended = False
-        self._lock = threading.Lock()
-        threading.Thread(target=self._listen, daemon=True).start()
-        self._ready = self.send(Ready())
+        assert self._server.stdin is not None and self._server.stdout is not None
+        return self._server.stdin, self._server.stdout
 
     def __enter__(self) -> Workers:
         return self
@@ -83,15 +99,28 @@ class Workers:
         with self._lock:
             number = next(self._numbers)
             self._waiting[number] = future
-            try:
-                assert self._server.stdin is not None
-                self._server.stdin.write(json.dumps({"id": number, **request.to_json()}) + "\n")
-                self._server.stdin.flush()
-            except (BrokenPipeError, ValueError):
-                self._ended = True
+            self._tell({"id": number, **request.to_json()})
             if self._ended:  # nobody is there to answer, nor to notice later
                 self._bury()
         return future
+
+    def withdraw(self, future: Future[dict[str, Any]]) -> None:
+        """Give up what was asked for: a worker that is about it is ended."""
+        with self._lock:
+            for number in [n for n, waiting in list(self._waiting.items()) if waiting is future]:
+                self._tell({"withdraw": number})
+
+    @property
+    def alive(self) -> bool:
+        """Whether anybody is there to answer."""
+        return not self._ended
+
+    def _tell(self, data: dict[str, Any]) -> None:
+        try:
+            self._to.write(json.dumps(data) + "\n")
+            self._to.flush()
+        except (OSError, ValueError):
+            self._ended = True
 
     def _bury(self) -> None:
         while self._waiting:
@@ -138,25 +167,29 @@ class Workers:
         return answer
 
     def close(self) -> None:
-        """End the server and its workers, and remove their folder."""
+        """End the server and its workers, unless they are shared, and remove our folder."""
         with contextlib.suppress(OSError):
-            if self._server.stdin is not None:
-                self._server.stdin.close()
-            if not self._ready.done():  # still importing, which nothing but a signal cuts short
-                os.killpg(self._server.pid, signal.SIGTERM)
+            self._to.close()
         try:
-            self._server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(OSError):
-                os.killpg(self._server.pid, signal.SIGKILL)
-            self._server.wait()
+            if self._server is not None:
+                self._end(self._server)
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _listen(self) -> None:
-        assert self._server.stdout is not None
+    def _end(self, server: subprocess.Popen[str]) -> None:
+        if not self._ready.done():  # still importing, which nothing but a signal cuts short
+            with contextlib.suppress(OSError):
+                os.killpg(server.pid, signal.SIGTERM)
         try:
-            for line in self._server.stdout:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(OSError):
+                os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+    def _listen(self) -> None:
+        try:
+            for line in self._from:
                 try:
                     answer = json.loads(line)
                     future = self._waiting.pop(answer["id"], None)
@@ -172,3 +205,12 @@ class Workers:
             with self._lock:
                 self._ended = True
                 self._bury()
+
+
+def _connected() -> tuple[IO[str], IO[str]] | None:
+    """Both ends of the connection to workers that somebody shares with this process, where there is one."""
+    if (number := os.environ.pop(LENT, None)) is None:
+        return None
+    with socket.socket(fileno=int(number)) as shared:  # its files keep it open
+        shared.set_inheritable(False)
+        return shared.makefile("w", encoding="utf-8"), shared.makefile("r", encoding="utf-8")

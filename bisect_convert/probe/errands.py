@@ -115,10 +115,14 @@ class Errands:
         about = self._door.about(Run, section)
         return self._door.now(replace(about, feeds=str(feeds), values=str(values), fetch=fetch, timeout=timeout))
 
-    def save(self, section: Section, out: Path, timeout: float) -> dict[str, Any]:
-        """Write the section with its true weights to `out`; returns the worker's answer. Raises as `run` does."""
-        about = self._door.about(Save, section)
-        return self._door.now(replace(about, out=str(out.absolute()), timeout=timeout))
+    def save(self, section: Section, out: Path, timeout: float, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the section with its true weights to `out`; returns the worker's answer. Raises as `run` does.
+
+        options: packed, for where it is to be converted, which has the time that confirming a failure has.
+        """
+        about = self._door.about(Save, section, fresh=True)
+        limit = about.timeout if out.suffix in (".mlpackage", ".mlmodel") else timeout
+        return self._door.now(replace(about, out=str(out.absolute()), options=dict(options), timeout=limit))
 
     def _skipped(self, what: str, fault: EnvironmentError_) -> None:
         note = f"{what}: {fault}"

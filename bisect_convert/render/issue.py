@@ -13,7 +13,7 @@ from bisect_convert.report.findings import Finding
 __all__ = ["anonymous", "issue"]
 
 _ROWS = 30
-_NO_CODE = "`repro.py`, with `section.pb` beside it: the section calls functions, or is too large for text."
+_NO_CODE = "`repro.py`, with `section.pb` beside it: the section cannot be said in text, or is too large for it."
 
 
 def issue(finding: Finding, code: str | None, versions: Mapping[str, str | None], system: str) -> str:

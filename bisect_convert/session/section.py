@@ -12,6 +12,7 @@ from typing import Any
 
 from bisect_convert.errors import UsageError
 from bisect_convert.explain.case import fact_of
+from bisect_convert.fix.opened import kept_folder, opened
 from bisect_convert.model import cuts
 from bisect_convert.model.graph import Graph, Tensor
 from bisect_convert.model.names import op_of
@@ -161,6 +162,31 @@ class Section:
         """
         return self._workspace.convert(self.cut, Kind.BY_HAND.asks(repr(self)), true_weights=true_weights)
 
+    def code(self) -> str:
+        """Return the section as TensorFlow code, a function of `tf.raw_ops` calls; raises UsageError where that cannot be said.
+
+        Constants of many elements are one value in it. What the section calls, bodies of loops among it, is there too.
+
+        >>> print(s.ops("act/Erfc").code())
+        import tensorflow as tf
+        @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32, name='relu')])
+        def section(relu):
+            erfc = tf.raw_ops.Erfc(x=relu)
+            return {'y0': erfc}
+        """
+        with tempfile.TemporaryDirectory(prefix="bisect-convert-") as folder:
+            return self.save(Path(folder) / "section.py").read_text(encoding="utf-8")
+
+    def mlmodel(self) -> Any:
+        """Return the section as an MLModel, made with the session's arguments and its true weights; imports coremltools.
+
+        Raises UsageError where it does not convert: `convert` says how.
+
+        >>> type(s.ops("dense/*").mlmodel()).__name__
+        'MLModel'
+        """
+        return opened(self.save(kept_folder() / f"section{self._workspace.suffix()}"))
+
     def run(self, inputs: Mapping[str, Any] | Sequence[Any] | None = None) -> dict[str, Any]:
         """Run the section in TensorFlow with its true weights and return its `outputs` by tensor name.
 
@@ -192,7 +218,9 @@ class Section:
         return self._workspace.compared(self.cut, inputs, tolerance)
 
     def save(self, path: str | Path) -> Path:
-        """Write the section with its true weights as a SavedModel, or as a frozen graph where `path` ends in .pb.
+        """Write the section with its true weights as a SavedModel, or as what the path ends in.
+
+        That is a frozen graph for .pb, TensorFlow code (see `code`) for .py, a Core ML model for .mlpackage.
 
         >>> s.ops("act/Erfc").save(tmp / "erfc").name
         'erfc'

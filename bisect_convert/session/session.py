@@ -47,7 +47,7 @@ class Session(Lookup, Fixing):
 
         look      s.graph  s.graphs  s.model  s.ops("*/attention/*")  s.ops("shift")  s.layers()
         cut       s.whole  s.prefix("op")  s.section("from", "to")  s.around("op", 2)  s.without("op")   join: | - &
-        ask       section.convert()  .run(inputs)  .save("dir")  .draw()  .graph_def
+        ask       section.convert()  .mlmodel()  .run(inputs)  .code()  .save("dir")  .draw()  .graph_def
         search    s.step()  s.ahead  s.hunt()  s.findings  s.report  s.witness(0)  s.journal
         change    s.minimise(section)  s.minimise(section, fails=lambda part: ...)  s.patch("Erfc", function)  s.fix()
 

@@ -151,11 +151,15 @@ class Workspace:
                 path.unlink(missing_ok=True)
 
     def save(self, cut: cuts.Section, path: Path) -> None:
-        """Write the section with its true weights: as a frozen graph where `path` ends in .pb, else a SavedModel."""
+        """Write the section with its true weights, as what the path's ending says; raises UsageError where it cannot."""
         if path.exists():
             raise UsageError(f"{path} exists already; name a new folder or file")
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        self._done(lambda errands: errands.save(cut, path, self._timeout))
+        self._done(lambda errands: errands.save(cut, path, self._timeout, self._options))
+
+    def suffix(self) -> str:
+        """Return the ending of the files that the session's arguments make."""
+        return ".mlmodel" if self._options.get("convert_to") == "neuralnetwork" else ".mlpackage"
 
     def culprits(self, cut: cuts.Section) -> list[Culprit]:
         """Return the culprits found so far that are in the section."""

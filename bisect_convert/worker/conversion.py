@@ -39,6 +39,7 @@ __all__ = [
     "Known",
     "concerning",
     "known_of",
+    "known_symbols",
     "limit_memory",
     "probe",
     "write_section",
@@ -162,7 +163,7 @@ def _convert(carved: Carved, request: Probe, mark: str | None) -> Outcome:
     private_api.reset()
     try:
         arguments = unpacking.unpack(concerning(carved, plan, request.options))
-        symbols = _known_symbols(arguments.get("inputs") or [], plan.symbols)
+        symbols = known_symbols(arguments.get("inputs") or [], plan.symbols)
         own = unpacking.in_force(request.options.get("conversions", {}))
         shared = private_api.shared_symbols(carved.symbols, carved.shapes, symbols)
         surveyed = contextlib.nullcontext() if survey is None else surveying(survey)
@@ -259,8 +260,8 @@ def _agrees(spec: dict[str, Any], own: list[int | None] | None) -> bool:
     )
 
 
-def _known_symbols(inputs: list[Any], symbols: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Symbol name -> MIL symbol, for the dimensions that the caller's own input types leave open."""
+def known_symbols(inputs: list[Any], symbols: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Return symbol name -> MIL symbol, for the dimensions that the caller's own input types leave open."""
     known: dict[str, Any] = {}
     for spec in inputs:
         shape = getattr(getattr(spec, "shape", None), "symbolic_shape", None)

@@ -9,11 +9,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import coremltools as ct
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert.errors import UsageError
-from bisect_convert.worker.conversion import carved_section
+from bisect_convert.errors import BisectConvertError, UsageError
+from bisect_convert.worker import compression, private_api, unpacking
+from bisect_convert.worker.as_tensorflow import as_tensorflow
+from bisect_convert.worker.conversion import carved_section, concerning, known_symbols
+from bisect_convert.worker.cut.sections import Carved
 from bisect_convert.worker.request import Run, Save
 
 __all__ = ["run", "save"]
@@ -40,12 +44,52 @@ def run(request: Run) -> dict[str, Any]:
 
 
 def save(request: Save) -> dict[str, Any]:
-    """Write the section with its true weights to `out`: a frozen graph if that ends in .pb, else a SavedModel."""
+    """Write the section with its true weights to `out`, as what its ending says; raises UsageError where it cannot be that."""
     carved = carved_section(request, True)
     out = Path(request.out)
-    if out.suffix == ".pb":
-        out.write_bytes(carved.graph_def.SerializeToString())
-        return {"out": str(out)}
+    private_api.define_functions(carved.functions)
+    match out.suffix:
+        case ".pb":
+            out.write_bytes(carved.graph_def.SerializeToString())
+        case ".py":
+            out.write_text(_code(carved), encoding="utf-8")
+        case ".mlpackage" | ".mlmodel":
+            _convert(carved, request)
+        case _:
+            _save_model(carved, out)
+    return {"out": str(out)}
+
+
+def _code(carved: Carved) -> str:
+    text = as_tensorflow(carved.graph_def)
+    if text is None:
+        raise UsageError(
+            "this section cannot be said as TensorFlow code: it is too large, has no input, or an op that tf.raw_ops lacks; "
+            "save it as .pb"
+        )
+    return text
+
+
+def _convert(carved: Carved, request: Save) -> None:
+    packed = concerning(carved, request.plan, request.options)
+    private_api.reset()
+    try:
+        arguments = unpacking.unpack(packed)
+        symbols = known_symbols(arguments.get("inputs") or [], request.plan.symbols)
+        shared = private_api.shared_symbols(carved.symbols, carved.shapes, symbols)
+        with unpacking.in_force(packed.get("conversions", {})), shared:
+            graph = private_api.FrozenGraph(carved.graph_def)
+            model = ct.convert(graph, source="tensorflow", skip_model_load=True, **arguments)
+        if packed.get("optimize") is not None:
+            model = compression.optimized(model, packed["optimize"])
+    except BisectConvertError:
+        raise
+    except Exception as error:  # whatever it is, `Section.convert` tells it with all that there is to know
+        raise UsageError(f"this section does not convert: {type(error).__name__}: {_first_line(error)}") from error
+    model.save(request.out)
+
+
+def _save_model(carved: Carved, out: Path) -> None:
     try:
         with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
             tf.import_graph_def(carved.graph_def, name="")
@@ -53,7 +97,6 @@ def save(request: Save) -> dict[str, Any]:
             v1.saved_model.simple_save(session, str(out), inputs, outputs)
     except Exception as error:  # a section that TensorFlow itself refuses
         raise UsageError(f"this section cannot be written as a SavedModel: {_first_line(error)}") from error
-    return {"out": str(out)}
 
 
 def _fed(graph: Any, name: str) -> Any:

@@ -127,10 +127,15 @@ class Run(About):
 
 @dataclass(frozen=True)
 class Save(About):
-    """Write the section with its true weights to `out`: a frozen graph if that ends in .pb, else a SavedModel."""
+    """Write the section with its true weights to `out`, as what its ending says.
+
+    A frozen graph for .pb, TensorFlow code for .py, with these packed options a model for .mlpackage and .mlmodel; else a
+    SavedModel.
+    """
 
     do: ClassVar[str] = "save"
     out: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,15 @@ from typing import Any
 
 from pebble import CONSTS, ProcessExpired, ProcessPool
 
+from bisect_convert.worker.request import Load
 from bisect_convert.worker.tasks import work
 
 __all__ = ["main"]
 
 #: Seconds between two looks at whether workers are still there.
 _POLL = 0.2
+#: Requests after which a worker is replaced that may live for hundreds of models: what libraries keep is given back.
+_TASKS = 200
 
 
 def _quiet(folder: str | None = None) -> None:
@@ -109,6 +112,18 @@ def _end(folder: Path, *_: object) -> None:
     os._exit(1)
 
 
+def _pools(workers: int, folder: Path, context: Any, *, shared: bool) -> tuple[ProcessPool, ProcessPool]:
+    """What converts, and what loads models.
+
+    Where many models share them, each is loaded in a process of its own: TensorFlow numbers the functions that it loads, and
+    what a report calls them must not hang on what was loaded before. The other processes are renewed now and then.
+    """
+    kind = partial(ProcessPool, initializer=_quiet, initargs=(str(folder),), context=context)
+    if not shared:
+        return (pool := kind(max_workers=workers)), pool
+    return kind(max_workers=workers, max_tasks=_TASKS), kind(max_workers=(workers + 1) // 2, max_tasks=1)
+
+
 def main() -> None:
     """Serve requests from standard input until it ends; then no process of ours is left."""
     out = os.fdopen(os.dup(1), "w")
@@ -122,19 +137,26 @@ def main() -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bisect_convert.worker.forkserver"])
     (folder / "tmp").mkdir()
-    pool = ProcessPool(max_workers=workers, initializer=_quiet, initargs=(str(folder / "tmp"),), context=context)
+    pools = _pools(workers, folder / "tmp", context, shared="shared" in sys.argv)
     running: dict[Path, Any] = {}
     threading.Thread(target=_watch, args=(running,), daemon=True).start()
     try:
         while (line := requests.get()) is not None:
             request = json.loads(line)
+            if "withdraw" in request:
+                if (future := running.get(folder / "tmp" / f"{request['withdraw']}.pid")) is not None:
+                    future.cancel()
+                continue
             mark = folder / "tmp" / f"{request['id']}.pid"
+            pool = pools[request["do"] == Load.do]
             future = pool.schedule(work, args=(request, str(mark)), timeout=request.get("timeout"))
             running[mark] = future
             future.add_done_callback(partial(_settle, request["id"], mark=mark, running=running, out=out, lock=lock))
     finally:
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
+        for pool in set(pools):
+            pool.stop()  # type: ignore[no-untyped-call]
+        for pool in set(pools):
+            pool.join()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -45,7 +45,7 @@ def test_code_makes_the_graph_again_with_ops_of_several_results_and_of_other_nam
     with tf.Graph().as_default() as graph:
         x = tf.compat.v1.placeholder(tf.float32, [1, 6], name="class")
         first, _ = tf.math.top_k(tf.math.erfc(x), 4, name="2/best")
-        left, right = tf.split(first, 2, 1)
+        left, right = tf.split(tf.squeeze(first[None], [0]), 2, 1)
         tf.concat([right, tf.raw_ops.Identity(input=left) * 2.0, tf.constant([[float("nan")]])], 1, name="end")
     text = as_tensorflow(graph.as_graph_def())
     assert text is not None
@@ -58,7 +58,41 @@ def test_code_makes_the_graph_again_with_ops_of_several_results_and_of_other_nam
     assert any(np.array_equal(wanted, np.asarray(y), equal_nan=True) for y in made.values())
 
 
-def test_a_section_that_calls_functions_needs_its_file(workers: Workers, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"), [("keras_lstm", "cond=cond.get_"), ("pair_apart", "then_branch=then_branch.get_")]
+)
+def test_what_a_section_calls_is_said_too(name: str, words: str, workers: Workers, tmp_path: Path) -> None:
+    (finding,) = find(FIXTURES / name / "model", workers=workers, out=tmp_path).findings
+    code = _code((tmp_path / "finding-1" / "issue.md").read_text())
+    assert words in code and "section.pb" not in code
+    (tmp_path / "alone.py").write_text(code)
+    done = subprocess.run([sys.executable, str(tmp_path / "alone.py")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.rstrip().endswith(finding.error_message.strip().splitlines()[-1])
+
+
+def test_bodies_in_bodies_and_calls_compute_the_same() -> None:
+    @tf.function
+    def doubled(x: Any) -> Any:
+        return x * 2.0
+
+    @tf.function(input_signature=[tf.TensorSpec([2, 3]), tf.TensorSpec([], tf.int32)], autograph=False)
+    def model(x: Any, n: Any) -> Any:
+        def body(i: Any, y: Any) -> Any:
+            return i + 1, tf.cond(i % 2 == 0, lambda: doubled(y), lambda: y - 1.0)
+
+        return tf.while_loop(lambda i, _: i < n, body, [0, x], maximum_iterations=9)[1]
+
+    concrete = model.get_concrete_function()
+    text = as_tensorflow(concrete.graph.as_graph_def())
+    assert text is not None and "then_branch" in text and "def cond" in text and "def f(" in text
+    known: dict[str, Any] = {}
+    exec(text, known)
+    x = tf.constant([[0.5, -1.0, 2.0], [0.1, -0.3, 1.0]])
+    made = known["section"](x, tf.constant(5))
+    assert any(y.shape == x.shape and np.allclose(y, model(x, tf.constant(5))) for y in made.values())
+
+
+def test_a_section_that_cannot_be_said_needs_its_file(workers: Workers, tmp_path: Path) -> None:
     report = find(FIXTURES / "pair_only" / "model", workers=workers, out=tmp_path)
     assert "`section.pb` beside it" in (tmp_path / "finding-1" / "issue.md").read_text()
     hostile = replace(report.findings[0], error_message="</details> @all\n```\nend", explanation="see <b>`x`</b>")

@@ -170,6 +170,26 @@ def test_a_saved_section_fails_as_the_model_does(s: Session, workers: Workers, t
     assert finding.error_type == "NotImplementedError"
 
 
+def test_a_section_as_code_and_as_a_model_is_the_section(cond: Session, s: Session, tmp_path: Path) -> None:
+    known: dict[str, Any] = {}
+    whole = cond.ops()
+    text = whole.code()
+    exec(text, known)
+    assert "StatelessIf" in text and "tf.raw_ops.Erfc" in text
+    (given,) = (np.random.default_rng(0).standard_normal(t.shape).astype(t.dtype) for t in whole.inputs)
+    (wanted,) = whole.run([given]).values()
+    assert [np.asarray(y).shape for y in known["section"](given).values()] == [wanted.shape]
+    part = s.ops("dense/*")
+    model = part.mlmodel()
+    assert [i.name for i in model.get_spec().description.input] == [part.inputs[0].tensor.removesuffix(":0")]
+    saved = part.save(tmp_path / "part.mlpackage")
+    assert saved.is_dir() and part.save(tmp_path / "part.py").read_text() == part.code()
+    with pytest.raises(UsageError, match="does not convert: NotImplementedError: .*Erfc"):
+        s.ops("act/Erfc").mlmodel()
+    with pytest.raises(UsageError, match="exists already"):
+        part.save(saved)
+
+
 def test_known_culprits_are_marked_in_drawings(s: Session) -> None:
     assert "culprit" not in s.ops("act/*").draw().text
     s.hunt()
