@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pprint
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,16 @@ from bisect_convert.arguments.compression_steps import STEPS, step_of
 from bisect_convert.model.facts import Handed
 
 __all__ = ["argument_code", "arguments_code", "call_code", "input_code", "step_code"]
+
+#: A longer call stands on several lines; more labels than that are not listed.
+_LINE, _LABELS = 100, 20
+
+
+class _Name(str):
+    """A name in code."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def step_code(wanted: Any) -> str:
@@ -26,10 +37,18 @@ def step_code(wanted: Any) -> str:
 
 
 def call_code(handed: Handed, packed: Mapping[str, Any]) -> str:
-    """Return the lines that hand the model to `ct.convert` with these arguments."""
-    arguments = arguments_code(packed)
-    call = f"ct.convert({handed.argument}, source='tensorflow'{', ' * bool(arguments)}{arguments})"
-    return "\n".join([*handed.opened, call])
+    """Return the lines that hand the model to `ct.convert` with these arguments; many labels are told, not listed."""
+    labels = (packed.get("classifier_config") or {}).get("class_labels")
+    opened = list(handed.opened)
+    if isinstance(labels, list) and len(labels) > _LABELS:
+        opened.append(f"labels = ...  # the {len(labels)} class labels, in their order")
+        packed = {**packed, "classifier_config": {**packed["classifier_config"], "class_labels": _Name("labels")}}
+    parts = [handed.argument, "source='tensorflow'"]
+    parts += [f"{name}={code}" for name, value in packed.items() if (code := argument_code(name, value)) is not None]
+    call = f"ct.convert({', '.join(parts)})"
+    if len(call) > _LINE or "\n" in call:
+        call = "ct.convert(\n" + "".join(f"    {part},\n" for part in parts) + ")"
+    return "\n".join([*opened, call])
 
 
 def arguments_code(packed: Mapping[str, Any]) -> str:
@@ -44,17 +63,26 @@ def argument_code(name: str, value: Any) -> str | None:
         return f"[{', '.join(input_code(v) for v in value)}]"
     if name == "minimum_deployment_target":
         return f"ct.target.{value}"
-    if name == "optimize":
+    if name in ("optimize", "conversions"):  # a step of its own; registered with coremltools, and known there
         return None
     if name == "compute_precision":
         return None if isinstance(value, dict) else f"ct.precision.{value}"
     if name == "classifier_config":
         return f"ct.ClassifierConfig({_keywords(value)})"
-    if name == "pass_pipeline" and "without" in value:
-        return f"ct.PassPipeline([p for p in ct.PassPipeline.DEFAULT.passes if p not in {value['without']!r}])"
     if name == "pass_pipeline":
-        return f"ct.PassPipeline({value['passes']!r}, {value['name']!r})"
+        return _pipeline_code(value)
     return repr(value)
+
+
+def _pipeline_code(value: Mapping[str, Any]) -> str:
+    """One of coremltools' own by its name, without some passes; else all passes of it."""
+    named = value if "without" in value else value.get("named")
+    if named is None:
+        return f"ct.PassPipeline({pprint.pformat(value['passes'], width=_LINE, compact=True)}, {value['name']!r})"
+    known = f"ct.PassPipeline.{str(named.get('name') or 'DEFAULT').upper()}"
+    if not named["without"]:
+        return known
+    return f"ct.PassPipeline([p for p in {known}.passes if p not in {list(named['without'])!r}])"
 
 
 def _keywords(values: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from bisect_convert.diagnose.loading import LOAD_LIMIT, handed_notes, load
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
-from bisect_convert.explain.edge_stages import at_the_edges, stage_finding
+from bisect_convert.explain.edge_stages import at_the_edges, stage_finding, without_edges
 from bisect_convert.explain.marked_graphs import marked_graphs
 from bisect_convert.explain.model_causes import left_training, of_variant, refused_model
 from bisect_convert.explain.model_map import model_map
@@ -154,7 +154,7 @@ class Diagnosis:
                     self.notes.append("stopped at the first finding, as asked")
                     return
             self.complete = hunt.complete
-            self._without_edges(prober)
+            self._without_edges(prober, hunt)
             if slow is not None and self.complete and not self.findings:
                 self._time(prober, slow)
         finally:
@@ -182,25 +182,35 @@ class Diagnosis:
             found = of_variant(variant, failure, before.model, converts=without.converted)
             self._keep(None, [found])
 
-    def _without_edges(self, prober: Prober) -> None:
-        """Take the findings in a stage before or behind the model for one, and see whether it converts without the stage."""
+    def _without_edges(self, prober: Prober, hunt: Hunt) -> None:
+        """Take the findings in a stage before or behind the model for one, and go on without the stage."""
         variant = next((v for v in self.loaded.variants if v.kind == EDGES), None)
         ours = [] if variant is None else at_the_edges(self.findings, variant, self.loaded.model)
         if variant is None or not ours:
             return
-        without = read_facts(self.loaded.folder / variant.folder)
-        there = {i["name"] for i in without.inputs}
-        options = {k: v for k, v in prober.options.items() if k not in ("inputs", "outputs")}
-        given = [v for v in prober.options.get("inputs") or () if v.get("name") in there]
-        options |= {"inputs": given} if given else {}
-        prober.turn_to(without)
-        tried = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(variant.kind), options=options)
-        prober.turn_to(self.searched)
-        one = stage_finding([self.findings[n] for n in ours], variant, self.loaded.model.main, converts=tried.converted)
-        kept = [(f, found) for n, (f, found) in enumerate(zip(self.findings, self.found, strict=True)) if n not in ours]
+        given = prober.options
+        prober.turn_to(without := read_facts(self.loaded.folder / variant.folder))
+        prober.instead(without_edges(given, without))
+        tried = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(variant.kind))
+        stage = [self.findings[n] for n in ours]
+        one = stage_finding(stage, variant, self.loaded.model.main, converts=tried.converted)
+        kept = [pair for n, pair in enumerate(zip(self.findings, self.found, strict=True)) if n not in ours]
         kept.insert(ours[0], (one, None))
         self.findings, self.found = [f for f, _ in kept], [found for _, found in kept]
-        self.complete = self.complete or (tried.converted and len(kept) == 1)
+        if not self.complete:
+            self._behind_edges(prober, hunt)
+        prober.instead(given)
+        prober.turn_to(self.searched)
+
+    def _behind_edges(self, prober: Prober, before: Hunt) -> None:
+        """Search what stands between the stages by itself: with them, not all of it could be probed."""
+        hunt = Hunt(prober)
+        blamed = {c.name for f in self.findings for c in f.culprits}
+        for found in hunt.causes():
+            if not {op for _, op in found.culprits} <= blamed and not self._known(found, prober):
+                self._keep(found, [compose(found, prober)])
+        if hunt.complete:
+            self.complete, before.notes = True, hunt.notes
 
     def _time(self, prober: Prober, factor: float) -> None:
         answer = prober.errands.times(prober.options)

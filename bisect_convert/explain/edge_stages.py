@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from bisect_convert.explain.rules import listed
 from bisect_convert.model.facts import Variant
 from bisect_convert.model.graph import Graph, Model, Tensor
-from bisect_convert.report.findings import Finding, Remedy
+from bisect_convert.model.loaded import Loaded
+from bisect_convert.render.words import unwrapped
+from bisect_convert.report.findings import Culprit, Finding, Remedy
 
-__all__ = ["at_the_edges", "stage_finding"]
+__all__ = ["at_the_edges", "stage_finding", "without_edges"]
 
 _LISTED = 6
-_END = ":end"
+#: What follows the op's name where the model ends before it, and where it passes by the model.
+_END, _BY = ":end", ":by"
+_DECODER = re.compile(r"(Decode|Encode)(And\w+)?(Jpeg|Png|Bmp|Gif|Image|WebP)")
 
 
 def at_the_edges(findings: Sequence[Finding], variant: Variant, model: Model) -> list[int]:
@@ -34,34 +40,50 @@ def _within(function: str | None, name: str, variant: Variant, model: Model) -> 
     return name in variant.blamed
 
 
+def without_edges(options: Mapping[str, Any], without: Loaded) -> dict[str, Any]:
+    """Return the changes of packed arguments that the model without its stages needs: inputs it has, no named outputs."""
+    there = {i["name"] for i in without.inputs}
+    given = [v for v in options.get("inputs") or () if v.get("name") in there]
+    return {"inputs": given or None, "outputs": None}
+
+
 def stage_finding(ours: Sequence[Finding], variant: Variant, graph: Graph, *, converts: bool) -> Finding:
     """Return the findings of the stages as one; graph: the model's main graph, converts: without the stages it does."""
     head = next((f for f in ours if f.culprits[0].op != "Placeholder"), ours[0])
     ours = sorted(ours, key=lambda f: f is not head)
     culprits = tuple(c for f in ours for c in f.culprits)
-    kinds = list(dict.fromkeys(c.op for c in culprits if c.op != "Placeholder")) or ["strings"]
-    what = f"{', '.join(kinds[:_LISTED])}{', ...' * (len(kinds) > _LISTED)}"
-    images = any(k.startswith("Decode") for k in kinds)
-    starts = [_spelt(graph, name) for name in variant.about if not name.endswith(_END)]
-    ends = [_spelt_read(graph, name.removesuffix(_END), variant) for name in variant.about if name.endswith(_END)]
-    of = "decodes images" if images else "works with strings and tables"
-    stands = " and ".join(["in front of"] * bool(starts) + ["behind"] * bool(ends))
-    edges = " and ".join(filter(None, (_where("starts at", starts), _where("ends at", ends))))
-    cause = f"a stage that {of} ({what}) stands {stands} the model, which {edges}"
+    of, cause, to_do = _told(culprits, variant, graph)
     why = (
         f"Core ML has no strings, no lookup tables and no decoders of images: a stage of {len(variant.blamed)} ops that "
         f"{of} has to be the app's."
     )
-    to_do = " and ".join(filter(None, (_where("start the model at", starts), _where("end it at", ends))))
     summary = f"{to_do}, and leave the stage to the app; --fix OUT.mlpackage makes it so, with the stage in its script"
-    remedies = (
-        Remedy("rewrite", summary, converts, past=not converts),
-        *(r for f in ours for r in f.remedies if r.verified),
-    )
+    remedies = (Remedy("rewrite", summary, converts, past=not converts),)
     return replace(
-        head, culprits=culprits, explanation=why, remedies=remedies[:3], interaction=False, cause=cause,
+        head, culprits=culprits, explanation=why, remedies=remedies, interaction=False, cause=cause,
         places=tuple(p for f in ours for p in (f.places or (tuple(c.name for c in f.culprits),))),
     )  # fmt: skip
+
+
+def _told(culprits: Sequence[Culprit], variant: Variant, graph: Graph) -> tuple[str, str, str]:
+    """What the stage does, the cause, and what to do."""
+    kinds = list(dict.fromkeys(c.op for c in culprits if c.op != "Placeholder")) or ["strings"]
+    what = f"{', '.join(kinds[:_LISTED])}{', ...' * (len(kinds) > _LISTED)}"
+    images = any(_DECODER.match(k) for k in kinds)
+    starts = [_spelt(graph, name) for name in variant.about if not name.endswith((_END, _BY))]
+    past = [unwrapped(name.removesuffix(_BY)) for name in variant.about if name.endswith(_BY)]
+    ends = [_spelt_read(graph, name.removesuffix(_END), variant) for name in variant.about if name.endswith(_END)]
+    of = "decodes images" if images else "works with strings and tables"
+    stands = " and ".join(["in front of"] * bool(starts) + ["behind"] * bool(ends))
+    edges = " and ".join(filter(None, (_where("starts at", starts), _where("ends at", ends))))
+    cause = f"a stage that {of} ({what}) stands {stands} the model, which {edges}" if edges else ""
+    passing = (
+        f"what {listed(past[:_LISTED])} hands on passes by the model, which computes nothing with it" if past else ""
+    )
+    cause = "; ".join(filter(None, (cause, passing)))
+    kept = f"leave {listed(past[:_LISTED])} out of it, which the app has already" if past else ""
+    to_do = " and ".join(filter(None, (_where("start the model at", starts), _where("end it at", ends), kept)))
+    return of, cause, to_do
 
 
 def _where(words: str, names: list[str]) -> str:
@@ -69,14 +91,18 @@ def _where(words: str, names: list[str]) -> str:
 
 
 def _spelt(graph: Graph, name: str) -> str:
-    return f"{name} ({_kind(graph.ops[name].outputs[0])})" if name in graph.ops and graph.ops[name].outputs else name
+    return (
+        f"{unwrapped(name)} ({_kind(graph.ops[name].outputs[0])})"
+        if name in graph.ops and graph.ops[name].outputs
+        else name
+    )
 
 
 def _spelt_read(graph: Graph, name: str, variant: Variant) -> str:
     """What the first op of a stage at the end reads of the model."""
     read = [graph.tensors[t] for t in graph.ops[name].inputs if t in graph.tensors] if name in graph.ops else []
-    kept = [t for t in read if t.op not in variant.blamed and not graph.ops[t.op].constant]
-    return f"{kept[0].op} ({_kind(kept[0])})" if kept else name
+    kept = [t for t in read if t.op not in variant.blamed and not graph.ops[t.op].constant and t.dtype != "resource"]
+    return f"{unwrapped(kept[0].op)} ({_kind(kept[0])})" if kept else name
 
 
 def _kind(tensor: Tensor) -> str:

@@ -78,6 +78,8 @@ def app_code(kind: str, steps: Sequence[Step], results: Sequence[str], originals
     originals: those that make the TensorFlow model's.
     """
     starts = _starts(steps)
+    beside = {s.op for s in steps if s.recipe == "passes_by"}
+    originals = [name for name in originals if name not in beside]
     ends = {re.sub(r"\W", "_", name): _tensor(name) for name in results if name.endswith(_SUFFIX)}
     if not starts and not ends:
         return ""
@@ -96,6 +98,7 @@ def told(steps: Sequence[Step]) -> str:
     ends = [s.at for s in steps if s.recipe == "ends_before"]
     said = [f"it starts at {', '.join(starts)}"] if starts else []
     said += [f"it ends before {', '.join(ends)}"] if ends else []
+    said += [f"{s.at} is the app's own" for s in steps if s.recipe == "passes_by"]
     if not said:
         return ""
     line = f'    model.user_defined_metadata["boundary"] = {ascii("; ".join(said) + ": the app does the rest")}\n'

@@ -84,7 +84,7 @@ def _head(report: Report, pen: _Pen) -> list[str]:
         rows.append(pen.paint(shorten(f"options: {chosen}", pen.width), _DIM))
     rows += [line for note in report.notes for line in pen.entry("note:", plain(parse(note)), _YELLOW, indent=0)]
     return rows + [
-        r for i, line in enumerate(words.call(report)) for r in pen.entry("" if i else "call:", line, indent=0)
+        f"{pen.paint(('' if i else 'call:').ljust(_LABEL), _YELLOW)}{line}" for i, line in enumerate(words.call(report))
     ]
 
 

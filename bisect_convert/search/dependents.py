@@ -88,8 +88,10 @@ def handle_readers(graph: Graph, ops: tuple[str, ...]) -> tuple[list[str], list[
 
     None for other ops: the input that a table becomes is no op of the user's.
     """
-    (first, *others) = ops
-    if others or graph.ops[first].type != "Placeholder" or graph.ops[first].outputs[0].dtype != "resource":
+    if len(ops) != 1:
+        return None
+    first = ops[0]
+    if graph.ops[first].type != "Placeholder" or graph.ops[first].outputs[0].dtype != "resource":
         return None
     passed, readers, todo = set[str](), set[str](), list(graph.dag.successors(first))
     while todo:

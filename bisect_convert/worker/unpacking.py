@@ -53,7 +53,9 @@ def checked(packed: Mapping[str, Any]) -> dict[str, Any]:
     """Return under "pipeline" what a pipeline that is only named consists of; raises UsageError as `unpack` does."""
     made = unpack(packed)
     named = "passes" not in packed.get("pass_pipeline", {"passes": ()})
-    return {"pipeline": pipeline(made["pass_pipeline"])} if named else {}
+    if not named:
+        return {}
+    return {"pipeline": {**pipeline(made["pass_pipeline"]), "named": dict(packed["pass_pipeline"])}}
 
 
 def _member(space: Any, name: str, argument: str) -> Any:
@@ -73,8 +75,6 @@ def _make_precision(ct: Any, value: Any) -> Any:
 
 
 def _make_pipeline(ct: Any, value: Mapping[str, Any]) -> Any:
-    if "passes" not in value:
-        return _named_pipeline(ct, value["name"], value["without"])
     if "passes" not in value:
         return _named_pipeline(ct, value["name"], value["without"])
     pipeline = ct.PassPipeline(list(value["passes"]), value["name"])

@@ -40,13 +40,26 @@ class Served(tf.Module):
         pixels = tf.image.resize(tf.cast(tf.io.decode_png(png, channels=3), tf.float32), (8, 8))[None]
         return {"y": tf.nn.conv2d(pixels / 255.0, self.kernel, 1, "SAME")}
 
+    def buckets(self, text: Any) -> Any:
+        unknown = tf.strings.to_hash_bucket_fast(text, 2)
+        known = self.table.lookup(text)
+        ids = tf.where(known < 0, tf.cast(unknown, tf.int32), known)
+        return {"y": tf.nn.relu(tf.reduce_sum(tf.gather(self.rows, ids), 1) @ tf.ones((6, 2)))}
+
+    def keyed(self, x: Any, key: Any) -> Any:
+        return {"y": x @ self.rows, "key": tf.identity(key)}
+
+    def drawn(self, x: Any) -> Any:
+        pixels = tf.cast(255.0 * tf.sigmoid(tf.nn.conv2d(x, self.kernel, 1, "SAME"))[0], tf.uint8)
+        return {"png": tf.io.encode_png(tf.concat([pixels, pixels[..., :1]], -1))}
+
     def named(self, x: Any) -> Any:
         return {"label": self.names.lookup(tf.cast(tf.argmax(x @ self.rows, 1) % 2, tf.int32)), "scores": x @ self.rows}
 
 
-def saved(folder: Path, method: str, spec: tf.TensorSpec) -> str:
+def saved(folder: Path, method: str, *specs: tf.TensorSpec) -> str:
     module = Served()
-    function = tf.function(getattr(module, method)).get_concrete_function(spec)
+    function = tf.function(getattr(module, method)).get_concrete_function(*specs)
     tf.saved_model.save(module, str(folder / method), signatures=function)
     return str(folder / method)
 
@@ -84,6 +97,24 @@ def test_names_of_classes_stand_behind_the_model(tmp_path: Path, workers: Worker
     (finding,) = report.findings
     assert report.complete and "behind the model, which ends at" in finding.cause
     assert finding.remedies[0].tried == "verified"
+
+
+def test_ids_of_known_and_of_unknown_words_are_joined_in_the_stage(tmp_path: Path, workers: Workers) -> None:
+    (finding,) = find(saved(tmp_path, "buckets", WORDS), workers=workers).findings
+    assert "starts at `SelectV2" in finding.cause and finding.remedies[0].tried == "verified"
+
+
+def test_a_key_that_goes_in_and_comes_out_passes_by(tmp_path: Path, workers: Workers) -> None:
+    specs = tf.TensorSpec((1, 4), name="x"), tf.TensorSpec((1,), tf.string, name="key")
+    report = find(saved(tmp_path, "keyed", *specs), workers=workers)
+    (finding,) = report.findings
+    assert report.complete and "passes by" in finding.cause and finding.remedies[0].tried == "verified"
+
+
+def test_an_encoder_takes_the_cast_in_front_of_it_along(tmp_path: Path, workers: Workers) -> None:
+    report = find(saved(tmp_path, "drawn", tf.TensorSpec((1, 8, 8, 3), name="x")), workers=workers)
+    (finding,) = report.findings
+    assert report.complete and {c.op for c in finding.culprits} >= {"Cast", "EncodePng"} and "ends at" in finding.cause
 
 
 class Several(tf.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from bisect_convert import find
+from bisect_convert.diagnose.find import find_packed
+from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.report import Report
 
@@ -54,10 +57,11 @@ def workers() -> Iterator[Workers]:
 
 def converted(report: Report, **known: Any) -> Any:
     """What the last line of the call makes."""
-    *opening, call = (report.call or "").splitlines()
+    *opening, call = ast.parse(report.call).body
     scope = {"tf": tf, "ct": ct, **known}
-    exec("\n".join(opening), scope)
-    return eval(call, scope)
+    exec(compile(ast.Module(opening, []), "call", "exec"), scope)
+    assert isinstance(call, ast.Expr)
+    return eval(compile(ast.Expression(call.value), "call", "eval"), scope)
 
 
 def refused(model: Any) -> bool:
@@ -111,3 +115,18 @@ def test_arguments_stand_in_the_call(files: Path, workers: Workers) -> None:
     arguments = {"inputs": [ct.TensorType(name="x", shape=(1, 4))], "minimum_deployment_target": ct.target.iOS17}
     report = find(str(files / "one_signature"), workers=workers, convert_to="mlprogram", **arguments)
     assert converted(report).get_spec().specificationVersion == ct.target.iOS17.value
+
+
+@pytest.mark.parametrize("named", [{"name": "cleanup", "without": []}, {"without": ["common::fuse_conv_bias"]}])
+def test_a_pipeline_stands_in_the_call_by_its_name(files: Path, workers: Workers, named: dict[str, Any]) -> None:
+    packed = {"pass_pipeline": {"name": "default", **named}}
+    report = find_packed(str(files / "one_signature"), packed, Wishes(), workers)
+    assert len(report.call) < 300 and "pickled" not in report.call
+    assert converted(report) is not None
+
+
+def test_a_classifier_is_compared_and_its_labels_stand_in_the_call(files: Path, workers: Workers) -> None:
+    config = ct.ClassifierConfig(["a", "b", "c"])
+    report = find(str(files / "one_signature"), workers=workers, classifier_config=config, numbers="random")
+    assert report.verdict == "converts" and report.numbers is not None and report.numbers.compared
+    assert converted(report).get_spec().description.predictedFeatureName == "classLabel"

@@ -116,9 +116,15 @@ def evaluated(
 
 
 def by_results(values: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Return the program's outputs by the names of the original's results."""
-    named = {plain(name): value for name, value in values.items()}
+    """Return the program's outputs by the names of the original's results; of a classifier the probabilities stand for one."""
+    named = {plain(name): _numbers(value) for name, value in values.items() if not isinstance(value, str | bytes)}
     keys = [plain(r.split(":")[0]) for r in results]
-    if len(set(keys)) == len(keys) and set(keys) <= named.keys():
-        return {r: named[k] for r, k in zip(results, keys, strict=True)}
-    return dict(zip(results, values.values(), strict=False))
+    if len(set(keys)) < len(keys):
+        return dict(zip(results, named.values(), strict=False))
+    found = {r: named.pop(k) for r, k in zip(results, keys, strict=True) if k in named}
+    return found | dict(zip([r for r in results if r not in found], named.values(), strict=False))
+
+
+def _numbers(value: Any) -> Any:
+    """The probabilities of a classifier, which come by their labels, as an array."""
+    return np.asarray(list(value.values())) if isinstance(value, Mapping) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from bisect_convert.worker.rewrite.frontier import moved
 __all__ = ["without_edges", "write_without_edges"]
 
 _STRING = tf.string.as_datatype_enum
+_OF_STRINGS = re.compile("LookupTable|String|^Decode|^Encode|^Parse|Regex|Unicode|Substr")
+_MARKS = {"starts_here": "", "ends_before": ":end", "passes_by": ":by"}
 
 
 def write_without_edges(graph_def: Any, folder: Path, reading: Reading) -> list[Variant]:
@@ -36,7 +39,7 @@ def without_edges(graph_def: Any, results: list[str]) -> tuple[Variant, Any, tup
     results: the names of the ops that the model ends in, all that nothing reads if there are none.
     blamed: the ops of the stages; about: where the model begins then, and where it ends. Like all variants it is a suspicion.
     """
-    if not any(n.op.startswith("LookupTable") or _reads_strings(n) for n in graph_def.node):
+    if not any(_OF_STRINGS.search(n.op) or _reads_strings(n) for n in graph_def.node):
         return None
     try:
         found = moved(graph_def, results or _sinks(graph_def), (), frozenset())
@@ -44,7 +47,7 @@ def without_edges(graph_def: Any, results: list[str]) -> tuple[Variant, Any, tup
         return None
     if found is None:
         return None
-    about = [e.op if e.recipe == "starts_here" else f"{e.op}:end" for e in found.edits]
+    about = [f"{e.op}{_MARKS[e.recipe]}" for e in found.edits]
     return Variant(EDGES, "without_edges", tuple(sorted(found.left)), tuple(about)), found.program, found.results
 
 

@@ -10,18 +10,17 @@ import tensorflow as tf
 from bisect_convert.worker.rewrite.constants import from_constants
 from bisect_convert.worker.rewrite.editing import imported
 
-__all__ = ["ends_before", "starts_here"]
+__all__ = ["ends_before", "passes_by", "starts_here"]
 
 
-def starts_here(graph_def: Any, name: str, results: Sequence[str]) -> Any:
+def starts_here(graph_def: Any, name: str, results: Sequence[str], shape: Any) -> Any:
     """The model starts here: what the op made is an input of that name, and what led to it is left to the app.
 
-    results: the ops that make the model's outputs.
+    results: the ops that make the model's outputs; shape: of the input, which TensorFlow may not know.
     """
     graph = imported(graph_def)
     op = graph.get_operation_by_name(name)
     given = op.outputs[0]
-    shape = op.inputs[1].shape if op.type == "LookupTableFindV2" else given.shape  # a value for each key
     made = tf.compat.v1.GraphDef()
     made.CopyFrom(graph_def)
     node = next(n for n in made.node if n.name == name)
@@ -34,6 +33,15 @@ def starts_here(graph_def: Any, name: str, results: Sequence[str]) -> Any:
     return _kept(made, {n.name for n in made.node if n.name in needed or n.name not in led})
 
 
+def passes_by(graph_def: Any, name: str, results: Sequence[str]) -> Any:
+    """What this op makes hangs on nothing that the model computes: the app keeps it, and hands it on itself.
+
+    results: the ops that make the model's other outputs.
+    """
+    gone = _needed(graph_def, [name]) - _needed(graph_def, results)
+    return _kept(graph_def, {n.name for n in graph_def.node} - gone)
+
+
 def ends_before(graph_def: Any, name: str) -> Any:
     """The model ends before this op: what it read is an output, and the op with all behind it is left to the app."""
     graph = imported(graph_def)
@@ -41,6 +49,8 @@ def ends_before(graph_def: Any, name: str) -> Any:
     for op in graph.get_operations():  # in their order: an op stands behind those that it reads
         if any(t.op.name in gone for t in op.inputs):
             gone.add(op.name)
+    tables = {op for op in graph.get_operations() if op.type == "Placeholder" and op.outputs[0].dtype == tf.resource}
+    gone |= {op.name for op in tables if all(r.name in gone for r in op.outputs[0].consumers())}
     left = _kept(graph_def, {n.name for n in graph_def.node} - gone)
     read = {t for n in sorted(gone) for t in graph.get_operation_by_name(n).inputs if t.op.name not in gone}
     for tensor in sorted(read, key=lambda t: t.name):

@@ -39,7 +39,7 @@ STRUCTURAL: Mapping[str, Callable[..., Any]] = {
         loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled,
         checks.left_out, checks.handed_on, ranks.low_ranks, dtypes.in_float32, dtypes.in_int32,
         dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes, constants.folded,
-        boundary.starts_here, boundary.ends_before, bits.sign_bit,
+        boundary.starts_here, boundary.ends_before, boundary.passes_by, bits.sign_bit,
     )
 }  # fmt: skip
 
@@ -49,13 +49,14 @@ EXACT = frozenset({"inlined", "known_branch", "without_limit", "own_count", "bri
 #: Edits that leave out what makes no value.
 CHECKS = frozenset({"left_out", "handed_on"})
 #: Edits that take something away at an edge of the model, and change nothing of what is left.
-CUTS = frozenset({"starts_here", "ends_before"})
+CUTS = frozenset({"starts_here", "ends_before", "passes_by"})
 #: Edits of all ops that hang together, at one of which they stand.
 REGIONAL = frozenset({"low_ranks"})
 #: Edits that move the model's boundary: what the app has to do then, in a sentence.
 BOUNDARY: Mapping[str, str] = {
     "labels_as_numbers": "the output holds the label's number; its text is line number + 1 of the labels file beside the model",
     "starts_here": "what led to it is left to the app; `before` in the script does it in TensorFlow",
+    "passes_by": "it is no output any more: the app has it already",
     "ends_before": "what is behind is left to the app: it is given what stood before",
 }
 

@@ -141,7 +141,11 @@ def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: S
             except Exception as error:  # a recipe refuses what it is not made for, in whatever way
                 done.refused[edit] = f"{type(error).__name__}: {error}"
         after = level if path else heavy(level, done.weights)
-        equal = where_made(values, after, fitting) if fitting else {}
+        try:
+            equal = where_made(values, after, fitting) if fitting else {}
+        except Exception as error:  # the edited level is none that TensorFlow takes
+            done.refused.update(dict.fromkeys(fitting, f"{type(error).__name__}: {error}"))
+            continue
         kept = []
         for edit in fitting:
             gap = equal[edit]

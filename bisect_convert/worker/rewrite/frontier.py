@@ -23,6 +23,8 @@ __all__ = ["Moved", "moved"]
 
 #: What no input or output of a Core ML model can be.
 _NO_FEATURE = frozenset({tf.string, tf.variant, tf.resource, tf.bool, tf.complex64, tf.complex128, tf.bfloat16})
+#: What is made for an encoder: Core ML has no outputs of it either.
+_PIXELS = frozenset({tf.uint8, tf.uint16, tf.int8, tf.int16})
 #: Ops of layers, which are the model's own work.
 _LAYER = re.compile("Conv|MatMul|Einsum|LSTM|GRU|RNN")
 #: Ops that compute nothing.
@@ -34,7 +36,7 @@ _PREPARES = re.compile(
     "Cast|ExpandDims|Reshape|Squeeze|Identity|Mul|RealDiv|Sub|AddV2|StridedSlice|Transpose|Reverse|Resize"
 )
 _STEPS = 12
-#: How large a part of a model may be left to the app.
+#: How large a part of a model without layers may be left to the app.
 _MOST = 0.7
 
 
@@ -56,28 +58,56 @@ def moved(program: Any, results: Sequence[str], failures: Sequence[Failure], kno
 
     known: the ops that were in the way before, in a program that was edited otherwise.
     """
-    graph = imported(program)
+    graph, sized = imported(program), imported(_with_sizes(program))
     dag = _dag(graph)
     bad = known | _hinted(dag, failures) | _of_app(graph)
     if bad == known:
         return None
-    front, back = _parted(graph, dag, bad)
-    front, starts = _front(graph, dag, front)
+    beside = _beside(graph, dag, bad)
+    front, back = _parted(graph, dag, bad - beside)
+    front, starts = _front(sized, dag, front)
     back = _back(graph, dag, back)
-    if front & back or not _spared(graph, dag, front | back):
+    if front & back or not _spared(graph, dag, front | back | beside):
         return None
-    given = {"results": [r for r in results if r not in back]}
-    edits = [Edit((), name, graph.get_operation_by_name(name).type, "starts_here", given) for name in sorted(starts)]
+    ends = [r for r in results if r not in back | beside]
+    edits = [
+        Edit((), r, graph.get_operation_by_name(r).type, "passes_by", {"results": ends}) for r in results if r in beside
+    ]
+    for name in sorted(starts):
+        given = {"results": ends, "shape": sized.get_operation_by_name(name).outputs[0].shape}
+        edits.append(Edit((), name, graph.get_operation_by_name(name).type, "starts_here", given))
+    back = {n for n in back if not _handle(graph.get_operation_by_name(n))}
     first = sorted(n for n in back if not any(s in back for s in dag.predecessors(n)))
     edits += [Edit((), name, graph.get_operation_by_name(name).type, "ends_before") for name in first]
+    if not edits:
+        return None
     made = edited(program, edits)
     names = {n.name for n in made.node}
     fresh = [n.name for n in made.node if n.name.endswith("_to_app")]
-    if not edits:
-        return None
-    return Moved(
-        made, (*(r for r in results if r in names), *fresh), tuple(edits), frozenset(bad), frozenset(front | back)
-    )
+    left = frozenset(front | back | beside)
+    return Moved(made, (*(r for r in ends if r in names), *fresh), tuple(edits), frozenset(bad), left)
+
+
+def _with_sizes(program: Any) -> Any:
+    """The GraphDef in which what a table gives has the shape of its keys, which TensorFlow does not say; not to be run."""
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(program)
+    for node in made.node:
+        if node.op == "LookupTableFindV2":
+            kinds = node.attr["Tin"].type, node.attr["Tout"].type
+            keys = node.input[1]
+            node.op = "Cast"
+            node.input[:] = [keys]
+            node.attr.clear()
+            node.attr["SrcT"].type, node.attr["DstT"].type = kinds
+    return made
+
+
+def _beside(graph: Any, dag: nx.DiGraph[str], bad: Iterable[str]) -> set[str]:
+    """The ops that hang together with none that compute anything, as a key does that goes in and comes out."""
+    parts = list(nx.weakly_connected_components(dag))
+    apart = [p for p in parts if p & set(bad) and {graph.get_operation_by_name(n).type for n in p} <= _IDLE]
+    return set().union(*apart) if len(apart) < len(parts) else set()
 
 
 def _hinted(dag: nx.DiGraph[str], failures: Sequence[Failure]) -> set[str]:
@@ -160,8 +190,6 @@ def _narrower(graph: Any, dag: nx.DiGraph[str], front: set[str], handed: set[Any
 
 def _vague(tensor: Any) -> bool:
     """Whether sizes are open that are known right behind, where no layer is, or once an image was brought to its size."""
-    if tensor.op.type == "LookupTableFindV2":  # of the shape of its keys, though TensorFlow does not say so
-        return tensor.op.inputs[1].shape.rank is None
     if tensor.shape.rank is None:
         return True
     if tensor.shape.is_fully_defined():
@@ -188,7 +216,8 @@ def _back(graph: Any, dag: nx.DiGraph[str], back: set[str]) -> set[str]:
     while True:
         unfit = {
             t.op.name for n in back for t in graph.get_operation_by_name(n).inputs
-            if t.op.name in dag and t.op.name not in back and (t.dtype in _NO_FEATURE or DRAWS.search(t.op.type))
+            if t.op.name in dag and t.op.name not in back
+            and (t.dtype in _NO_FEATURE or DRAWS.search(t.op.type) or (t.dtype in _PIXELS and t.op.type != "Placeholder"))
         }  # fmt: skip
         if not unfit:
             return back
@@ -197,9 +226,12 @@ def _back(graph: Any, dag: nx.DiGraph[str], back: set[str]) -> set[str]:
 
 
 def _spared(graph: Any, dag: nx.DiGraph[str], gone: set[str]) -> bool:
-    """Whether what is left to the app is no layer, and no more than may be, and the rest still computes something."""
-    left = {graph.get_operation_by_name(name).type for name in dag if name not in gone}
-    return not _layers(graph, gone) and 0 < len(gone) <= _MOST * len(dag) and not left <= _IDLE
+    """Whether what is left to the app is no layer, and either layers are left or no more is gone than may be."""
+    names = [name for name in dag if name not in gone]
+    if _layers(graph, gone) or not gone:
+        return False
+    kinds = {graph.get_operation_by_name(name).type for name in names}
+    return _layers(graph, names) or (len(gone) <= _MOST * len(dag) and not kinds <= _IDLE)
 
 
 def _layers(graph: Any, names: Iterable[str]) -> bool:
