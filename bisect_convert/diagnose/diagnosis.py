@@ -21,12 +21,12 @@ from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.edge_stages import at_the_edges, stage_finding, without_edges
 from bisect_convert.explain.marked_graphs import marked_graphs
-from bisect_convert.explain.model_causes import left_training, of_variant, refused_model
+from bisect_convert.explain.model_causes import assigned_state, left_training, of_variant, refused_model
 from bisect_convert.explain.model_map import model_map
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.cuts import whole
-from bisect_convert.model.facts import EDGES
-from bisect_convert.model.files import REST
+from bisect_convert.model.facts import EDGES, STATE
+from bisect_convert.model.files import REST, STATELESS
 from bisect_convert.model.loaded import read_facts
 from bisect_convert.numbers import samples
 from bisect_convert.numbers.comparison import compared
@@ -126,7 +126,7 @@ class Diagnosis:
         """
         first, slow = self.wishes.first, self.wishes.slow
         if self.loaded.failure is not None:
-            self._keep(None, load_causes(self.loaded))
+            self._keep(None, self._load_causes(prober))
             rest = self.folder / REST
             if first or not rest.is_dir():
                 return
@@ -159,6 +159,17 @@ class Diagnosis:
                 self._time(prober, slow)
         finally:
             self.notes += hunt.notes
+
+    def _load_causes(self, prober: Prober) -> list[Finding]:
+        """What keeps the model from being frozen; where that is state that it assigns, the form with it as inputs is tried."""
+        found, stateless = load_causes(self.loaded), self.loaded.folder / STATELESS
+        if not stateless.is_dir():
+            return found
+        prober.turn_to(known := read_facts(stateless))
+        tried = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(STATE))
+        prober.turn_to(self.loaded)
+        given = [i["name"] for i in known.inputs if i["name"] not in {i["name"] for i in self.loaded.inputs}]
+        return assigned_state(found, given, self.loaded.model, converts=tried.converted)
 
     def _as_another(self, prober: Prober) -> None:
         """Find that `ct.convert` refuses the Keras model as it is; the search goes on in what it is handed over as."""

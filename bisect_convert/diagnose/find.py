@@ -100,7 +100,7 @@ def find_packed(
     """
     notes: list[str] = []
     cache = opened(wishes.cache_folder, notes.append)
-    run = Diagnosis(model, packed, workers, replace(wishes, state=fixing is not None), notes)
+    run = Diagnosis(model, packed, workers, wishes, notes)
     try:
         if wishes.strict:
             check(run.loaded, run.packed)

@@ -58,8 +58,8 @@ def handed_notes(loaded: Loaded, verdict: str) -> list[str]:
     if len(model.signatures) > 1 and model.signature is not None:
         others = ", ".join(s for s in model.signatures if s != model.signature)
         return [
-            f"signature {model.signature} was taken; there is also {others} (--signature NAME). "
-            f"ct.convert({model.path}) itself fails: {refused}"
+            f"signature {model.signature} was taken, of {len(model.signatures)} (also {others}: --signature NAME), as "
+            f"ct.convert itself refuses the folder: {refused}"
         ]
     if not refused or loaded.handed.keras or verdict != "converts":
         return []

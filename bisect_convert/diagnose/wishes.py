@@ -35,7 +35,7 @@ class Wishes:
     no_run: bool = False
     """Execute no graph of the model in TensorFlow, as is done to tell which sizes are equal and whether a cut is faithful."""
     state: bool = True
-    """Of a model that assigns variables also make the form that has them as inputs: a fix edits that."""
+    """Of a model that assigns variables also make the form that has them as inputs: a remedy, and what a fix edits."""
     verbose: bool = False
     told: Callable[[Probe], None] = lambda probe: None
     cache: bool | str | os.PathLike[str] = False

@@ -13,11 +13,16 @@ from bisect_convert.model.facts import LEFTOVERS, Handed, Variant
 from bisect_convert.model.graph import Graph, Model, Op
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure
-from bisect_convert.report.findings import Finding, Remedy, Witness
+from bisect_convert.report.findings import Culprit, Finding, Remedy, Witness
 
-__all__ = ["endless_constant", "left_training", "of_variant", "refused_model"]
+__all__ = ["assigned_state", "endless_constant", "left_training", "of_variant", "refused_model"]
 
 _LISTED = 4
+#: Names of layers that draw at inference, and of those that draw in training.
+_SAMPLES = re.compile(r"samp|latent|stochastic|(^|_)z($|_)|vae|noise_source|dropout_mc", re.IGNORECASE)
+_AUGMENTS = re.compile(
+    r"flip|rotat|zoom|crop|contrast|bright|translat|shear|hue|satur|augment|drop|noise|jitter", re.IGNORECASE
+)
 _EXPORT = """\
 model.export(OUT)  # a Keras model; its serve endpoint is traced with training=False
 tf.saved_model.save(module, OUT, signatures=tf.function(lambda x: model(x, training=False)).get_concrete_function(spec))
@@ -101,6 +106,7 @@ def refused_model(handed: Handed, code: str, *, converts: bool) -> Finding:
     kind, _, message = handed.refused.partition(": ")
     functional = handed.argument.startswith("tf.keras.Model(")
     another = "a functional model" if functional else "a concrete function"
+    taken = "takes it" if converts else "gets further"
     why = (
         "`ct.convert` traces a Keras model itself, with attributes that only a functional model of its own Keras has: "
         "it stops before it looks at any op."
@@ -109,8 +115,34 @@ def refused_model(handed: Handed, code: str, *, converts: bool) -> Finding:
     return Finding(
         "load", None, kind, message or kind, (), explanation=why,
         remedies=(Remedy("rewrite", summary, converts, code, past=not converts),),
-        cause=f"ct.convert refuses the Keras model as it is ({message or kind}); as {another} it takes it",
+        cause=f"ct.convert refuses the Keras model as it is ({message or kind}); as {another} it {taken}",
     )  # fmt: skip
+
+
+def assigned_state(findings: Sequence[Finding], given: Sequence[str], model: Model, *, converts: bool) -> list[Finding]:
+    """Return the findings with those about assignments as state of the model; given: the inputs that variables were made.
+
+    What training assigns is left to `left_training`. converts: the model with the state as inputs does.
+    """
+    training = set().union(*_training_layers(model))
+    ours = [
+        f for f in findings
+        if f.culprits and all(c.op.startswith("Assign") and not _scopes(c.layer or "") & training for c in f.culprits)
+    ]  # fmt: skip
+    return [_of_state(f, given, converts) if f in ours else f for f in findings]
+
+
+def _of_state(finding: Finding, given: Sequence[str], converts: bool) -> Finding:
+    layers = list(dict.fromkeys(c.layer for c in finding.culprits if c.layer))
+    where = f" in {listed(layers[:_LISTED])}" if layers else ""
+    many = "s" * (len(given) > 1)
+    cause = f"the model assigns state as it runs{where}, and a frozen graph keeps none"
+    summary = "take the state as an input, and give the new state as an output; --fix OUT.mlpackage makes it so"
+    if given:
+        summary += f", as the input{many} {listed(list(given[:_LISTED]))}"
+    else:
+        summary = "leave the assignments out, since no output hangs on them; --fix OUT.mlpackage makes it so"
+    return replace(finding, cause=cause, remedies=(Remedy("rewrite", summary, converts, past=not converts),))
 
 
 def endless_constant(case: Case) -> str:
@@ -133,7 +165,8 @@ def endless_constant(case: Case) -> str:
 def left_training(findings: Sequence[Finding], model: Model) -> list[Finding]:
     """Return the findings with those of layers that only work while they are trained as one, where the first of them was."""
     drawing, averaging = _training_layers(model)
-    ours = [f for f in findings if f.culprits and all(c.layer in drawing | averaging for c in f.culprits)]
+    training = drawing | averaging
+    ours = [f for f in findings if f.culprits and all(_scopes(c.layer or "") & training for c in f.culprits)]
     if not ours:
         return list(findings)
     merged = _merged(ours, drawing, _drawn(model, drawing))
@@ -176,17 +209,28 @@ def _scopes(layer: str) -> set[str]:
     return {"/".join(parts[: n + 1]) for n in range(len(parts))}
 
 
+def _whole_layer(culprit: Culprit, drawing: set[str]) -> str:
+    """The layer that draws, where the op stands in a scope of its own in it."""
+    around = sorted(_scopes(culprit.layer or "") & drawing, key=len)
+    return around[-1] if around else culprit.layer or culprit.name
+
+
 def _merged(findings: Sequence[Finding], drawing: set[str], drawn: Sequence[str]) -> Finding:
     culprits = tuple(c for f in findings for c in f.culprits)
-    layers = list(dict.fromkeys(c.layer or c.name for c in culprits))
+    layers = list(dict.fromkeys(_whole_layer(c, drawing) for c in culprits))
     short = [re.sub(r"_\d+$", "", n.rpartition("/")[2]) for n in layers]
     shown = listed(short[:_LISTED]) + f" and {len(short) - _LISTED} more" * (len(short) > _LISTED)
     kinds = [*dict.fromkeys(c.op for c in culprits), *drawn]
     many, one = "s" * (len(short) > 1), "s" * (len(short) == 1)
-    draws = any(c.layer in drawing for c in culprits)
+    draws = any(_scopes(c.layer or "") & drawing for c in culprits)
+    samples = draws and any(_SAMPLES.search(name) for name in short) and not any(_AUGMENTS.search(n) for n in short)
     if draws:
-        cause = f"the layer{many} {shown} draw{one} random numbers and assign{one} the seeds, as in training"
+        cause = f"the layer{many} {shown} draw{one} random numbers and assign{one} the seeds" + ", as in training" * (
+            not samples
+        )
         said = "Augmentation and dropout do so in training: most likely it was exported with training switched on."
+        if samples:
+            said = "A layer that samples does so at inference too; augmentation and dropout do so in training."
     else:
         cause = f"training was left on in the layer{many} {shown}"
         said = "The statistics of batches are averaged, and assigned, in training only."
@@ -197,7 +241,7 @@ def _merged(findings: Sequence[Finding], drawing: set[str], drawn: Sequence[str]
         sampled = (
             "where it is to draw at inference, as a sampling layer does, draw outside of it and make that an input"
         )
-        remedies.append(Remedy("rewrite", sampled))
+        remedies.insert(0 if samples else 1, Remedy("rewrite", sampled))
     return replace(
         findings[0], culprits=culprits, explanation=why, remedies=tuple(remedies), interaction=False,
         places=tuple(place for f in findings for place in f.places) or tuple((c.name,) for c in culprits),

@@ -127,7 +127,7 @@ def _told(report: Report) -> str:
 
 def _though(report: Report) -> str:
     """What is to be said where the test's own call failed, as its error above shows, and the model converts."""
-    if any("itself fails" in note for note in report.notes):
+    if any("itself fails" in note or "itself refuses" in note for note in report.notes):
         return "the test's own call fails, as the note says: the call that is shown converts"
     return "it converts here, by the call that is shown; the test's own call failed: compare the two, and see its error above"
 

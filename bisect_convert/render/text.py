@@ -41,6 +41,7 @@ def text(report: Report, width: int = 100, color: bool = False, *, outlook: bool
     ]
     if report.verdict not in ("converts", "fails", "differs"):
         blocks.append([r for i, row in enumerate(words.known(report)) for r in pen.entry("" if i else "known", row)])
+    blocks.append(_notes(words.notes_behind(report), pen))
     if report.fix is not None:
         blocks.append(_fix(report.fix, pen))
     blocks.append(_tail(report, pen, outlook))
@@ -82,10 +83,14 @@ def _head(report: Report, pen: _Pen) -> list[str]:
     rows.append(pen.paint(", ".join(facts), _DIM))
     if chosen := words.options(report):
         rows.append(pen.paint(shorten(f"options: {chosen}", pen.width), _DIM))
-    rows += [line for note in report.notes for line in pen.entry("note:", plain(parse(note)), _YELLOW, indent=0)]
+    rows += _notes(words.notes_before(report), pen)
     return rows + [
         f"{pen.paint(('' if i else 'call:').ljust(_LABEL), _YELLOW)}{line}" for i, line in enumerate(words.call(report))
     ]
+
+
+def _notes(notes: Iterable[str], pen: _Pen) -> list[str]:
+    return [line for note in notes for line in pen.entry("note:", plain(parse(note)), _YELLOW, indent=0)]
 
 
 def _measured(label: str, rows: Sequence[str], pen: _Pen) -> list[str]:

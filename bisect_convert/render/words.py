@@ -13,8 +13,8 @@ from bisect_convert.report.report import Report
 
 __all__ = [
     "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layers", "name",
-    "next_step", "options", "others", "passes", "place", "proof", "role", "stage", "summary", "table", "totals",
-    "unwrapped", "where_short",
+    "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "stage",
+    "summary", "table", "totals", "unwrapped", "where_short",
 ]  # fmt: skip
 
 _ROLES = {
@@ -32,6 +32,8 @@ _KINDS = {
 
 #: What stands before all names of a SavedModel.
 _WRAPPING = re.compile(r"^(?:(?:Stateful)?PartitionedCall/)+")
+#: Notes about the call itself.
+_ON_TOP = re.compile(r"itself (fails|refuses)|^tried: |^stopped")
 #: A cause in a headline has so many characters at most: names may be of any length.
 _LONGEST = 300
 #: A line of code has so many.
@@ -80,6 +82,16 @@ def call(report: Report) -> tuple[str, ...]:
     if report.verdict not in ("converts", "differs") or not report.call:
         return ()
     return tuple(shorten(harmless(line), _LINE) for line in report.call.splitlines())
+
+
+def notes_before(report: Report) -> tuple[str, ...]:
+    """Return the notes that say what was converted, and all where nothing was found: they stand at the top."""
+    return tuple(n for n in report.notes if not report.findings or _ON_TOP.search(n))
+
+
+def notes_behind(report: Report) -> tuple[str, ...]:
+    """Return the notes that stand behind the findings."""
+    return tuple(n for n in report.notes if n not in notes_before(report))
 
 
 def stage(finding: Finding) -> str:

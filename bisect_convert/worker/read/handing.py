@@ -18,10 +18,7 @@ _FORMAT = (
     "NotImplementedError: Expected model format: [SavedModel | concrete_function | tf.keras.Model | .h5 | GraphDef]"
 )
 _FILE = "ValueError: Input model path should be .h5/.hdf5 file or a directory"
-_SINGLE = (
-    'NotImplementedError: Only a single concrete function is supported (where source="tensorflow" is not given, '
-    "ValueError: Unable to determine the type of the model)"
-)
+_SINGLE = "NotImplementedError: Only a single concrete function is supported"
 
 
 def traced(model: Any) -> Any:

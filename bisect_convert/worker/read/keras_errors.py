@@ -15,6 +15,8 @@ __all__ = ["root", "unbuilt", "unread"]
 
 _CLASS = re.compile(r"(?:Unknown layer: |Could not locate class )'?([\w>]+)'?")
 _LONGEST = 300
+#: Lines that Keras and autograph put around what was said.
+_AROUND = re.compile(r"(\w+: )?Exception encountered|Arguments received|in user code:|File \"|raise |\^+$")
 
 
 def unread(path: str, error: BaseException) -> ModelError:
@@ -35,9 +37,7 @@ def root(error: BaseException) -> str:
     """Return the type and first line of what was raised first, without what Keras wraps around it, at whole words."""
     first = list(_chain(error))[-1]
     lines = [line.strip() for line in str(first).splitlines() if line.strip()]
-    lines = [
-        line for line in lines if not line.startswith(("Exception encountered", "Arguments received", "in user code:"))
-    ] or lines
+    lines = [line for line in lines if not _AROUND.match(line)] or lines
     lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in lines]
     said = textwrap.shorten(lines[0], _LONGEST, placeholder=" ...") if lines else ""
     said = said if said.endswith("...") else said.rstrip(".")
