@@ -41,7 +41,8 @@ def main(folder: str) -> None:
     """Write the models into the folder."""
     os.chdir(folder)
     layers = tf.keras.layers
-    conv = tf.keras.Sequential([tf.keras.Input((8, 8, 3), name="image"), layers.Conv2D(4, 3, activation="relu")])
+    image = tf.keras.Input((8, 8, 3), name="image")
+    conv = tf.keras.Model(image, layers.Conv2D(4, 3, activation="relu")(image))
     conv.export("conv", verbose=False)
     conv.save("conv.keras")
     conv.save("conv.h5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from typing import Any
 
 from bisect_convert.arguments import input_corrections
 from bisect_convert.arguments.likely_shapes import likely_shapes
-from bisect_convert.model.graph import Graph
+from bisect_convert.model.graph import Graph, Tensor
 from bisect_convert.model.names import op_of
+from bisect_convert.render.names import unwrapped
 
-__all__ = ["UNSHAPED", "Call", "Correction", "changed", "disagrees", "corrections"]
+__all__ = ["UNSHAPED", "Call", "Correction", "changed", "corrections", "disagrees", "values_of"]
 
 #: What coremltools says where neither the model nor the call gives the rank of an input, which it names.
 UNSHAPED = re.compile(r"Unable to determine the shape of input: (\S+?)\. ")
@@ -130,19 +132,39 @@ def _output(name: str, call: Call) -> str:
         return plain
     if plain in (call.keys or {}):
         return (call.keys or {})[plain]
-    ends = [n for n in call.graph.ops if n.endswith(f"/{plain}")]
+    bare = unwrapped(plain)
+    ends = [n for n in call.graph.ops if n.endswith(f"/{bare}")] + _ends_of_layer(bare, call.graph)
     similar = difflib.get_close_matches(plain, [*results, *call.graph.ops], 1)
     return next(iter([*ends, *(results if len(results) == 1 else []), *similar, *results]), name)
+
+
+def _ends_of_layer(name: str, graph: Graph) -> list[str]:
+    """The last op of the layer of that name, whatever number Keras has put behind it."""
+    layer = re.compile(rf"(^|/){re.escape(name)}(_\d+)?$")
+    return [n for n in graph.order if layer.search(graph.ops[n].layer or "") and not graph.ops[n].constant][-1:]
 
 
 def _classifier(call: Call, message: str) -> Iterator[Correction]:
     config = call.given["classifier_config"]
     results = [call.graph.tensors[r] for r in call.graph.results if r in call.graph.tensors]
+    labels = config.get("class_labels")
+    for tensor in results if isinstance(labels, list) and len(results) > 1 else ():
+        if values_of(tensor) == len(labels):
+            summary = f"say that `{tensor.op}` has the probabilities: it has as many values as there are labels"
+            yield _config(call, summary, predicted_probabilities_output=tensor.op)
     wanted = config.get("predicted_probabilities_output")
     if wanted and results:
         meant = _output(wanted, call)
         yield _config(call, f"say `{meant}` for the output of probabilities", predicted_probabilities_output=meant)
         yield _config(call, "do not name the output of probabilities", predicted_probabilities_output=None)
+
+
+def values_of(tensor: Tensor) -> int | None:
+    """Return how many values the tensor has for one item of a batch; None where that is open."""
+    if tensor.shape is None or any(size is None for size in tensor.shape[1:]):
+        return None
+    sizes = [size for size in tensor.shape[1:] or tensor.shape if size is not None]
+    return math.prod(sizes) if len(sizes) == len(tensor.shape[1:] or tensor.shape) else None
 
 
 def _config(call: Call, summary: str, **changes: Any) -> Correction:

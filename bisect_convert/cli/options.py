@@ -120,9 +120,11 @@ def _add_conversion(group: Any) -> None:
         action="append",
         type=image_type,
         default=[],
-        help="an input that is an image; keys: scale (a number, or 1/255), bias (a number, or R|G|B), layout (RGB, BGR, ...)",
+        help="an input that is an image; keys: scale (a number, or 1/255), bias (a number, or R|G|B), layout (RGB, BGR, ...), "
+        "channels (first, last)",
     )
     add("--classes", metavar="FILE", type=class_labels, help="make a classifier; the class labels, one a line")
+    add("--probabilities", metavar="OUTPUT", help="with --classes: the output with a value for each class, of several")
     add("--pass-pipeline", metavar="NAME", help="one of coremltools' own pipelines: DEFAULT, EMPTY, CLEANUP, ...")
     add("--skip-pass", metavar="NAME", action="append", default=[], help="a pass to leave out; once for each")
     add("--convert-to", choices=("mlprogram", "neuralnetwork", "milinternal"), help="the kind of model to make")
@@ -228,7 +230,7 @@ def packed_options(arguments: argparse.Namespace) -> dict[str, Any]:
         packed["inputs"] = [*arguments.input, *arguments.image]
     if arguments.classes is not None:
         labels = {"class_labels": arguments.classes, "predicted_feature_name": "classLabel"}
-        packed["classifier_config"] = {**labels, "predicted_probabilities_output": None}
+        packed["classifier_config"] = {**labels, "predicted_probabilities_output": arguments.probabilities}
     if arguments.pass_pipeline is not None or arguments.skip_pass:
         packed["pass_pipeline"] = {"name": arguments.pass_pipeline or "DEFAULT", "without": arguments.skip_pass}
     if arguments.output:

@@ -9,9 +9,11 @@ from typing import Any
 __all__ = ["class_labels", "count", "factor", "image_type", "input_type", "positive"]
 
 _DTYPES = {
-    "float16": "fp16", "float32": "fp32", "float64": "fp64", "int8": "int8", "uint8": "uint8", "int32": "int32",
+    "float16": "fp16", "float32": "fp32", "float64": "fp64", "int8": "int8", "int32": "int32",
     "int64": "int64", "bool": "bool",
 }  # fmt: skip
+#: dtypes of TensorFlow that no input of Core ML has.
+_NONE = frozenset({"uint8", "uint16", "uint32", "uint64", "int16", "bfloat16", "complex64", "string"})
 _LAYOUTS = ("RGB", "BGR", "GRAYSCALE", "GRAYSCALE_FLOAT16")
 _DIMENSION = r"[1-9]\d*(?:\.\.(?:[1-9]\d*)?)?"
 _SHAPE = re.compile(rf"{_DIMENSION}(?:[x,]{_DIMENSION})*")
@@ -21,6 +23,10 @@ def input_type(text: str) -> dict[str, Any]:
     """Read NAME[:SHAPE[:DTYPE]] from its end."""
     parts = text.split(":")
     data: dict[str, Any] = {"kind": "TensorType"}
+    if len(parts) > 1 and parts[-1] in _NONE:
+        raise argparse.ArgumentTypeError(
+            f"Core ML has no inputs of {parts[-1]}, and ct.TensorType refuses it: give {parts[0]!r} as float32 or int32"
+        )
     if len(parts) > 1 and parts[-1] in _DTYPES:
         data["dtype"] = _DTYPES[parts.pop()]
     if len(parts) > 1 and _SHAPE.fullmatch(parts[-1]):
@@ -39,7 +45,7 @@ def input_type(text: str) -> dict[str, Any]:
 
 
 def image_type(text: str) -> dict[str, Any]:
-    """Read NAME[:scale=1/255,bias=-1,layout=RGB]; of several biases, one for each channel, `|` stands between."""
+    """Read NAME[:scale=1/255,bias=-1,layout=RGB,channels=first]; `|` stands between the biases of channels."""
     name, _, rest = text.rpartition(":") if "=" in text.rpartition(":")[2] else (text, "", "")
     data: dict[str, Any] = {"kind": "ImageType", "name": name}
     for part in filter(None, rest.split(",")):
@@ -52,11 +58,14 @@ def image_type(text: str) -> dict[str, Any]:
                 data["bias"] = biases if len(biases) > 1 else biases[0]
             elif key == "layout" and value.upper() in _LAYOUTS:
                 data["color_layout"] = value.upper()
+            elif key == "channels" and value in ("first", "last"):
+                data["channel_first"] = value == "first" or None
             else:
                 raise ValueError
         except (ValueError, ZeroDivisionError):
             raise argparse.ArgumentTypeError(
-                f"{part!r} in {text!r} is none of scale=NUMBER, bias=NUMBER, layout={'|'.join(_LAYOUTS)}"
+                f"{part!r} in {text!r} is none of scale=NUMBER, bias=NUMBER or bias=R|G|B, channels=first|last, "
+                f"layout={'|'.join(_LAYOUTS)}"
             ) from None
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} has no name; write NAME[:scale=1/255,...]")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bisect_convert.arguments import input_corrections
+from bisect_convert.arguments.corrections import values_of
 from bisect_convert.explain.case import Case
 from bisect_convert.explain.rules import listed
 from bisect_convert.model.graph import Tensor
@@ -16,8 +18,11 @@ __all__ = ["argument_cause", "channels_last", "miscounted"]
 _LISTED = 4
 
 
-def argument_cause(case: Case) -> str:
-    """Return the cause as a headline, or an empty string where no argument is at fault or nothing is known of it."""
+def argument_cause(case: Case, declared: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the cause as a headline, or an empty string where no argument is at fault or nothing is known of it.
+
+    declared: the inputs as the model has them.
+    """
     name = case.found.argument
     if name is None or name not in case.options:
         return ""
@@ -29,7 +34,26 @@ def argument_cause(case: Case) -> str:
         )
     if name in ("inputs", "outputs") and (wrong := _misnamed(case, name)):
         return wrong
-    return ""
+    return _unlike(case, declared) if name == "inputs" else ""
+
+
+def _unlike(case: Case, declared: Sequence[Mapping[str, Any]]) -> str:
+    """How the inputs are not as the model has them."""
+    given, known = case.options["inputs"], {d["name"]: d for d in declared}
+    right = input_corrections.images(input_corrections.corrected(given, declared) or given, declared)
+    found = []
+    for old, new in zip(given, right, strict=False):
+        model = known.get(new.get("name"), {})
+        if old.get("channel_first") != new.get("channel_first"):
+            found.append(
+                f"the image `{new['name']}` has its channels {'first' if new.get('channel_first') else 'last'}"
+            )
+        elif old.get("color_layout") != new.get("color_layout"):
+            found.append(f"the image `{new['name']}` is {new['color_layout']}, not {old.get('color_layout')}")
+        elif old.get("dtype") != new.get("dtype") and model:
+            was = str(old.get("dtype")).replace("fp", "float")
+            found.append(f"the input `{new['name']}` is {model.get('dtype')} in the model, and {was} was given")
+    return "; ".join(found[:_LISTED])
 
 
 def _misnamed(case: Case, argument: str) -> str:
@@ -65,23 +89,12 @@ def miscounted(case: Case) -> str | None:
     results = [graph.tensors[r] for r in graph.results if r in graph.tensors]
     wanted = config.get("predicted_probabilities_output")
     taken = next((t for t in results if wanted and t.op == op_of(wanted)), results[0] if results else None)
-    count = taken and _values(taken)
+    count = taken and values_of(taken)
     if taken is None or count is None or count == len(labels):
         return None
     others = [f"{t.op} {_spelt(t)}" for t in results if t is not taken]
     beside = f"; it also has {listed(others[:_LISTED])}" if others else ""
     return f"{len(labels)} labels were given, and the output `{taken.op}` has {count} values{beside}"
-
-
-def _values(tensor: Tensor) -> int | None:
-    """How many values there are for one item of a batch."""
-    sizes = (tensor.shape or ())[1:] or tensor.shape or ()
-    count = 1
-    for size in sizes:
-        if size is None:
-            return None
-        count *= size
-    return count if tensor.shape is not None else None
 
 
 def _spelt(tensor: Tensor) -> str:

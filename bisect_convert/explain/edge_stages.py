@@ -11,7 +11,7 @@ from bisect_convert.explain.rules import listed
 from bisect_convert.model.facts import Variant
 from bisect_convert.model.graph import Graph, Model, Tensor
 from bisect_convert.model.loaded import Loaded
-from bisect_convert.render.words import unwrapped
+from bisect_convert.render.names import unwrapped
 from bisect_convert.report.findings import Culprit, Finding, Remedy
 
 __all__ = ["at_the_edges", "stage_finding", "without_edges"]

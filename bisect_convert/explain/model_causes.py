@@ -156,10 +156,10 @@ def endless_constant(case: Case) -> str:
     if held is None:
         return ""
     shape = "x".join(str(s) for s in held.shape or ())
-    return (
-        f"the constant `{op_of(held.tensor)}` ({held.dtype} {shape}), which {first.op} reads, holds infinity or NaN: it is "
-        "no weight, and is compressed like one"
-    )
+    told = f"the constant `{op_of(held.tensor)}` ({held.dtype} {shape}), which {first.op} reads, holds"
+    if "NaN" in case.message and "infinity" not in case.message:
+        return f"{told} NaN, which no compression takes; what it makes is NaN without one too"
+    return f"{told} infinity or NaN: it is no weight, and is compressed like one"
 
 
 def left_training(findings: Sequence[Finding], model: Model) -> list[Finding]:

@@ -19,6 +19,15 @@ REST = "rest"
 STATELESS = "stateless"
 
 _FILES = (".pb", ".keras", ".h5", ".hdf5")
+#: Files that are often taken for models of TensorFlow that one can convert, and what to do.
+_OTHERS = {
+    ".pbtxt": "a graph as text; write it in binary, as .pb, or pass the SavedModel folder that it lies in",
+    ".tflite": "a model of TensorFlow Lite, which coremltools does not take: pass the model that it was made from",
+    ".onnx": "an ONNX model, which coremltools does not take any more: pass the TensorFlow model that it was made from",
+    ".pt": "a PyTorch model; this is for TensorFlow",
+    ".ckpt": "a checkpoint, which holds weights only: restore it into the model, and save that",
+    ".index": "part of a checkpoint, which holds weights only: restore it into the model, and save that",
+}
 #: The file that makes a folder a SavedModel.
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _PATTERN = re.compile(r"[\[\]*?]")
@@ -44,10 +53,14 @@ def check_path(model: object, signature: str | None = None) -> None:
             head = file.read(8)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    if (other := _OTHERS.get(os.path.splitext(path)[1])) is not None:
+        raise ModelError(f"{path} is {other}")
     if not path.endswith(_FILES):
         raise ModelError(f"{path} is none of: a SavedModel folder, a .keras, .h5 or .hdf5 file, a frozen .pb")
     if os.path.basename(path) == "saved_model.pb":
         raise ModelError(f"{path} is part of a SavedModel; pass its folder")
+    if path.endswith(".pb") and re.match(rb"(node|library|versions)\b", head):
+        raise ModelError(f"{path} is a GraphDef as text; write it in binary: graph_def.SerializeToString()")
     if not head:
         raise ModelError(f"{path} is empty; save the model again")
     if path.endswith(".keras") and not zipfile.is_zipfile(path):
@@ -70,6 +83,8 @@ def _check_folder(path: str) -> None:
                 if file.read(1):
                     return
             raise ModelError(f"{path} is no SavedModel: its {name} is empty; export the model again")
+    if "checkpoint" in names or any(name.endswith(".index") for name in names):
+        raise ModelError(f"{path} holds a checkpoint, weights only: restore it into the model, and save that")
     raise ModelError(f"{path} is no SavedModel: there is no saved_model.pb in it")
 
 

@@ -29,6 +29,8 @@ LENT = "BISECT_CONVERT_WORKERS"
 
 #: Seconds that the imports of a worker may take, from a slow disk.
 _READY = 600.0
+#: A socket's path has 104 bytes at most, of which a worker's takes 36 behind the folder; and where there is a short one.
+_LONGEST, _SHORT = 64, "/tmp"
 
 
 def imports_wanted(modules: Sequence[str]) -> dict[str, str]:
@@ -52,7 +54,7 @@ class Workers:
     def __init__(
         self, jobs: int = 1, *, verbose: bool = False, imports: Sequence[str] = (), shared: bool = False
     ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
+        self.folder = _folder()
         self.imports = tuple(imports)
         self._server: subprocess.Popen[str] | None = None
         self._to, self._from = _connected() or self._started(jobs, verbose, imports, shared)
@@ -205,6 +207,15 @@ class Workers:
             with self._lock:
                 self._ended = True
                 self._bury()
+
+
+def _folder() -> Path:
+    """A folder of our own, in which the path of a socket fits into what systems take."""
+    folder = tempfile.mkdtemp(prefix="bisect-convert-")
+    if len(os.fsencode(folder)) > _LONGEST and os.path.isdir(_SHORT):
+        os.rmdir(folder)
+        folder = tempfile.mkdtemp(prefix="bisect-convert-", dir=_SHORT)
+    return Path(folder)
 
 
 def _connected() -> tuple[IO[str], IO[str]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,11 +31,7 @@ def argument_remedies(case: Case, prober: Prober) -> tuple[Remedy, ...]:
     assert found.argument is not None
     made: list[Remedy] = []
     if (counted := miscounted(case)) is not None:
-        summary = (
-            f"{counted}: which label is missing or too much? Most often it is a background class in front; if so, put it "
-            "there. Only you know, so nothing is appended"
-        )
-        return (Remedy("option", summary, code="labels = ['background', *labels]\n"),)
+        return _of_labels(case, counted, prober)
     made += _channels_first(case, prober)
     for correction in corrections(found.argument, call_of(prober), found.failure.message)[:_MOST]:
         options = changed(prober.options, correction.changes)
@@ -52,6 +49,29 @@ def argument_remedies(case: Case, prober: Prober) -> tuple[Remedy, ...]:
         return (replace(_remedy(past, verified=False), past=True),)
     summary = f"leave the argument `{found.argument}` out, or give another value: with it, nothing converts"
     return (Remedy("option", summary),)
+
+
+def _of_labels(case: Case, counted: str, prober: Prober) -> tuple[Remedy, ...]:
+    """The output that has as many values, tried; else what may be wrong with the labels: nothing is made up."""
+    labels = case.options["classifier_config"]["class_labels"]
+    for correction in corrections("classifier_config", call_of(prober), case.message):
+        config = correction.changes.get("classifier_config") or {}
+        if config.get("predicted_probabilities_output"):
+            options = changed(prober.options, correction.changes)
+            asked = Kind.REMEDY.asks(correction.summary)
+            if prober.trial(case.found.witness, asked, options=options).converted:
+                return (_remedy(correction, verified=True),)
+    values = int(found[1]) if (found := re.search(r"has (\d+) values", counted)) else 0
+    if values == len(labels) + 1:
+        summary = "most often it is a background class in front, which has no label: if so, put it there. Only you know"
+        return (Remedy("option", f"{counted}: {summary}", code="labels = ['background', *labels]\n"),)
+    if values == len(labels) - 1:
+        summary = (
+            "one label too many, most often one of a background class in front, or an empty last line. Only you know"
+        )
+        return (Remedy("option", f"{counted}: {summary}"),)
+    summary = "a classifier has one output with a value for each label; a detector is none: leave the labels out"
+    return (Remedy("option", f"{counted}: {summary}"),)
 
 
 def _channels_first(case: Case, prober: Prober) -> list[Remedy]:

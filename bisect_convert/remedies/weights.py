@@ -28,7 +28,9 @@ def weight_remedies(case: Case, prober: Prober) -> list[Remedy]:
         return []
     summary = f"leave the weights of `{hint[-1].name}` out of the step: the witness converts then"
     found = [Remedy("option", summary, True, step_code(wanted))]
-    if endless_constant(case):
+    if endless_constant(case) and "NaN" in case.message and "infinity" not in case.message:
+        found.append(Remedy("rewrite", "give the constant numbers: NaN in a weight comes of a training that diverged"))
+    elif endless_constant(case):
         code = "mask = tf.maximum(mask, -1e4)  # finite, and as good as minus infinity for a softmax, in float16 too\n"
         found.append(Remedy("rewrite", "give the constant finite values", code=code))
     return found

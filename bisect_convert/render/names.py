@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 from bisect_convert.report.findings import TensorFact
 
-__all__ = ["Code", "Sentence", "dtypes", "harmless", "harmless_json", "parse", "plain", "shorten", "spell"]
+__all__ = ["Code", "Sentence", "dtypes", "harmless", "harmless_json", "parse", "plain", "shorten", "spell", "unwrapped"]
+
+#: What stands before all names of a SavedModel.
+_WRAPPING = re.compile(r"^(?:(?:Stateful)?PartitionedCall/)+")
 
 
 @dataclass(frozen=True)
@@ -79,3 +82,12 @@ def plain(sentence: Sentence, room: int | None = None) -> str:
 def _spelt_out(char: str) -> str:
     escaped = char.encode("unicode_escape").decode("ascii")
     return escaped if escaped != char else f"\\x{ord(char):02x}"
+
+
+def unwrapped(name: str) -> str:
+    """Return the name without the calls that all names of a SavedModel begin with.
+
+    >>> unwrapped("StatefulPartitionedCall/StatefulPartitionedCall/act/Erfc"), unwrapped("PartitionedCall")
+    ('act/Erfc', 'PartitionedCall')
+    """
+    return _WRAPPING.sub("", name) or name

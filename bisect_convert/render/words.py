@@ -7,14 +7,15 @@ from collections import Counter
 
 from bisect_convert.render.comparison import compared_headline
 from bisect_convert.render.grouping import grouped
-from bisect_convert.render.names import Code, Sentence, dtypes, harmless, shorten
+from bisect_convert.render.names import Code, Sentence, dtypes, harmless, shorten, unwrapped
 from bisect_convert.report.findings import NUMBERS, Context, Culprit, Enclosing, Finding, Witness
 from bisect_convert.report.report import Report
 
 __all__ = [
     "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layers", "name",
     "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "stage",
-    "summary", "table", "totals", "unwrapped", "where_short",
+    "summary", "table", "totals", "where_short",
+    "unwrapped",
 ]  # fmt: skip
 
 _ROLES = {
@@ -30,8 +31,6 @@ _KINDS = {
     "branch": "branch function", "call": "function",
 }  # fmt: skip
 
-#: What stands before all names of a SavedModel.
-_WRAPPING = re.compile(r"^(?:(?:Stateful)?PartitionedCall/)+")
 #: Notes about the call itself.
 _ON_TOP = re.compile(r"itself (fails|refuses)|^tried: |^stopped")
 #: A cause in a headline has so many characters at most: names may be of any length.
@@ -177,15 +176,6 @@ def helped(finding: Finding) -> str:
         if any(r.tried == known for r in finding.remedies):
             return said
     return "not tried" if finding.remedies else "none"
-
-
-def unwrapped(name: str) -> str:
-    """Return the name without the calls that all names of a SavedModel begin with.
-
-    >>> unwrapped("StatefulPartitionedCall/StatefulPartitionedCall/act/Erfc"), unwrapped("PartitionedCall")
-    ('act/Erfc', 'PartitionedCall')
-    """
-    return _WRAPPING.sub("", name) or name
 
 
 def role(context: Context) -> str:

@@ -68,6 +68,8 @@ def check(request: Numbers) -> dict[str, Any]:
     except (Unevaluated, ValueError) as error:
         return {"not_compared": _line(error)}
     answer = done.to_json()
+    if none := sorted(n.removesuffix(":0") for n in results if any(_no_number(one[n]) for one in wanted)):
+        answer["ties"] = f"{', '.join(none[:3])}: NaN in the original too"
     if packed.get("optimize") and not request.against:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees:
@@ -130,6 +132,10 @@ def _results(folder: Path, request: Numbers) -> list[str]:
     if request.plan.whole:
         return list(facts.read(folder).graphs[""].results)
     return [e.tensor for e in request.plan.exits]
+
+
+def _no_number(value: Any) -> bool:
+    return np.asarray(value).dtype.kind == "f" and bool(np.isnan(value).any())
 
 
 def _cost(model: Any, wanted: Any, done: Comparison) -> dict[str, Any] | None:

@@ -30,7 +30,30 @@ def unread(path: str, error: BaseException) -> ModelError:
                 "load the model in Python, where that class is imported, and pass the model to bisect_convert.find; or export "
                 "it as a SavedModel"
             )
+    if "No model config found" in str(error):
+        return ModelError(
+            f"{path} holds weights only, as save_weights writes them: save the model whole, with model.save"
+        )
+    if _of_keras_2(path):
+        return ModelError(
+            f"{path} was saved by Keras 2, and this Keras cannot read it ({root(error)}): pip install tf_keras, and set "
+            "TF_USE_LEGACY_KERAS=1; or export it there as a SavedModel"
+        )
     return ModelError(f"{path} cannot be read: {root(error)}; save the model again")
+
+
+def _of_keras_2(path: str) -> bool:
+    """Whether the file says that Keras 2 wrote it."""
+    if not path.endswith((".h5", ".hdf5")):
+        return False
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            version = file.attrs.get("keras_version", b"")
+    except OSError:
+        return False
+    return str(version if isinstance(version, str) else bytes(version).decode(errors="replace")).startswith("2.")
 
 
 def root(error: BaseException) -> str:

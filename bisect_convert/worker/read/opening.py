@@ -185,7 +185,7 @@ def _saved_model(path: str, wanted: str | None) -> tuple[Any, list[str], str | N
     if not any(os.path.exists(os.path.join(path, f"saved_model.{end}")) for end in ("pb", "pbtxt")):
         raise ModelError(f"{path} is no SavedModel: there is no saved_model.pb in it")
     try:
-        loaded = tf.saved_model.load(path)
+        loaded = _loaded(path)
     except Exception as error:  # a damaged model may raise nearly anything
         raise ModelError(f"{path} cannot be read: {_one_line(error)}; export the model again") from error
     signatures = dict(getattr(loaded, "signatures", {}))
@@ -200,6 +200,16 @@ def _saved_model(path: str, wanted: str | None) -> tuple[Any, list[str], str | N
     function = signatures[name]
     function._bisect_convert_owner = loaded  # its variables live as long as the loaded object does
     return function, sorted(signatures), name
+
+
+def _loaded(path: str) -> Any:
+    """The SavedModel; of several graphs that differ by tags the one to serve."""
+    try:
+        return tf.saved_model.load(path)
+    except ValueError as error:
+        if "tags" not in str(error) or "MetaGraph" not in str(error):
+            raise
+        return tf.saved_model.load(path, tags=["serve"])
 
 
 def _keras_model(path: str, allow_code: bool) -> Any:
@@ -268,6 +278,11 @@ def _trace_keras(model: Any) -> Any:
     if not getattr(model, "inputs", None):
         if (said := keras_errors.unbuilt(model)) is not None:
             raise ModelError(f"the Keras model fails when it is called: {said}")
+        if getattr(model, "built", False):
+            raise UsageError(
+                "the Keras model does not say what it is called with, and ct.convert refuses it for that: pass "
+                "[tf.function(model).get_concrete_function(tf.TensorSpec(SHAPE))]"
+            )
         raise UsageError("the Keras model was never built: call it once, or pass a tf.function with an input_signature")
     try:
         return handing.traced(model)

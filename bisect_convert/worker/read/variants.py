@@ -25,6 +25,8 @@ _TRAINING = re.compile(
 )
 #: What training has beside these: losses, and what `tf.gradients` makes in a scope of its own.
 _LOSSES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "CTCLossV2"})
+_SLOPES = frozenset({"BroadcastGradientArgs", "ReluGrad", "SigmoidGrad", "TanhGrad", "MaxPoolGrad", "BiasAddGrad",
+                     "Conv2DBackpropFilter", "FusedBatchNormGrad", "FusedBatchNormGradV3"})  # fmt: skip
 _GRADIENT = re.compile(r"gradients(_\d+)?/")
 _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 _ASSIGNS = {"Assign": None, "AssignVariableOp": None, "AssignAdd": "AddV2", "AssignAddVariableOp": "AddV2",
@@ -128,7 +130,9 @@ def _ends(graph_def: Any) -> tuple[list[str], list[str]]:
 def _tainted(nodes: dict[str, Any]) -> set[str]:
     """What belongs to training, and what needs something of it."""
     own = {n for n, node in nodes.items() if _TRAINING.match(node.op)}
-    if not own:  # a name is no evidence: a model may well give gradients
+    losses = any(node.op in _LOSSES for node in nodes.values())
+    slopes = any(node.op in _SLOPES and _GRADIENT.match(n) for n, node in nodes.items())
+    if not own and not (losses and slopes):  # a name is no evidence: a model may well give gradients
         return set()
     own |= {n for n, node in nodes.items() if _GRADIENT.match(n) or node.op in _LOSSES}
     own |= {n for n, node in nodes.items() if node.op in _ASSIGNS and _initial(node)}
