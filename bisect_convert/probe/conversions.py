@@ -104,16 +104,19 @@ class Conversions:
         frontend: bool = False,
         fresh: bool = False,
         survey: bool = False,
-        trying: tuple[str | None, str | None] | None = None,
+        trying: tuple[str | None, str | None, bool] | None = None,
         attempt: int = 0,
     ) -> tuple[Outcome, bool]:
-        """Return the outcome, and whether it is one of an earlier run; trying: a remedy, by an op and its recipe if any."""
+        """Return the outcome, and whether it is one of an earlier run.
+
+        trying: a remedy, by an op, its recipe if any, and whether the batch is 1.
+        """
         try:
             request = self._request(section, frontend=frontend, fresh=fresh, options=options, survey=survey)
         except Unsliceable as reason:
             return Outcome(unresolved=str(reason)), False
         if trying is not None:
-            request = replace(request, trial=True, op=trying[0], recipe=trying[1])
+            request = replace(request, trial=True, op=trying[0], recipe=trying[1], one_batch=trying[2])
         elif self.unsteady is not None:
             return self._steadiness.settled(lambda: self._door.probe(request)), False
         if (kept := self._door.kept(request, attempt)) is not None:

@@ -91,8 +91,9 @@ class FakeProber:
         self.asked: list[str] = []
 
     def trial(
-        self, section: Section, question: Question, *, options: Any = None, op: Any = None, recipe: Any = None
-    ) -> Outcome:
+        self, section: Section, question: Question, *, options: Any = None, op: Any = None, recipe: Any = None,
+        one_batch: bool = False,
+    ) -> Outcome:  # fmt: skip
         self.asked.append(str(question))
         return self.answer(options or {}, recipe)
 
