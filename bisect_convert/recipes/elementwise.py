@@ -275,7 +275,8 @@ def _quantized(x, low, high, num_bits, narrow_range):
     scale = (high - low) / (last - first)
     zero = tf.clip_by_value(tf.round(first - low / scale), first, last)
     bottom, top = (first - zero) * scale, (last - zero) * scale
-    return tf.round((tf.minimum(tf.maximum(x, bottom), top) - bottom) / scale) * scale + bottom
+    made = tf.round((tf.minimum(tf.maximum(x, bottom), top) - bottom) / scale) * scale + bottom
+    return tf.where(tf.equal(low, high), 0.0, made)
 
 
 def FusedBatchNormV3(x, scale, offset, mean, variance, *, epsilon, is_training, data_format):

@@ -140,6 +140,7 @@ def UnravelIndex(indices, dims):
 
 def DenseBincount(input, size, weights, *, binary_output):
     """sum the one-hot rows, or take their maximum"""
+    weights = tf.convert_to_tensor(weights)
     rows = tf.one_hot(input, size, dtype=weights.dtype)
     if binary_output:
         return tf.reduce_max(rows, -2)
@@ -173,15 +174,25 @@ def DynamicStitch(*lists):
 def Cumprod(x, axis, *, exclusive, reverse):
     """take products over a triangular mask"""
     at = _numbers(axis)[0] % len(x.shape)
+    mask = _before(x, at, exclusive, reverse)
+    return tf.reduce_prod(tf.where(mask, tf.expand_dims(x, at), tf.ones([], x.dtype)), at + 1)
+
+
+def _before(x, at, exclusive, reverse):
     n = x.shape[at]
     mask = tf.linalg.band_part(tf.ones([n, n]), 0, -1) if reverse else tf.linalg.band_part(tf.ones([n, n]), -1, 0)
     mask = mask - tf.eye(n) if exclusive else mask
-    mask = tf.reshape(mask > 0.5, [*[1] * at, n, n, *[1] * (len(x.shape) - at - 1)])
-    return tf.reduce_prod(tf.where(mask, tf.expand_dims(x, at), tf.ones([], x.dtype)), at + 1)
+    return tf.reshape(mask > 0.5, [*[1] * at, n, n, *[1] * (len(x.shape) - at - 1)])
 
 
 def CumulativeLogsumexp(x, axis, *, exclusive, reverse):
     """sum the exponentials of what is left after the maximum"""
+    at = _numbers(axis)[0] % len(x.shape)
+    if x.shape[at] is not None and x.shape[at] <= 256:  # each sum for itself: nothing is lost beside a larger value
+        mask, terms = _before(x, at, exclusive, reverse), tf.expand_dims(x, at)
+        top = tf.reduce_max(tf.where(mask, terms, x.dtype.min), at + 1, keepdims=True)
+        total = tf.reduce_sum(tf.where(mask, tf.exp(tf.minimum(terms - top, 0.0)), 0.0), at + 1)
+        return tf.math.log(total) + tf.squeeze(top, [at + 1])
     top = tf.reduce_max(x, axis, keepdims=True)
     return tf.math.log(tf.cumsum(tf.exp(x - top), *_numbers(axis), exclusive, reverse)) + top
 

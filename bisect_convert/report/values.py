@@ -12,12 +12,14 @@ UNCOMPARED = "values not compared"
 
 @dataclass(frozen=True)
 class Compared:
-    """On which values a rewrite and its op compute the same, on which not, and how far they lie apart where the same.
+    """On which values a rewrite and its op compute the same, and on which not; `largest`: how far apart where the same.
 
-    >>> str(Compared(("random values", "zeros"), (), 6e-8))
-    'same values on random values, zeros; largest difference 6e-08'
-    >>> str(Compared(("zeros",), ("the ends of types",), 0.0, "above 255"))
-    'same values on zeros; differs above 255'
+    That is in parts of the tensor's scale.
+
+    >>> str(Compared(("random", "zeros"), (), 6e-8))
+    'same values, largest difference 6e-08 of scale (random, zeros)'
+    >>> str(Compared(("0 to 1",), ("large", "ends of types"), 0.0, "above 255"))
+    'same values (0 to 1); differs above 255'
     """
 
     same: tuple[str, ...] = ()
@@ -29,12 +31,12 @@ class Compared:
     @property
     def equal(self) -> bool:
         """True where they compute the same on values as models have them."""
-        return bool({"random values", "values from 0 to 1"} & set(self.same))
+        return bool({"random", "0 to 1", "sorted", "positive definite"} & set(self.same))
 
     def __str__(self) -> str:
         if not self.same and not self.apart:
             return f"{UNCOMPARED}: TensorFlow cannot run the op here"
-        said = [f"same values on {', '.join(self.same)}"] if self.same else []
-        said += [f"largest difference {self.largest:.0e}"] if self.largest else []
-        said += [f"differs {self.where or 'on ' + ', '.join(self.apart)}"] if self.apart else []
+        apart = f", largest difference {self.largest:.0e} of scale" if self.largest else ""
+        said = [f"same values{apart} ({', '.join(self.same)})"] if self.same else []
+        said += [f"differs {self.where or 'on: ' + ', '.join(self.apart)}"] if self.apart else []
         return "; ".join(said)

@@ -30,13 +30,23 @@ def call_of(op: Any, recipe: str, attributes: Mapping[str, Any]) -> str | None:
     known: dict[str, str | None] = dict(
         zip(own, (_said(t, name) for t, name in zip(op.inputs, own, strict=False)), strict=False)
     )
-    known |= {name: literal(value) for name, value in attributes.items()}
+    known |= {name: _literal(value) for name, value in attributes.items()}
     for line in replaced.lines:  # `keep_dims = keepdims`: the function has another word for it
         if match := re.fullmatch(r"(\w+) = (\w+)", line):
             known[match[2]] = known.pop(match[1], None)
     if recipe.startswith("Cast__"):
         known["dtype"] = f"tf.{op.outputs[0].dtype.name}"
+    parameters = set(re.findall(r"\w+", replaced.parameters))
+    if set(known) - parameters - {"DstT"}:  # an attribute that the function has in other words
+        return None
     return _call(next(r.function for r in recipes_of(op.type) if r.name == recipe), replaced.parameters, known)
+
+
+def _literal(value: Any) -> str:
+    """The attribute as a person writes it: a shape as a tuple, a float with the digits of a float32."""
+    if isinstance(value, tf.TensorShape):
+        return repr(tuple(value.as_list()))
+    return repr(float(f"{value:.7g}")) if isinstance(value, float) else literal(value)
 
 
 def _call(name: str, parameters: str, known: Mapping[str, str | None]) -> str | None:
