@@ -52,7 +52,7 @@ class Prober(Conversions):
     ) -> None:
         limits = Limits(loaded.size, loaded.mib, timeout, memory or spare_memory(jobs))
         door = Door(loaded, workers, cache, limits, (lambda: None) if observer is None else observer.due)
-        super().__init__(door, options)
+        super().__init__(door, options, no_run=no_run)
         self.journal: list[Probe] = []
         self.cached = 0
         self.warned: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ class Compared:
 
     def __str__(self) -> str:
         if not self.same and not self.apart:
-            return f"{UNCOMPARED}: TensorFlow cannot run the op here"
+            return f"{UNCOMPARED}: TensorFlow does not run it here"
         apart = f", largest difference {self.largest:.0e} of scale" if self.largest else ""
         said = [f"same values{apart} ({', '.join(self.same)})"] if self.same else []
         said += [f"differs {self.where or 'on: ' + ', '.join(self.apart)}"] if self.apart else []

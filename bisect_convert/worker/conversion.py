@@ -64,8 +64,9 @@ def probe(request: Probe, mark: str | None = None) -> dict[str, Any]:
     if request.recipe is not None and request.op is not None:
         try:
             given = recipes_applied.one_batch(carved.graph_def) if request.one_batch else carved.graph_def
-            made = recipes_applied.rewritten(given, request.op, request.recipe)
+            made = recipes_applied.rewritten(given, request.op, request.recipe, run=not request.no_run)
             carved.graph_def = made.graph_def
+            private_api.define_functions(made.graph_def.library.function)
         except Exception as error:  # a recipe refuses what it is not made for
             return Outcome(unresolved=f"{UNFIT}: {type(error).__name__}: {error}").to_json()
     outcome = _convert(carved, request, mark)

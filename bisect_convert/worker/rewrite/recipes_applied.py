@@ -16,6 +16,7 @@ from bisect_convert.worker.rewrite.compared import compared
 from bisect_convert.worker.rewrite.constants import folded, unevaluated
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import Edit, attributes, recipe_function
+from bisect_convert.worker.rewrite.structures_applied import STRUCTURES, restructured
 
 __all__ = ["BRIDGE", "CHANNELS_FIRST", "FOLDED", "Rewritten", "one_batch", "rewritten"]
 
@@ -36,10 +37,17 @@ class Rewritten:
     graph_def: Any
     call: str | None = None
     compared: Compared | None = None
+    """None where that changes no value; what is empty says that nothing was compared."""
 
 
-def rewritten(graph_def: Any, op: str, recipe: str) -> Rewritten:
-    """Return the GraphDef whose outputs are what the recipe makes of the op's inputs; raises what the recipe raises."""
+def rewritten(graph_def: Any, op: str, recipe: str, *, run: bool = True) -> Rewritten:
+    """Return the GraphDef whose outputs are what the recipe makes of the op's inputs; raises what the recipe raises.
+
+    run: execute the op, and what is in its place, on made-up values.
+    """
+    if recipe in STRUCTURES:
+        made, seen = restructured(graph_def, recipe, run=run)
+        return Rewritten(made, None, seen or Compared())
     if recipe == BRIDGE:
         return Rewritten(_bridged(graph_def, op))
     if recipe == FOLDED:
@@ -57,7 +65,8 @@ def rewritten(graph_def: Any, op: str, recipe: str) -> Rewritten:
         made = v1.graph_util.extract_sub_graph(graph.as_graph_def(), [o.op.name for o in outputs])
     _keep(made, graph_def, inputs)
     stated = Edit((), op, node.type, recipe).tolerance
-    return Rewritten(made, call_of(node, recipe, given), compared(graph, node, results, stated))
+    seen = compared(graph, node, results, stated) if run else Compared()
+    return Rewritten(made, call_of(node, recipe, given), seen)
 
 
 def one_batch(graph_def: Any) -> Any:
