@@ -22,7 +22,10 @@ _UNROLL = """\
 # where the layer is written: {layer}(units, ..., unroll=True); of a model that has its weights already:
 def unrolled(layer):
     config = layer.get_config()
-    return type(layer).from_config({{**config, "unroll": True}} if "unroll" in config else config)
+    for part in (config, *(config[name]["config"] for name in ("layer", "backward_layer") if config.get(name))):
+        if "unroll" in part:
+            part["unroll"] = True
+    return type(layer).from_config(config)
 
 
 again = keras.models.clone_model(model, clone_function=unrolled)

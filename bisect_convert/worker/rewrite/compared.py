@@ -76,13 +76,14 @@ def compared(graph: Any, op: Any, results: Sequence[Any], stated: float = 0.0) -
     unique = {t.ref(): t for t in op.inputs}
     own = [t for t in unique.values() if tf.get_static_value(t) is None]
     inputs = [o.outputs[0] for o in graph.get_operations() if o.type == "Placeholder"]
-    found = Compared()
+    seen = Compared()
     for given in (own, inputs):  # what fits together is known only where it comes from
         for sizes in _OPEN:
             found = _Comparison(graph, op, results, stated).on(given, sizes)
-            if found.same or found.apart:
+            if found.equal:
                 return found
-    return found
+            seen = found if found.same or found.apart else seen
+    return seen
 
 
 class _Comparison:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from bisect_convert.model.names import BRANCHES, LOOPS, op_of
 from bisect_convert.report.values import Compared
 from bisect_convert.worker.nodes import data
+from bisect_convert.worker.private_api import freeze
 from bisect_convert.worker.rewrite.agreement import agreement
 from bisect_convert.worker.rewrite.candidates import levels
 from bisect_convert.worker.rewrite.editing import pruned
@@ -54,7 +55,15 @@ def restructured(program: Any, recipe: str, *, run: bool) -> tuple[Any, Compared
         raise ValueError("there is nothing that it is for")
     results = _results(program)
     made = pruned(edited(program, edits), results)
-    return made, _compared(program, made, results) if run else None
+    seen = _compared(program, made, results) if run else None
+    return _traced(made, results) if recipe == "unrolled" else made, seen
+
+
+def _traced(program: Any, results: list[str]) -> Any:
+    """The GraphDef as a model that is written so would come to the converter, its constants folded."""
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(program, name=""), [])
+    given = [f"{n.name}:0" for n in program.node if n.op == "Placeholder"]
+    return freeze(wrapped.prune(given, [f"{name}:0" for name in results]))
 
 
 def _results(program: Any) -> list[str]:
