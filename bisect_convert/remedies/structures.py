@@ -16,9 +16,9 @@ from bisect_convert.report.findings import Remedy
 from bisect_convert.report.questions import Kind
 from bisect_convert.report.values import UNCOMPARED
 
-__all__ = ["structure_remedies"]
+__all__ = ["UNROLL", "structure_remedies"]
 
-_UNROLL = """\
+UNROLL = """\
 # where the layer is written: {layer}(units, ..., unroll=True); of a model that has its weights already:
 def unrolled(layer):
     config = layer.get_config()
@@ -99,7 +99,7 @@ def _loop(case: Case, why: Why) -> list[_Wanted]:
         ]
     return [
         _Wanted("unrolled", "unroll the layer, so that there is no loop (its length must be known)",
-                _UNROLL.format(layer=layer)),
+                UNROLL.format(layer=layer)),
         _Wanted("without_limit", f"{without}, which --fix does", _FIX),
     ]  # fmt: skip
 
