@@ -9,6 +9,7 @@ parameters of the function of TensorFlow that they replace (see `replaced`).
 from __future__ import annotations
 
 import ast
+import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -96,7 +97,8 @@ def _shown(function: ast.FunctionDef, lines: list[str]) -> str:
         replaced = REPLACED[function.name]
         head = [f"def {_called(function.name)}({replaced.parameters}):"]
         if len(head[0]) > _WIDE:
-            head = [f"def {_called(function.name)}(", f"    {replaced.parameters},", "):"]
+            rows = textwrap.wrap(f"{replaced.parameters},", _WIDE - 4, break_long_words=False, break_on_hyphens=False)
+            head = [f"def {_called(function.name)}(", *(f"    {row}" for row in rows), "):"]
         head += [f"    {line}" for line in replaced.lines]
     text = "\n".join([*head, *lines[first : function.end_lineno]])
     return text.replace("  # fmt: skip", "") + "\n"

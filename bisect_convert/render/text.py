@@ -19,7 +19,7 @@ __all__ = ["text"]
 
 _OPS_DRAWN = 8
 _LISTED = 5
-_CODE_LINES = 32
+_CODE_LINES = 36
 _WHOLE = "report.findings[i].remedies[j].code"
 _EDITS_SHOWN = 12
 _LABEL = 9
@@ -196,10 +196,12 @@ def _more(count: int, what: str) -> str:
 def _remedy(remedy: Remedy, pen: _Pen, proof: str) -> list[str]:
     rows = pen.entry("help:", f"{plain(parse(remedy.summary))} [{proof}]", _GREEN if remedy.verified else _CYAN)
     code = [harmless(line) for line in (remedy.code or "").strip("\n").splitlines()]
-    shown = code if len(code) <= _CODE_LINES else code[: _CODE_LINES - 1]
-    rows += [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" if line else "" for line in shown]
-    rest = f"... {len(code) - len(shown)} more lines: the whole is in report.md of --out, in Python {_WHOLE}"
-    return rows + ([f"{' ' * (_LABEL + 4)}{rest}"] if len(code) > len(shown) else [])
+    if len(code) > _CODE_LINES:  # how it is called stands last
+        last = code[-1:] if code[-1].startswith("# ") else []
+        first = code[: _CODE_LINES - 1 - len(last)]
+        left = len(code) - len(first) - len(last)
+        code = [*first, f"... {left} more lines: the whole is in report.md of --out, in Python {_WHOLE}", *last]
+    return rows + [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" if line else "" for line in code]
 
 
 def _fix(fix: Fix, pen: _Pen) -> list[str]:
