@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bisect_convert.recipes import Recipe
@@ -14,13 +14,15 @@ __all__ = ["shown_code"]
 
 #: A file of more bytes is no code that a person wrote.
 _MOST = 2_000_000
+#: So many lines are said at most: each is looked up in its file.
+_LINES = 8
 
 
-def shown_code(recipe: Recipe, culprit: Culprit, call: str | None) -> str:
-    """Return the recipe's code, and under it where it is called: the line to write, or the call with this op's arguments.
+def shown_code(recipe: Recipe, culprits: Sequence[Culprit], call: str | None) -> str:
+    """Return the recipe's code, and under it the lines to write; else the call with the first op's arguments.
 
     >>> from bisect_convert.recipes import recipes_of
-    >>> print(shown_code(recipes_of("Erfc")[0], Culprit("erfc", "Erfc"), "erfc(x)"), end="")
+    >>> print(shown_code(recipes_of("Erfc")[0], [Culprit("erfc", "Erfc")], "erfc(x)"), end="")
     import tensorflow as tf
     <BLANKLINE>
     <BLANKLINE>
@@ -30,10 +32,10 @@ def shown_code(recipe: Recipe, culprit: Culprit, call: str | None) -> str:
     <BLANKLINE>
     # in place of tf.math.erfc: erfc(x)
     """
-    line = _line(recipe, culprit)
-    if line is None and call is not None:
-        line = f"in place of {recipe.replaces}: {call}"
-    return recipe.code if line is None else f"{recipe.code}\n\n# {line}\n"
+    lines = list(dict.fromkeys(line for culprit in culprits[:_LINES] if (line := _line(recipe, culprit)) is not None))
+    if not lines and call is not None:
+        lines = [f"in place of {recipe.replaces}: {call}"]
+    return recipe.code + "\n\n" * bool(lines) + "".join(f"# {line}\n" for line in lines)
 
 
 def _line(recipe: Recipe, culprit: Culprit) -> str | None:

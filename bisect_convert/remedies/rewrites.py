@@ -46,17 +46,17 @@ def rewrite_remedies(case: Case, prober: Prober) -> list[Remedy]:
             case.found.witness, Kind.REMEDY.asks(f"{recipe.op} rewritten"), op=name, recipe=recipe.name
         )
         if outcome.converted:
-            return [_by_recipe(recipe, culprit, outcome)]
+            return [_by_recipe(recipe, case, outcome)]
         unprobed_here = outcome.unresolved is not None and not outcome.unresolved.startswith(UNFIT)
         if unprobed_here and unsupported(case.message):
             unprobed.append(Remedy("rewrite", recipe.summary, False, recipe.code))
     return unprobed[:1] or _with_one_batch(case, recipes, prober)
 
 
-def _by_recipe(recipe: Recipe, culprit: Culprit, outcome: Outcome, note: str = "") -> Remedy:
+def _by_recipe(recipe: Recipe, case: Case, outcome: Outcome, note: str = "") -> Remedy:
     """The recipe, with which a probe converted: verified where its values were compared, too."""
     seen = not (outcome.compared or "").startswith(UNCOMPARED)
-    code = shown_code(recipe, culprit, outcome.call)
+    code = shown_code(recipe, case.culprits, outcome.call)
     return Remedy("rewrite", recipe.summary + note, seen, code, compared=outcome.compared)
 
 
@@ -72,7 +72,7 @@ def _with_one_batch(case: Case, recipes: Sequence[Recipe], prober: Prober) -> li
         outcome = prober.trial(case.found.witness, asked, op=culprit.name, recipe=recipe.name, one_batch=True)
         if outcome.converted:
             note = f"; fits with a fixed batch: {' '.join(fixed[:_MOST])} (in Keras, Input(..., batch_size=1))"
-            return [_by_recipe(recipe, culprit, outcome, note)]
+            return [_by_recipe(recipe, case, outcome, note)]
     return []
 
 

@@ -197,7 +197,7 @@ def _remedy(remedy: Remedy, pen: _Pen, proof: str) -> list[str]:
     rows = pen.entry("help:", f"{plain(parse(remedy.summary))} [{proof}]", _GREEN if remedy.verified else _CYAN)
     code = [harmless(line) for line in (remedy.code or "").strip("\n").splitlines()]
     if len(code) > _CODE_LINES:  # how it is called stands last
-        last = code[-1:] if code[-1].startswith("# ") else []
+        last = [line for line in code if line.startswith("# ")][-_LISTED:]
         first = code[: _CODE_LINES - 1 - len(last)]
         left = len(code) - len(first) - len(last)
         code = [*first, f"... {left} more lines: the whole is in report.md of --out, in Python {_WHOLE}", *last]

@@ -63,7 +63,7 @@ def test_its_function_has_the_name_of_what_it_replaces(recipe: Any) -> None:
 def test_the_line_to_write_is_said_where_the_line_is_known(tmp_path: Path) -> None:
     (tmp_path / "shopnet.py").write_text("import tensorflow as tf\n\n\ndef f(b):\n    return tf.roll(b, 1, 2) + 1\n")
     code = shown_code(
-        recipes_of("Roll")[0], Culprit("a", "Roll", source=f"{tmp_path}/shopnet.py:5"), "roll(input, 1, 2)"
+        recipes_of("Roll")[0], [Culprit("a", "Roll", source=f"{tmp_path}/shopnet.py:5")], "roll(input, 1, 2)"
     )
     assert code.splitlines()[-1] == "# shopnet.py:5: tf.roll(b, 1, 2)  ->  roll(b, 1, 2)"
 
@@ -72,11 +72,20 @@ def test_of_two_casts_on_a_line_the_one_at_fault_is_rewritten(tmp_path: Path) ->
     (tmp_path / "net.py").write_text("y = tf.cast(tf.cast(x, tf.uint8), tf.float32)\n")
     made = (TensorFact("a:0", "uint8", (1,)),)
     (recipe,) = [r for r in recipes_of("Cast") if "uint8" in r.words]
-    code = shown_code(recipe, Culprit("a", "Cast", source=f"{tmp_path}/net.py:1", outputs=made), None)
+    code = shown_code(recipe, [Culprit("a", "Cast", source=f"{tmp_path}/net.py:1", outputs=made)], None)
     assert code.splitlines()[-1] == "# net.py:1: tf.cast(x, tf.uint8)  ->  cast(x, tf.uint8)"
 
 
 @pytest.mark.parametrize("source", [None, "/nowhere/net.py:3", "net.py:x"])
 def test_else_the_call_is_said_with_what_the_op_has(source: str | None) -> None:
-    code = shown_code(recipes_of("Roll")[0], Culprit("a", "Roll", source=source), "roll(input, 1, 2)")
+    code = shown_code(recipes_of("Roll")[0], [Culprit("a", "Roll", source=source)], "roll(input, 1, 2)")
     assert code.splitlines()[-1] == "# in place of tf.roll: roll(input, 1, 2)"
+
+
+def test_each_line_of_several_places_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("a = tf.roll(x, 1, 2)\nb = tf.roll(a, 2, 1)\n")
+    culprits = [Culprit(f"a{n}", "Roll", source=f"{tmp_path}/net.py:{n}") for n in (1, 2, 2)]
+    code = shown_code(recipes_of("Roll")[0], culprits, None)
+    assert code.endswith(
+        "\n# net.py:1: tf.roll(x, 1, 2)  ->  roll(x, 1, 2)\n# net.py:2: tf.roll(a, 2, 1)  ->  roll(a, 2, 1)\n"
+    )
