@@ -285,7 +285,7 @@ def check(sample: str) -> dict[str, Any]:
         shown = [tf.abs(t) if t.dtype.is_complex else tf.identity(t) for t in tensors]
     original = graph.as_graph_def(add_shapes=True)
     refused = convert(tf.compat.v1.graph_util.extract_sub_graph(original, [t.op.name for t in shown]))
-    changed = rewritten(original, op.name, recipe)
+    changed = rewritten(original, op.name, recipe).graph_def
     equal = recipe in NOT_RUN or same(original, [t.name for t in tensors], changed, feed)
     return {"refused": refused, "error": convert(changed), "equal": equal}
 

@@ -108,6 +108,10 @@ class Outcome:
     """What fails behind the first failure of lowering, as far as one pass could tell: hints, in the converter's order."""
     warned: tuple[str, ...] = field(default=(), compare=False)
     """What the converter warned of while it converted the whole model."""
+    call: str | None = None
+    """Of a recipe tried: how its function is called at this place, with the constants and attributes there."""
+    compared: str | None = None
+    """Of a recipe tried: on which values it was compared with its op, and what came of it."""
 
     @property
     def converted(self) -> bool:
@@ -146,7 +150,7 @@ class Outcome:
             data["further"] = [failure.to_json() for failure in self.further]
         if self.warned:
             data["warned"] = list(self.warned)
-        return data
+        return data | {n: v for n, v in (("call", self.call), ("compared", self.compared)) if v is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
@@ -159,6 +163,8 @@ class Outcome:
             Stage(data["reached"]),
             tuple(Failure.from_json(f) for f in data.get("further", ())),
             tuple(str(w) for w in data.get("warned", ())),
+            data.get("call"),
+            data.get("compared"),
         )
 
 

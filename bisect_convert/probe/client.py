@@ -29,8 +29,8 @@ LENT = "BISECT_CONVERT_WORKERS"
 
 #: Seconds that the imports of a worker may take, from a slow disk.
 _READY = 600.0
-#: A socket's path has 104 bytes at most, of which a worker's takes 36 behind the folder; and where there is a short one.
-_LONGEST, _SHORT = 64, "/tmp"
+#: A socket's path has 104 bytes at most, of which 33 follow the folder for temporary files; and where there is a short one.
+_LONGEST, _SHORT = 70, "/tmp"
 
 
 def imports_wanted(modules: Sequence[str]) -> dict[str, str]:
@@ -54,7 +54,7 @@ class Workers:
     def __init__(
         self, jobs: int = 1, *, verbose: bool = False, imports: Sequence[str] = (), shared: bool = False
     ) -> None:
-        self.folder = _folder()
+        self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-", dir=_SHORT if _too_long() else None))
         self.imports = tuple(imports)
         self._server: subprocess.Popen[str] | None = None
         self._to, self._from = _connected() or self._started(jobs, verbose, imports, shared)
@@ -76,6 +76,7 @@ class Workers:
             "PYTHONSAFEPATH": "1",
             "BISECT_CONVERT_VERBOSE": "1" if verbose else "0",
             **imports_wanted(imports),
+            **({"TMPDIR": str(self.folder)} if _too_long() else {}),
         }
         words = [str(jobs + 1), str(self.folder), *(["shared"] if shared else [])]
         self._server = subprocess.Popen(
@@ -209,13 +210,9 @@ class Workers:
                 self._bury()
 
 
-def _folder() -> Path:
-    """A folder of our own, in which the path of a socket fits into what systems take."""
-    folder = tempfile.mkdtemp(prefix="bisect-convert-")
-    if len(os.fsencode(folder)) > _LONGEST and os.path.isdir(_SHORT):
-        os.rmdir(folder)
-        folder = tempfile.mkdtemp(prefix="bisect-convert-", dir=_SHORT)
-    return Path(folder)
+def _too_long() -> bool:
+    """Whether the socket that processes are started through does not fit into the folder for temporary files."""
+    return len(os.fsencode(tempfile.gettempdir())) > _LONGEST and os.path.isdir(_SHORT)
 
 
 def _connected() -> tuple[IO[str], IO[str]] | None:

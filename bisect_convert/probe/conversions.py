@@ -25,12 +25,13 @@ class Conversions:
     then does not hold, and each question is asked until it is settled.
     """
 
-    def __init__(self, door: Door, options: Mapping[str, Any]) -> None:
+    def __init__(self, door: Door, options: Mapping[str, Any], *, no_run: bool = False) -> None:
         self.options = dict(options)
         self._door = door
         self._memory = Memory()
         self._steadiness = Steadiness()
         self._weights = False
+        self._no_run = no_run
 
     @property
     def loaded(self) -> Loaded:
@@ -104,16 +105,21 @@ class Conversions:
         frontend: bool = False,
         fresh: bool = False,
         survey: bool = False,
-        trying: tuple[str | None, str | None] | None = None,
+        trying: tuple[str | None, str | None, bool] | None = None,
         attempt: int = 0,
     ) -> tuple[Outcome, bool]:
-        """Return the outcome, and whether it is one of an earlier run; trying: a remedy, by an op and its recipe if any."""
+        """Return the outcome, and whether it is one of an earlier run.
+
+        trying: a remedy, by an op, its recipe if any, and whether the batch is 1.
+        """
         try:
             request = self._request(section, frontend=frontend, fresh=fresh, options=options, survey=survey)
         except Unsliceable as reason:
             return Outcome(unresolved=str(reason)), False
         if trying is not None:
-            request = replace(request, trial=True, op=trying[0], recipe=trying[1])
+            op, recipe, one_batch = trying
+            quiet = self._no_run and recipe is not None
+            request = replace(request, trial=True, op=op, recipe=recipe, one_batch=one_batch, no_run=quiet)
         elif self.unsteady is not None:
             return self._steadiness.settled(lambda: self._door.probe(request)), False
         if (kept := self._door.kept(request, attempt)) is not None:

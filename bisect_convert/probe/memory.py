@@ -36,6 +36,7 @@ class Trial:
     alike: Section | str
     options: str | None
     recipe: str | None
+    one_batch: bool = False
 
 
 @dataclass(frozen=True)

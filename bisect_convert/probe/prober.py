@@ -52,7 +52,7 @@ class Prober(Conversions):
     ) -> None:
         limits = Limits(loaded.size, loaded.mib, timeout, memory or spare_memory(jobs))
         door = Door(loaded, workers, cache, limits, (lambda: None) if observer is None else observer.due)
-        super().__init__(door, options)
+        super().__init__(door, options, no_run=no_run)
         self.journal: list[Probe] = []
         self.cached = 0
         self.warned: tuple[str, ...] = ()
@@ -117,12 +117,16 @@ class Prober(Conversions):
         options: Mapping[str, Any] | None = None,
         op: str | None = None,
         recipe: str | None = None,
+        one_batch: bool = False,
     ) -> Outcome:
-        """Return what comes of a remedy: other options, or `op` rewritten by a recipe; not counted in `asked`."""
+        """Return what comes of a remedy: other options, or `op` rewritten by a recipe; not counted in `asked`.
+
+        one_batch: the recipe is given tensors whose open first dimension is 1.
+        """
         said = None if options is None else repr(options)
 
         def ask() -> Outcome:
-            key = Trial(self._form(section) or section, said, recipe)
+            key = Trial(self._form(section) or section, said, recipe, one_batch)
             found = self._memory.get(key)
             if found is None and recipe is None:
                 found = self._memory.get(Conversion(section, options=said))
@@ -131,14 +135,14 @@ class Prober(Conversions):
                 chosen = self.options if options is None else options
                 with self._door.uncounted():
                     found, cached = self._probe(
-                        section, frontend=False, fresh=False, options=chosen, trying=(op, recipe)
+                        section, frontend=False, fresh=False, options=chosen, trying=(op, recipe, one_batch)
                     )
             self._memory.put(key, found)
             self._note(section, question, found, cached)
             self.cached = counted
             return found
 
-        return self._put(Query(question, section, None, f"trial {said} {op} {recipe}"), ask)
+        return self._put(Query(question, section, None, f"trial {said} {op} {recipe}" + " one batch" * one_batch), ask)
 
     def ahead(self, sections: Iterable[Section], *, target: Signature | None = None, again: bool = False) -> None:
         """Begin probes of sections that are likely to be asked for; each counts once it is.

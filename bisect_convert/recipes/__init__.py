@@ -2,32 +2,43 @@
 
 `Op` is a recipe for any use of the op, `Op__word_word` one for uses where a word is a dtype at the op or stands in the
 error. Parameters are the op's inputs, keyword-only ones its attributes; the docstring is the summary. The modules with
-the functions import tensorflow, so only workers import them: here they are read as text.
+the functions import tensorflow, so only workers import them: here they are read as text, and shown under the name and the
+parameters of the function of TensorFlow that they replace (see `replaced`).
 """
 
 from __future__ import annotations
 
 import ast
+import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from bisect_convert.recipes.replaced import REPLACED
 
 __all__ = ["MODULES", "UNFIT", "Recipe", "all_recipes", "recipes_of"]
 
 #: How the reason begins for which a recipe was not probed: it refused the op.
 UNFIT = "the rewrite does not fit"
-MODULES = ("elementwise", "tensors", "images", "linear")
+#: What is longer than so many characters stands on lines of its own.
+_WIDE = 110
+MODULES = ("elementwise", "tensors", "segments", "images", "linear")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One rewrite: for which op type and under which words, what it does, and its code as it is shown."""
+    """One rewrite: for which op type and under which words, what it does, and its code as it is shown.
+
+    replaces: the function of TensorFlow's interface; function: the code's own, which is called like it.
+    """
 
     name: str
     op: str
     words: tuple[str, ...]
     summary: str
     code: str
+    replaces: str = ""
+    function: str = ""
 
 
 def recipes_of(op: str) -> tuple[Recipe, ...]:
@@ -52,10 +63,9 @@ def _read(module: str) -> list[Recipe]:
         op, _, words = name.partition("__")
         needed: dict[str, ast.FunctionDef] = {}
         _collect(function, functions, needed)
-        code = _code([_shown(f, lines) for f in reversed(needed.values())])
-        found.append(
-            Recipe(name, op, tuple(words.split("_")) if words else (), ast.get_docstring(function) or "", code)
-        )
+        code = _code([_shown(f, lines) for f in needed.values()])
+        summary, path = ast.get_docstring(function) or "", REPLACED[name].path
+        found.append(Recipe(name, op, tuple(words.split("_")) if words else (), summary, code, path, _called(name)))
     return found
 
 
@@ -77,21 +87,29 @@ def _code(functions: list[str]) -> str:
 
 
 def _shown(function: ast.FunctionDef, lines: list[str]) -> str:
-    """The function's own text, without docstring, under a name as Python has them."""
-    doc = function.body[0] if ast.get_docstring(function) else None
-    gone = range(doc.lineno, (doc.end_lineno or 0) + 1) if doc else range(0)
-    kept = [lines[n - 1] for n in range(function.lineno, (function.end_lineno or 0) + 1) if n not in gone]
-    text = "\n".join(kept).replace("  # fmt: skip", "") + "\n"
-    return (
-        text
-        if function.name.startswith("_")
-        else text.replace(function.name, _spoken(function.name.partition("__")[0]), 1)
-    )
+    """The function's own text, without docstring; a recipe's with the name and the parameters of what it replaces."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    first = body[0].lineno - 1
+    while lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    head = lines[function.lineno - 1 : function.body[0].lineno - 1]
+    if not function.name.startswith("_"):
+        replaced = REPLACED[function.name]
+        head = [f"def {_called(function.name)}({replaced.parameters}):"]
+        if len(head[0]) > _WIDE:
+            rows = textwrap.wrap(f"{replaced.parameters},", _WIDE - 4, break_long_words=False, break_on_hyphens=False)
+            head = [f"def {_called(function.name)}(", *(f"    {row}" for row in rows), "):"]
+        head += [f"    {line}" for line in replaced.lines]
+    text = "\n".join([*head, *lines[first : function.end_lineno]])
+    return text.replace("  # fmt: skip", "") + "\n"
 
 
-def _spoken(op: str) -> str:
-    """The op type as the name of a Python function: `MaxPoolWithArgmax` as `max_pool_with_argmax`."""
+def _called(recipe: str) -> str:
+    """The name of the function that it replaces; of an op without a public one, the op type in Python's spelling."""
+    name = REPLACED[recipe].name
+    if name.islower():
+        return name
     spoken = ""
-    for before, letter in zip(" " + op, op, strict=False):
+    for before, letter in zip(" " + name, name, strict=False):
         spoken += "_" * (letter.isupper() and before.islower()) + letter.lower()
     return spoken

@@ -18,9 +18,9 @@ def Erfinv(x):
     return _erfinv(x)
 
 
-def Ndtri(p):
+def Ndtri(x):
     """write the normal quantile with a polynomial for erfinv (M. Giles, single precision)"""
-    return math.sqrt(2.0) * _erfinv(2.0 * p - 1.0)
+    return math.sqrt(2.0) * _erfinv(2.0 * x - 1.0)
 
 
 def _erfinv(x):
@@ -53,8 +53,9 @@ def Acosh(x):
 
 def Atan2(y, x):
     """write atan2 with atan and the quadrant"""
+    y, x = _floats(y, x)
     flat = tf.equal(x, 0.0)
-    angle = tf.atan(y / tf.where(flat, tf.ones_like(x), x))
+    angle = tf.atan(y / tf.where(flat, 1.0, x))
     turn = tf.where(y < 0.0, -math.pi, math.pi) * tf.cast(x < 0.0, x.dtype)
     return tf.where(flat, tf.sign(y) * (math.pi / 2.0), angle + turn)
 
@@ -99,20 +100,27 @@ def Digamma(x):
 
 def Xlogy(x, y):
     """write xlogy as x * log(y) with a guard for x = 0"""
+    x, y = _floats(x, y)
     zero = tf.equal(x, 0.0)
-    return tf.where(zero, tf.zeros_like(x), x * tf.math.log(tf.where(zero, tf.ones_like(y), y)))
+    return tf.where(zero, 0.0, x * tf.math.log(tf.where(zero, 1.0, y)))
 
 
 def Xlog1py(x, y):
     """write xlog1py as x * log(1 + y) with a guard for x = 0"""
+    x, y = _floats(x, y)
     zero = tf.equal(x, 0.0)
-    return tf.where(zero, tf.zeros_like(x), x * tf.math.log(1.0 + tf.where(zero, tf.zeros_like(y), y)))
+    return tf.where(zero, 0.0, x * tf.math.log(1.0 + tf.where(zero, 0.0, y)))
 
 
 def Xdivy(x, y):
     """write xdivy as x / y with a guard for x = 0"""
+    x, y = _floats(x, y)
     zero = tf.equal(x, 0.0)
-    return tf.where(zero, tf.zeros_like(x), x / tf.where(zero, tf.ones_like(y), y))
+    return tf.where(zero, 0.0, x / tf.where(zero, 1.0, y))
+
+
+def _floats(*values):
+    return [tf.convert_to_tensor(value, dtype_hint=tf.float32) for value in values]
 
 
 def Rint(x):
@@ -140,9 +148,9 @@ def IsFinite(x):
     return tf.abs(x) <= x.dtype.max
 
 
-def OnesLike(x):
-    """fill the shape of x with ones"""
-    return tf.fill(tf.shape(x), tf.ones([], x.dtype))
+def OnesLike(input):
+    """fill the shape of the input with ones"""
+    return tf.fill(tf.shape(input), tf.ones([], input.dtype))
 
 
 def Cast__bool(x):
@@ -150,9 +158,14 @@ def Cast__bool(x):
     return tf.not_equal(x, tf.zeros([], x.dtype))
 
 
-def Cast__uint8_int8_uint16_int16_uint32(x):
-    """keep the values in int32, which Core ML has, in place of the other integer type"""
-    return tf.cast(x, tf.int32)
+def Cast__uint8_int8_uint16_int16_uint32(x, *, DstT):
+    """keep the values in int32, which Core ML has; whole numbers go round at the ends of the other type as they do there"""
+    x, low, high = tf.convert_to_tensor(x), DstT.min, DstT.max
+    if DstT.size > 2:
+        return tf.cast(x, tf.int32)
+    if x.dtype.is_floating:  # past the ends TensorFlow leaves open what it makes of floats: of many, the ends
+        return tf.cast(tf.clip_by_value(x, float(low), float(high)), tf.int32)
+    return tf.math.floormod(tf.cast(x, tf.int32) - low, high - low + 1) + low
 
 
 def Cast__bfloat16(x):
@@ -163,7 +176,7 @@ def Cast__bfloat16(x):
 def Cast__complex64(x):
     """make the complex number with tf.complex of the values and zeros"""
     real = tf.cast(x, tf.float32)
-    return tf.complex(real, tf.zeros_like(real))
+    return tf.complex(real, 0.0 * real)
 
 
 def Equal__bool(x, y):
@@ -221,9 +234,9 @@ def BitwiseXor(x, y):
     return x + y - 2 * sum(2**k * (x // 2**k % 2) * (y // 2**k % 2) for k in range(16))
 
 
-def Bucketize(x, *, boundaries):
+def Bucketize(input, *, boundaries):
     """count the boundaries that do not exceed each value"""
-    return sum(tf.cast(x >= tf.cast(b, x.dtype), tf.int32) for b in boundaries)
+    return sum(tf.cast(input >= tf.cast(b, input.dtype), tf.int32) for b in boundaries)
 
 
 def LinSpace(start, stop, num):
@@ -237,36 +250,38 @@ def ReluGrad(gradients, features):
     return tf.where(features > 0.0, gradients, tf.zeros([], gradients.dtype))
 
 
-def L2Loss(x):
+def L2Loss(t):
     """write it as half the sum of squares"""
-    return tf.reduce_sum(x * x) / 2.0
+    return tf.reduce_sum(t * t) / 2.0
 
 
-def FakeQuantWithMinMaxVars(x, low, high, *, num_bits, narrow_range):
+def FakeQuantWithMinMaxVars(inputs, min, max, *, num_bits, narrow_range):
     """write the quantization as arithmetic: a range that is computed cannot become a constant"""
-    return _quantized(x, low, high, num_bits, narrow_range)
+    return _quantized(inputs, min, max, num_bits, narrow_range)
 
 
-def FakeQuantWithMinMaxVarsPerChannel(x, low, high, *, num_bits, narrow_range):
+def FakeQuantWithMinMaxVarsPerChannel(inputs, min, max, *, num_bits, narrow_range):
     """write the quantization as arithmetic, with the range of each channel"""
-    return _quantized(x, low, high, num_bits, narrow_range)
+    return _quantized(inputs, min, max, num_bits, narrow_range)
 
 
-def FakeQuantWithMinMaxArgs(x, *, min, max, num_bits, narrow_range):
+def FakeQuantWithMinMaxArgs(inputs, *, min, max, num_bits, narrow_range):
     """write the quantization as arithmetic"""
-    return _quantized(x, tf.constant(min), tf.constant(max), num_bits, narrow_range)
+    return _quantized(inputs, tf.constant(min), tf.constant(max), num_bits, narrow_range)
 
 
 def _quantized(x, low, high, num_bits, narrow_range):
-    first, last = float(narrow_range), float(2**num_bits - 1)
+    (low, high), first, last = _floats(low, high), float(narrow_range), float(2**num_bits - 1)
     scale = (high - low) / (last - first)
     zero = tf.clip_by_value(tf.round(first - low / scale), first, last)
     bottom, top = (first - zero) * scale, (last - zero) * scale
-    return tf.round((tf.minimum(tf.maximum(x, bottom), top) - bottom) / scale) * scale + bottom
+    made = tf.round((tf.minimum(tf.maximum(x, bottom), top) - bottom) / scale) * scale + bottom
+    return tf.where(tf.equal(low, high), 0.0, made)
 
 
 def FusedBatchNormV3(x, scale, offset, mean, variance, *, epsilon, is_training, data_format):
     """write the normalization as arithmetic: a scale that is computed cannot become a constant"""
     if is_training or data_format != "NHWC":
         raise ValueError("for inference in the layout NHWC only")
+    mean, variance = _floats(mean, variance)
     return (x - mean) * tf.math.rsqrt(variance + epsilon) * scale + offset

@@ -6,39 +6,46 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def ResizeBicubic(x, size, *, align_corners, half_pixel_centers):
+def ResizeBicubic(images, size, *, align_corners, half_pixel_centers):
     """resize by two constant matrices, one for the rows and one for the columns"""
     how = dict(align_corners=align_corners, half_pixel_centers=half_pixel_centers)
-    return _by_matrices(x, size, lambda image, to: tf.raw_ops.ResizeBicubic(images=image, size=to, **how))
+    return _by_matrices(images, size, lambda image, to: tf.raw_ops.ResizeBicubic(images=image, size=to, **how))
 
 
-def ResizeNearestNeighbor(x, size, *, align_corners, half_pixel_centers):
+def ResizeNearestNeighbor(images, size, *, align_corners, half_pixel_centers):
     """resize by two constant matrices, one for the rows and one for the columns"""
     how = dict(align_corners=align_corners, half_pixel_centers=half_pixel_centers)
-    return _by_matrices(x, size, lambda image, to: tf.raw_ops.ResizeNearestNeighbor(images=image, size=to, **how))
+    return _by_matrices(images, size, lambda image, to: tf.raw_ops.ResizeNearestNeighbor(images=image, size=to, **how))
 
 
-def ResizeArea(x, size, *, align_corners):
+def ResizeArea(images, size, *, align_corners):
     """resize by two constant matrices, one for the rows and one for the columns"""
     return _by_matrices(
-        x, size, lambda image, to: tf.raw_ops.ResizeArea(images=image, size=to, align_corners=align_corners)
+        images, size, lambda image, to: tf.raw_ops.ResizeArea(images=image, size=to, align_corners=align_corners)
     )
 
 
 def _by_matrices(x, size, resize):
-    height, width = tf.get_static_value(size).tolist()
-    rows = resize(tf.eye(x.shape[1])[None, :, :, None], [height, x.shape[1]])[0, :, :, 0]
-    columns = resize(tf.eye(x.shape[2])[None, :, :, None], [width, x.shape[2]])[0, :, :, 0]
-    tall = tf.einsum("hi,biwc->bhwc", rows, tf.cast(x, tf.float32))
-    return tf.einsum("wj,bhjc->bhwc", columns, tall)
+    (height, width), (_, tall, wide, _) = _numbers(size), x.shape
+    rows = resize(tf.eye(tall)[None, :, :, None], [height, tall])[0, :, :, 0]
+    columns = resize(tf.eye(wide)[None, :, :, None], [width, wide])[0, :, :, 0]
+    x = tf.einsum("hi,biwc->bhwc", rows, tf.cast(x, tf.float32))
+    return tf.einsum("wj,bhjc->bhwc", columns, x)
 
 
-def ResizeBilinear__const(x, size, *, align_corners, half_pixel_centers):
+def _numbers(constant):
+    value = tf.get_static_value(tf.convert_to_tensor(constant))
+    if value is None:
+        raise ValueError("for constant numbers only")
+    return value.reshape(-1).tolist()
+
+
+def ResizeBilinear__const(images, size, *, align_corners, half_pixel_centers):
     """resize by two matrices made for the size at hand (within 1e-5 of scale: TensorFlow rounds the places otherwise)"""
-    height, width = tf.get_static_value(size).tolist()
-    rows = _bilinear(height, tf.shape(x)[1], align_corners, half_pixel_centers)
-    columns = _bilinear(width, tf.shape(x)[2], align_corners, half_pixel_centers)
-    tall = tf.matmul(rows, tf.transpose(tf.cast(x, tf.float32), [0, 3, 1, 2]))
+    height, width = _numbers(size)
+    rows = _bilinear(height, tf.shape(images)[1], align_corners, half_pixel_centers)
+    columns = _bilinear(width, tf.shape(images)[2], align_corners, half_pixel_centers)
+    tall = tf.matmul(rows, tf.transpose(tf.cast(images, tf.float32), [0, 3, 1, 2]))
     return tf.transpose(tf.matmul(tall, tf.transpose(columns)), [0, 2, 3, 1])
 
 
@@ -50,41 +57,39 @@ def _bilinear(count, size, corners, half):
     return tf.maximum(1.0 - tf.abs(at[:, None] - tf.cast(tf.range(size), tf.float32)[None, :]), 0.0)
 
 
-def ScaleAndTranslate(x, size, scale, translation, *, kernel_type, antialias):
+def ScaleAndTranslate(images, size, scale, translation, *, kernel_type, antialias):
     """resize by two constant matrices, one for the rows and one for the columns"""
     if kernel_type == "gaussian":
         raise ValueError("a gaussian changes the other axis too")
-    height, width = tf.get_static_value(size).tolist()
-    factors, shifts = tf.get_static_value(scale).tolist(), tf.get_static_value(translation).tolist()
-    matrices = []
-    for axis, length in ((0, height), (1, width)):
+    factors, shifts, matrices = _numbers(scale), _numbers(translation), []
+    for axis, length in enumerate(_numbers(size)):
         matrices.append(tf.raw_ops.ScaleAndTranslate(
-            images=tf.eye(x.shape[axis + 1])[None, :, :, None], size=[length, x.shape[axis + 1]],
+            images=tf.eye(images.shape[axis + 1])[None, :, :, None], size=[length, images.shape[axis + 1]],
             scale=[factors[axis], 1.0], translation=[shifts[axis], 0.0], kernel_type=kernel_type, antialias=antialias,
         )[0, :, :, 0])  # fmt: skip
-    tall = tf.einsum("hi,biwc->bhwc", matrices[0], x)
+    tall = tf.einsum("hi,biwc->bhwc", matrices[0], tf.cast(images, tf.float32))
     return tf.einsum("wj,bhjc->bhwc", matrices[1], tall)
 
 
-def HSVToRGB(hsv):
+def HSVToRGB(images):
     """compute the colours from hue, saturation and value"""
-    return _rgb(hsv[..., 0:1], hsv[..., 1:2], hsv[..., 2:3])
+    return _rgb(images[..., 0:1], images[..., 1:2], images[..., 2:3])
 
 
-def RGBToHSV(rgb):
+def RGBToHSV(images):
     """compute hue, saturation and value from the colours"""
-    return tf.concat(_hsv(rgb), -1)
+    return tf.concat(_hsv(images), -1)
 
 
-def AdjustSaturation(rgb, scale):
+def AdjustSaturation(image, saturation_factor):
     """go through hue, saturation and value by arithmetic"""
-    h, s, v = _hsv(rgb)
-    return _rgb(h, tf.clip_by_value(s * scale, 0.0, 1.0), v)
+    h, s, v = _hsv(image)
+    return _rgb(h, tf.clip_by_value(s * saturation_factor, 0.0, 1.0), v)
 
 
-def AdjustHue(rgb, delta):
+def AdjustHue(image, delta):
     """go through hue, saturation and value by arithmetic"""
-    h, s, v = _hsv(rgb)
+    h, s, v = _hsv(image)
     return _rgb(tf.math.floormod(h + delta, 1.0), s, v)
 
 
@@ -104,34 +109,34 @@ def _hsv(rgb):
     return tf.where(hue < 0.0, hue + 1.0, hue), tf.where(dark, 0.0, spread / tf.where(dark, 1.0, v)), v
 
 
-def AdjustContrastv2(images, factor):
+def AdjustContrastv2(images, contrast_factor):
     """stretch the distance from the mean of each channel"""
     mean = tf.reduce_mean(images, [-3, -2], keepdims=True)
-    return (images - mean) * factor + mean
+    return (images - mean) * contrast_factor + mean
 
 
-def MaxPool__explicit(x, *, ksize, strides, explicit_paddings, data_format):
+def MaxPool__explicit(input, *, ksize, strides, explicit_paddings, data_format):
     """pad with the lowest number, then pool without padding"""
     if data_format != "NHWC":
         raise ValueError("for the layout NHWC only")
     pads = [explicit_paddings[2 * i : 2 * i + 2] for i in range(4)]
-    return tf.nn.max_pool2d(tf.pad(x, pads, constant_values=-65504.0), ksize, strides, "VALID")
+    return tf.nn.max_pool2d(tf.pad(input, pads, constant_values=-65504.0), ksize, strides, "VALID")
 
 
-def MaxPool__int32_int64_uint8_int8(x, *, ksize, strides, padding, data_format):
+def MaxPool__int32_int64_uint8_int8(input, *, ksize, strides, padding, data_format):
     """pool in float32"""
-    pooled = tf.nn.max_pool2d(tf.cast(x, tf.float32), ksize, strides, padding, data_format)
-    return tf.cast(pooled, x.dtype)
+    pooled = tf.nn.max_pool2d(tf.cast(input, tf.float32), ksize, strides, padding, data_format)
+    return tf.cast(pooled, input.dtype)
 
 
-def MaxPoolWithArgmax(x, *, ksize, strides, padding):
+def MaxPoolWithArgmax(input, *, ksize, strides, padding):
     """stack the shifted images and take maximum and argmax over the stack (padding VALID, indices of one image)"""
     if padding != "VALID":
         raise ValueError("for padding VALID only")
-    (_, kh, kw, _), (_, sh, sw, _), (_, h, w, c) = ksize, strides, x.shape.as_list()
+    (_, kh, kw, _), (_, sh, sw, _), (_, h, w, c) = ksize, strides, input.shape.as_list()
     rows, columns = (h - kh) // sh + 1, (w - kw) // sw + 1
     stack = tf.stack([
-        x[:, i : i + (rows - 1) * sh + 1 : sh, j : j + (columns - 1) * sw + 1 : sw]
+        input[:, i : i + (rows - 1) * sh + 1 : sh, j : j + (columns - 1) * sw + 1 : sw]
         for i in range(kh) for j in range(kw)
     ], axis=1)  # fmt: skip
     best = tf.argmax(stack, 1, output_type=tf.int32)
@@ -140,14 +145,15 @@ def MaxPoolWithArgmax(x, *, ksize, strides, padding):
     return tf.reduce_max(stack, 1), at
 
 
-def CropAndResize(image, boxes, box_ind, crop_size, *, method, extrapolation_value):
+def CropAndResize(image, boxes, box_indices, crop_size, *, method, extrapolation_value):
     """gather the nearest pixels of each box by their numbers"""
     if method != "nearest":
         raise ValueError("for the nearest pixel only")
-    (_, height, width, depth), (tall, wide) = image.shape.as_list(), tf.get_static_value(crop_size).tolist()
+    (_, height, width, depth), (tall, wide) = image.shape.as_list(), _numbers(crop_size)
+    boxes, numbers = tf.convert_to_tensor(boxes), tf.convert_to_tensor(box_indices)
     y, known_y = _nearest(boxes[:, 0:1], boxes[:, 2:3], height, tall)
     x, known_x = _nearest(boxes[:, 1:2], boxes[:, 3:4], width, wide)
-    pixels = (box_ind[:, None, None] * height + y[:, :, None]) * width + x[:, None, :]
+    pixels = (numbers[:, None, None] * height + y[:, :, None]) * width + x[:, None, :]
     crops = tf.gather(tf.reshape(image, [-1, depth]), pixels)
     known = tf.logical_and(known_y[:, :, None], known_x[:, None, :])[:, :, :, None]
     return tf.where(known, tf.cast(crops, tf.float32), extrapolation_value)
@@ -164,9 +170,9 @@ def _nearest(low, high, size, count):
 
 def ImageProjectiveTransformV3(images, transforms, output_shape, fill_value, *, interpolation, fill_mode):
     """read each pixel where its transform points to, by gathers"""
-    if fill_mode != "CONSTANT" or images.dtype != tf.float32 or None in images.shape:
+    if fill_mode != "CONSTANT" or images.dtype != tf.float32 or None in images.shape[1:]:
         raise ValueError("for float32 images of known sizes and a constant around them only")
-    height, width = tf.get_static_value(output_shape).tolist()
+    (height, width), transforms = _numbers(output_shape), tf.convert_to_tensor(transforms)
     y, x = tf.meshgrid(tf.range(float(height)), tf.range(float(width)), indexing="ij")
     y, x = tf.reshape(y, [1, -1]), tf.reshape(x, [1, -1])
     a, b, c, d, e, f, g, h = (transforms[:, n : n + 1] for n in range(8))
@@ -180,7 +186,7 @@ def ImageProjectiveTransformV3(images, transforms, output_shape, fill_value, *, 
         upper = _between(images, top, left, at_x - left, fill_value)
         lower = _between(images, top + 1.0, left, at_x - left, fill_value)
         made = upper + (at_y - top)[..., None] * (lower - upper)
-    return tf.reshape(made, [images.shape[0], height, width, images.shape[3]])
+    return tf.reshape(made, [-1, height, width, images.shape[3]])
 
 
 def _between(images, row, left, part, fill):
@@ -189,21 +195,29 @@ def _between(images, row, left, part, fill):
 
 
 def _pixels(images, row, column, fill):
-    count, height, width, depth = images.shape
+    (count, (_, height, width, depth)) = tf.shape(images)[0], images.shape
     inside = tf.logical_and(tf.logical_and(row >= 0.0, row < height), tf.logical_and(column >= 0.0, column < width))
     row = tf.cast(tf.minimum(tf.maximum(row, 0.0), height - 1.0), tf.int32)
     column = tf.cast(tf.minimum(tf.maximum(column, 0.0), width - 1.0), tf.int32)
     place = tf.range(count)[:, None] * (height * width) + row * width + column
     read = tf.gather(tf.reshape(images, [-1, depth]), tf.reshape(place, [-1]))
-    return tf.where(inside[..., None], tf.reshape(read, [count, -1, depth]), fill)
+    return tf.where(inside[..., None], tf.reshape(read, [-1, place.shape[1], depth]), fill)
 
 
 def CombinedNonMaxSuppression(
-    boxes, scores, per_class, total, iou_threshold, score_threshold, *, pad_per_class, clip_boxes
+    boxes,
+    scores,
+    max_output_size_per_class,
+    max_total_size,
+    iou_threshold,
+    score_threshold,
+    *,
+    pad_per_class,
+    clip_boxes,
 ):
     """pick the best box of every class in a fixed number of rounds, and put out those that it covers"""
-    most, (count, classes) = int(tf.get_static_value(total)), scores.shape[1:]
-    rounds = min(int(tf.get_static_value(per_class)), count)
+    most, (count, classes) = _numbers(max_total_size)[0], scores.shape[1:]
+    rounds = min(_numbers(max_output_size_per_class)[0], count)
     if rounds > 100:
         raise ValueError("for up to 100 boxes of a class only")
     left = tf.transpose(scores, [0, 2, 1])
@@ -237,10 +251,10 @@ def _covered(boxes, box, threshold):
     return tf.logical_and(shared > threshold * joined, joined > 0.0)
 
 
-def Dilation2D(x, filter, *, strides, rates, padding):
-    """take the maximum of the shifted images, each with its part of the filter added"""
-    (_, sh, sw, _), (_, rh, rw, _), (_, h, w, _) = strides, rates, x.shape.as_list()
-    kh, kw = filter.shape[:2]
+def Dilation2D(input, filters, *, strides, rates, padding):
+    """take the maximum of the shifted images, each with its part of the filters added"""
+    (_, sh, sw, _), (_, rh, rw, _), (_, h, w, _), x = strides, rates, input.shape.as_list(), input
+    kh, kw = filters.shape[:2]
     high, wide = (kh - 1) * rh + 1, (kw - 1) * rw + 1
     if padding == "SAME":
         up, left = max((-(-h // sh) - 1) * sh + high - h, 0), max((-(-w // sw) - 1) * sw + wide - w, 0)
@@ -249,30 +263,30 @@ def Dilation2D(x, filter, *, strides, rates, padding):
     rows, columns, best = (h - high) // sh * sh + 1, (w - wide) // sw * sw + 1, None
     for i in range(kh):
         for j in range(kw):
-            part = x[:, i * rh : i * rh + rows : sh, j * rw : j * rw + columns : sw] + filter[i, j]
+            part = x[:, i * rh : i * rh + rows : sh, j * rw : j * rw + columns : sw] + filters[i, j]
             best = part if best is None else tf.maximum(best, part)
     return best
 
 
-def ExtractImagePatches(x, *, ksizes, strides, rates, padding):
+def ExtractImagePatches(images, *, ksizes, strides, rates, padding):
     """join the shifted images along the channels (padding VALID)"""
     if padding != "VALID":
         raise ValueError("for padding VALID only")
-    (_, kh, kw, _), (_, sh, sw, _), (_, rh, rw, _), (_, h, w, _) = ksizes, strides, rates, x.shape.as_list()
-    rows, columns = (h - (kh - 1) * rh - 1) // sh * sh + 1, (w - (kw - 1) * rw - 1) // sw * sw + 1
+    (_, kh, kw, _), (_, sh, sw, _), (_, rh, rw, _), (_, h, w, _) = ksizes, strides, rates, images.shape.as_list()
+    x, rows, columns = images, (h - (kh - 1) * rh - 1) // sh * sh + 1, (w - (kw - 1) * rw - 1) // sw * sw + 1
     parts = [x[:, i * rh : i * rh + rows : sh, j * rw : j * rw + columns : sw] for i in range(kh) for j in range(kw)]
     return tf.concat(parts, -1)
 
 
-def DepthToSpace__int32_int64_uint8_int8(x, *, block_size, data_format):
+def DepthToSpace__int32_int64_uint8_int8(input, *, block_size, data_format):
     """move the numbers as float32"""
-    return tf.cast(tf.nn.depth_to_space(tf.cast(x, tf.float32), block_size, data_format), x.dtype)
+    return tf.cast(tf.nn.depth_to_space(tf.cast(input, tf.float32), block_size, data_format), input.dtype)
 
 
-def DepthwiseConv2dNative(x, filter, *, strides, padding, data_format):
+def DepthwiseConv2dNative(input, filter, *, strides, padding, data_format):
     """go through the layout NHWC"""
     if data_format != "NCHW":
         raise ValueError("for NCHW only")
     steps = [1, strides[2], strides[3], 1]
-    y = tf.nn.depthwise_conv2d(tf.transpose(x, [0, 2, 3, 1]), filter, steps, padding)
+    y = tf.nn.depthwise_conv2d(tf.transpose(input, [0, 2, 3, 1]), filter, steps, padding)
     return tf.transpose(y, [0, 3, 1, 2])

@@ -13,12 +13,12 @@ def ComplexAbs(x):
     return tf.sqrt(tf.square(tf.math.real(x)) + tf.square(tf.math.imag(x)))
 
 
-def Angle(x):
+def Angle(input):
     """compute the angle of both parts with atan and the quadrant"""
-    re, im = tf.math.real(x), tf.math.imag(x)
+    re, im = tf.math.real(input), tf.math.imag(input)
     flat = tf.equal(re, 0.0)
     turn = tf.where(im < 0.0, -math.pi, math.pi) * tf.cast(re < 0.0, re.dtype)
-    return tf.where(flat, tf.sign(im) * (math.pi / 2.0), tf.atan(im / tf.where(flat, tf.ones_like(re), re)) + turn)
+    return tf.where(flat, tf.sign(im) * (math.pi / 2.0), tf.atan(im / tf.where(flat, 1.0, re)) + turn)
 
 
 def Conj(x):
@@ -26,30 +26,59 @@ def Conj(x):
     return tf.complex(tf.math.real(x), -tf.math.imag(x))
 
 
-def FFT2D(x):
+def FFT2D(input):
     """transform the last axis twice, with both parts transposed between"""
-    return _swapped(tf.signal.fft(_swapped(tf.signal.fft(x))))
+    return _swapped(_fourier(_swapped(_fourier(input, -1.0)), -1.0))
 
 
-def IFFT2D(x):
+def IFFT2D(input):
     """transform the last axis twice, with both parts transposed between"""
-    return _swapped(tf.signal.ifft(_swapped(tf.signal.ifft(x))))
+    return _swapped(_fourier(_swapped(_fourier(input, 1.0)), 1.0))
 
 
-def RFFT2D(x, fft_length):
+def RFFT2D(input_tensor, fft_length):
     """transform the last axis, then the one before it, with both parts transposed between"""
-    height, width = tf.get_static_value(fft_length).tolist()
-    if x.shape[-2:].as_list() != [height, width]:
+    if input_tensor.shape[-2:].as_list() != _numbers(fft_length):
         raise ValueError("for transforms of the full size only")
-    return _swapped(tf.signal.fft(_swapped(tf.signal.rfft(x))))
+    if None not in input_tensor.shape:
+        return _swapped(_fourier(_swapped(tf.signal.rfft(input_tensor)), -1.0))
+    width = input_tensor.shape[-1]
+    cos, sin = _waves(width, width // 2 + 1)
+    return _swapped(_fourier(_swapped(tf.complex(input_tensor @ cos, -(input_tensor @ sin))), -1.0))
 
 
-def IRFFT2D(x, fft_length):
+def IRFFT2D(input_tensor, fft_length):
     """transform the axis before the last, with both parts transposed between, then the last"""
-    height, width = tf.get_static_value(fft_length).tolist()
-    if x.shape[-2:].as_list() != [height, width // 2 + 1]:
+    height, width = _numbers(fft_length)
+    if input_tensor.shape[-2:].as_list() != [height, width // 2 + 1]:
         raise ValueError("for transforms of the full size only")
-    return tf.signal.irfft(_swapped(tf.signal.ifft(_swapped(x))), [width])
+    x = _swapped(_fourier(_swapped(input_tensor), 1.0))
+    if None not in input_tensor.shape:
+        return tf.signal.irfft(x, [width])
+    twice = [[1.0 if k in (0, width / 2) else 2.0] for k in range(width // 2 + 1)]
+    cos, sin = (tf.transpose(wave) * tf.constant(twice) / width for wave in _waves(width, width // 2 + 1))
+    return tf.math.real(x) @ cos - tf.math.imag(x) @ sin
+
+
+def _fourier(x, sign):
+    if None not in x.shape:
+        return tf.signal.fft(x) if sign < 0.0 else tf.signal.ifft(x)
+    n = x.shape[-1]  # with a size open the converter does not take tf.signal.fft
+    (cos, sin), real, imag = _waves(n, n), tf.math.real(x), tf.math.imag(x)
+    scale = 1.0 if sign < 0.0 else 1.0 / n
+    return tf.complex(scale * (real @ cos - sign * (imag @ sin)), scale * (imag @ cos + sign * (real @ sin)))
+
+
+def _waves(rows, columns):
+    turns = [[2.0 * math.pi * (i * k % rows) / rows for k in range(columns)] for i in range(rows)]
+    return tuple(tf.constant([[wave(t) for t in row] for row in turns]) for wave in (math.cos, math.sin))
+
+
+def _numbers(constant):
+    value = tf.get_static_value(tf.convert_to_tensor(constant))
+    if value is None:
+        raise ValueError("for constant numbers only")
+    return value.reshape(-1).tolist()
 
 
 def _swapped(x):
@@ -95,49 +124,50 @@ def _parts(x):
     return tf.constant(value.real.copy()), tf.constant(value.imag.copy())
 
 
-def Transpose__complex64(x, order):
+def Transpose__complex64(a, perm):
     """transpose each part"""
-    real, imag = _parts(x)
-    return tf.complex(tf.transpose(real, order), tf.transpose(imag, order))
+    real, imag = _parts(a)
+    return tf.complex(tf.transpose(real, perm), tf.transpose(imag, perm))
 
 
 def StridedSlice__complex64(
-    x, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask
+    input_, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask
 ):
     """slice each part"""
     how = dict(begin_mask=begin_mask, end_mask=end_mask, ellipsis_mask=ellipsis_mask, new_axis_mask=new_axis_mask)
     how.update(begin=begin, end=end, strides=strides, shrink_axis_mask=shrink_axis_mask)
-    return tf.complex(*[tf.raw_ops.StridedSlice(input=part, **how) for part in _parts(x)])
+    return tf.complex(*[tf.raw_ops.StridedSlice(input=part, **how) for part in _parts(input_)])
 
 
-def Slice__complex64(x, begin, size):
+def Slice__complex64(input_, begin, size):
     """slice each part"""
-    return tf.complex(*[tf.slice(part, begin, size) for part in _parts(x)])
+    return tf.complex(*[tf.slice(part, begin, size) for part in _parts(input_)])
 
 
-def GatherV2__complex64(x, indices, axis):
+def GatherV2__complex64(params, indices, axis, *, batch_dims):
     """gather from each part"""
-    return tf.complex(*[tf.gather(part, indices, axis=int(tf.get_static_value(axis))) for part in _parts(x)])
+    at = _numbers(axis)[0]
+    return tf.complex(*[tf.gather(part, indices, axis=at, batch_dims=batch_dims) for part in _parts(params)])
 
 
-def Sum__complex64(x, axis, *, keep_dims):
+def Sum__complex64(input_tensor, axis, *, keep_dims):
     """sum each part"""
-    return tf.complex(*[tf.reduce_sum(part, axis, keepdims=keep_dims) for part in _parts(x)])
+    return tf.complex(*[tf.reduce_sum(part, axis, keepdims=keep_dims) for part in _parts(input_tensor)])
 
 
-def ExpandDims__complex64(x, axis):
+def ExpandDims__complex64(input, axis):
     """give each part the new dimension"""
-    return tf.complex(*[tf.expand_dims(part, axis) for part in _parts(x)])
+    return tf.complex(*[tf.expand_dims(part, axis) for part in _parts(input)])
 
 
-def Squeeze__complex64(x, *, squeeze_dims):
+def Squeeze__complex64(input, *, squeeze_dims):
     """take the dimension from each part"""
-    return tf.complex(*[tf.squeeze(part, list(squeeze_dims) or None) for part in _parts(x)])
+    return tf.complex(*[tf.squeeze(part, list(squeeze_dims) or None) for part in _parts(input)])
 
 
-def Reshape__complex64(x, shape):
+def Reshape__complex64(tensor, shape):
     """reshape each part"""
-    return tf.complex(tf.reshape(tf.math.real(x), shape), tf.reshape(tf.math.imag(x), shape))
+    return tf.complex(tf.reshape(tf.math.real(tensor), shape), tf.reshape(tf.math.imag(tensor), shape))
 
 
 def ConcatV2__complex64(*values):
@@ -153,9 +183,9 @@ def Pack__complex64(*values, axis):
     return tf.complex(tf.stack(real, axis), tf.stack(imag, axis))
 
 
-def Cholesky(x):
+def Cholesky(input):
     """unroll the factorization over the columns of the known size"""
-    n, columns = _small(x), []
+    x, n, columns = input, _small(input), []
     for j in range(n):
         below = tf.constant([[float(i >= j)] for i in range(n)], x.dtype)
         column = _at(x, -1, j) * below / tf.sqrt(_at(_at(x, -1, j), -2, j))
@@ -164,27 +194,27 @@ def Cholesky(x):
     return tf.concat(columns, -1)
 
 
-def MatrixTriangularSolve(matrix, right, *, lower, adjoint):
+def MatrixTriangularSolve(matrix, rhs, *, lower, adjoint):
     """unroll the substitution over the rows of the known size"""
     matrix = tf.linalg.matrix_transpose(matrix) if adjoint else matrix
     n = _small(matrix)
     rows: dict[int, tf.Tensor] = {}
     for i in range(n) if lower != adjoint else reversed(range(n)):
         column = _at(matrix, -1, i)
-        rows[i] = _at(right, -2, i) / _at(column, -2, i)
-        right = right - column * rows[i]
+        rows[i] = _at(rhs, -2, i) / _at(column, -2, i)
+        rhs = rhs - column * rows[i]
     return tf.concat([rows[i] for i in range(n)], -2)
 
 
-def MatrixInverse(x, *, adjoint):
+def MatrixInverse(input, *, adjoint):
     """unroll the elimination over the known size, without pivots: for positive definite matrices"""
-    inverse = _eliminated(x, tf.eye(x.shape[-1], dtype=x.dtype) + 0.0 * x)
+    inverse = _eliminated(input, tf.eye(input.shape[-1], dtype=input.dtype) + 0.0 * input)
     return tf.linalg.matrix_transpose(inverse) if adjoint else inverse
 
 
-def MatrixSolve(matrix, right, *, adjoint):
+def MatrixSolve(matrix, rhs, *, adjoint):
     """unroll the elimination over the known size, without pivots: for positive definite matrices"""
-    return _eliminated(tf.linalg.matrix_transpose(matrix) if adjoint else matrix, right)
+    return _eliminated(tf.linalg.matrix_transpose(matrix) if adjoint else matrix, rhs)
 
 
 def _eliminated(matrix, right):
@@ -200,9 +230,9 @@ def _eliminated(matrix, right):
     return right
 
 
-def MatrixDeterminant(x):
+def MatrixDeterminant(input):
     """expand along the first row (up to 4 x 4), else multiply the pivots of the unrolled elimination"""
-    n = _small(x)
+    x, n = input, _small(input)
     if n <= 4:
         rows = [tf.split(row, n, -1) for row in tf.split(x, n, -2)]
         return tf.squeeze(_expanded(rows, list(range(n))), [-2, -1])

@@ -11,6 +11,7 @@ from bisect_convert.remedies.corrected_calls import argument_remedies
 from bisect_convert.remedies.options import option_remedies
 from bisect_convert.remedies.pipeline import pipeline_remedies
 from bisect_convert.remedies.rewrites import rewrite_remedies
+from bisect_convert.remedies.structures import structure_remedies
 from bisect_convert.remedies.weights import weight_remedies
 from bisect_convert.report.findings import Remedy
 
@@ -29,6 +30,7 @@ def remedies(case: Case, why: Why, prober: Prober) -> tuple[Remedy, ...]:
         *weight_remedies(case, prober),
         *check_remedies(case, why, prober),
         *rewrite_remedies(case, prober),
+        *structure_remedies(case, why, prober),
     ]
     given = advice(case, why, solved=any(r.verified for r in probed))
     return tuple(sorted([*probed, *given], key=lambda r: not r.verified))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from bisect_convert.explain.case import Case
 from bisect_convert.explain.rules import Rule, Why
 from bisect_convert.explain.why import unsupported
 from bisect_convert.model.names import BRANCHES, LOOPS
+from bisect_convert.model.origins import computed_inputs
 from bisect_convert.report.findings import Remedy
 
 __all__ = ["advice"]
@@ -25,12 +25,6 @@ def {op}(context, node):
     result = ...  # made of {first} with mb.add, mb.mul, ...; the last one with name=node.name
     context.add(node.name, result)
 """
-_UNROLL = "keras.layers.{layer}(units, unroll=True)  # or GRU, SimpleRNN; the length of the sequence must be known\n"
-_COUNTED = """\
-# without maximum_iterations: count in the loop's own condition
-tf.while_loop(lambda i, *state: i < n, body, [tf.constant(0), *state])
-"""
-_WHERE = "y = tf.where(condition, one_branch(x), other_branch(x))  # both are computed, no conditional is left\n"
 
 #: Advice for op types that no recipe rewrites: (summary, code).
 _BY_TYPE: dict[str, tuple[str, str | None]] = {
@@ -108,29 +102,6 @@ def _jit(advised: _Advised) -> Remedy | None:
     )
 
 
-def _loop(advised: _Advised) -> Remedy | None:
-    calls = advised.case.context.enclosing
-    if not calls or calls[-1].kind != "loop_cond" or "list index out of range" not in advised.case.message:
-        return None
-    name = calls[-1].name.lower()
-    layer = next(
-        (w for w in ("ConvLSTM", "LSTM", "GRU", "SimpleRNN") if re.search(w.lower().replace("conv", "conv_?"), name)),
-        None,
-    )
-    if layer in ("LSTM", "GRU", "SimpleRNN"):
-        return Remedy("rewrite", "unroll the layer, so that there is no loop", code=_UNROLL.format(layer=layer))
-    return Remedy(
-        "rewrite", "unroll the loop, work on the whole batch at once, or give no maximum_iterations", code=_COUNTED
-    )
-
-
-def _nested(advised: _Advised) -> Remedy | None:
-    inner = advised.kinds & (BRANCHES | LOOPS)
-    if advised.case.stage != "graph_pass" or advised.case.interaction or not inner & BRANCHES:
-        return None
-    return Remedy("rewrite", "compute both branches and choose with tf.where", code=_WHERE)
-
-
 def _renamed(advised: _Advised) -> Remedy | None:
     if advised.case.stage != "graph_pass" or not advised.case.interaction or advised.why.rule is not Rule.NAMES:
         return None
@@ -167,15 +138,6 @@ def _scalar(advised: _Advised) -> Remedy | None:
     )
 
 
-def _rank(advised: _Advised) -> Remedy | None:
-    if "rank <= 5" not in advised.case.message:
-        return None
-    return Remedy(
-        "rewrite",
-        "merge dimensions that stay next to each other, so that no tensor has more than 5, and reshape back after",
-    )
-
-
 def _given_shape(advised: _Advised) -> Remedy | None:
     if "Unable to determine the shape" not in advised.case.message or not advised.case.culprits:
         return None
@@ -183,25 +145,24 @@ def _given_shape(advised: _Advised) -> Remedy | None:
     return Remedy("option", "say the shape of the input", code=code)
 
 
-def _split(advised: _Advised) -> Remedy | None:
-    if advised.why.rule is not Rule.SPLIT_REST:
-        return None
-    return Remedy(
-        "rewrite",
-        "write all sizes of the split out, with no -1 among them",
-        code="tf.split(x, [a, b, n - a - b], axis)\n",
-    )
-
-
 def _constant(advised: _Advised) -> Remedy | None:
-    if advised.why.rule is not Rule.VALUE_WANTED:
+    if advised.why.rule is not Rule.VALUE_WANTED or _of_an_input(advised):
         return None
     return Remedy(
         "rewrite", f"make `{advised.why.about}` a constant of the model: a Python value or a tf.constant, not a tensor"
     )
 
 
+def _of_an_input(advised: _Advised) -> bool:
+    """True where the value depends on what the model is given: nobody can make a constant of that."""
+    return any(
+        graph.ops[computed.path[0]].type.startswith("Placeholder")
+        for graph, op in advised.case.ops
+        for computed in computed_inputs(graph, op)
+        if computed.name == advised.why.about
+    )
+
+
 _RULES: tuple[Callable[[_Advised], Remedy | None], ...] = (
-    _gelu, _jit, _loop, _nested, _renamed, _by_type, _strings, _scalar, _rank, _given_shape, _split,
-    _constant,
+    _gelu, _jit, _renamed, _by_type, _strings, _scalar, _given_shape, _constant,
 )  # fmt: skip

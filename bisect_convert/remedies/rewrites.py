@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bisect_convert.explain.case import Case
 from bisect_convert.explain.why import unsupported
 from bisect_convert.model.cuts import whole
+from bisect_convert.model.graph import Op
 from bisect_convert.model.names import BRANCHES, LOOPS
+from bisect_convert.model.outcome import Outcome
 from bisect_convert.probe.prober import Prober
 from bisect_convert.recipes import UNFIT, Recipe, recipes_of
+from bisect_convert.remedies.lines_to_write import shown_code
 from bisect_convert.report.findings import Culprit, Remedy
 from bisect_convert.report.questions import Kind
+from bisect_convert.report.values import UNCOMPARED
 
 __all__ = ["rewrite_remedies"]
 
@@ -34,18 +40,46 @@ def rewrite_remedies(case: Case, prober: Prober) -> list[Remedy]:
     if prober.model.graphs[graph].ops[name].foldable:
         return _folded(name, prober)
     unprobed: list[Remedy] = []
-    for recipe in _fitting(culprit, case.message)[:_MOST]:
-        if not _last_of(case, prober):
-            continue
+    recipes = _fitting(culprit, case.message)[:_MOST] if _last_of(case, prober) else []
+    for recipe in recipes:
         outcome = prober.trial(
             case.found.witness, Kind.REMEDY.asks(f"{recipe.op} rewritten"), op=name, recipe=recipe.name
         )
         if outcome.converted:
-            return [Remedy("rewrite", recipe.summary, True, recipe.code)]
+            return [_by_recipe(recipe, case, outcome)]
         unprobed_here = outcome.unresolved is not None and not outcome.unresolved.startswith(UNFIT)
         if unprobed_here and unsupported(case.message):
             unprobed.append(Remedy("rewrite", recipe.summary, False, recipe.code))
-    return unprobed[:1]
+    return unprobed[:1] or _with_one_batch(case, recipes, prober)
+
+
+def _by_recipe(recipe: Recipe, case: Case, outcome: Outcome, note: str = "") -> Remedy:
+    """The recipe, with which a probe converted: verified where its values were compared, too."""
+    seen = not (outcome.compared or "").startswith(UNCOMPARED)
+    code = shown_code(recipe, case.culprits, outcome.call)
+    return Remedy("rewrite", recipe.summary + note, seen, code, compared=outcome.compared)
+
+
+def _with_one_batch(case: Case, recipes: Sequence[Recipe], prober: Prober) -> list[Remedy]:
+    """The recipe that fits once the batch is fixed, with the inputs to fix."""
+    graph, culprit = prober.model.main, case.culprits[0]
+    inputs = [op for op in graph.ops.values() if op.type == "Placeholder" and op.outputs[0].shape]
+    fixed = [f"--input {op.name}:{'x'.join('1..' if s is None else str(s) for s in _first_fixed(op))}" for op in inputs]
+    if not any(op.outputs[0].shape and op.outputs[0].shape[0] is None for op in inputs):
+        return []
+    for recipe in recipes:
+        asked = Kind.REMEDY.asks(f"{recipe.op} rewritten, with a fixed batch")
+        outcome = prober.trial(case.found.witness, asked, op=culprit.name, recipe=recipe.name, one_batch=True)
+        if outcome.converted:
+            note = f"; fits with a fixed batch: {' '.join(fixed[:_MOST])} (in Keras, Input(..., batch_size=1))"
+            return [_by_recipe(recipe, case, outcome, note)]
+    return []
+
+
+def _first_fixed(op: Op) -> Sequence[int | None]:
+    """The shape of the input with a batch of 1."""
+    first, *rest = op.outputs[0].shape or ()
+    return [1 if first is None else first, *rest]
 
 
 def _folded(name: str, prober: Prober) -> list[Remedy]:

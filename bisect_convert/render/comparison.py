@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect_convert.render.names import harmless
-from bisect_convert.report.findings import NUMBERS, Finding
+from bisect_convert.report.findings import NUMBERS, Finding, Remedy
 from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.report import Report
 
-__all__ = ["compared_headline", "numbers_lines", "verified"]
+__all__ = ["compared_headline", "numbers_lines", "proof_of"]
 
 _OUTPUTS = 4
 
@@ -59,9 +59,15 @@ def _compression(numbers: Numbers) -> list[str]:
     return lines
 
 
-def verified(finding: Finding) -> str:
+def _verified(finding: Finding) -> str:
     """Return what was seen of a remedy that is verified."""
     return "evaluated with it, it agrees" if finding.stage == NUMBERS else "a probe converted with it"
+
+
+def proof_of(remedy: Remedy, finding: Finding) -> str:
+    """Return what was tried of a remedy, and what its values were compared on, as it stands in brackets behind it."""
+    said = f"verified: {_verified(finding)}" if remedy.verified else remedy.tried
+    return harmless(said + f"; {remedy.compared}" * (remedy.compared is not None and remedy.verified))
 
 
 def _inputs(numbers: Numbers) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from bisect_convert.render import words
 from bisect_convert.render.markdown import escaped, fenced
 from bisect_convert.render.names import harmless
-from bisect_convert.report.findings import Finding
+from bisect_convert.report.findings import Finding, Remedy
 
 __all__ = ["anonymous", "issue"]
 
@@ -34,10 +34,15 @@ def issue(finding: Finding, code: str | None, versions: Mapping[str, str | None]
     ]
     if finding.explanation:
         blocks.append(f"**Why:** {escaped(finding.explanation)}")
-    tried = [f"- {'converts so' if r.verified else r.tried}: {escaped(r.summary)}" for r in finding.remedies]
+    tried = [f"- {_tried(r)}: {escaped(r.summary)}" for r in finding.remedies]
     blocks += ["**What was tried:**", "\n".join(tried)] if tried else []
     blocks.append(f"The smallest failing section: {escaped(words.evidence(finding))}.")
     return "\n\n".join(blocks) + "\n"
+
+
+def _tried(remedy: Remedy) -> str:
+    said = "converts so" if remedy.verified else remedy.tried
+    return f"{said} ({remedy.compared})" if remedy.verified and remedy.compared else said
 
 
 def anonymous(text: str, finding: Finding) -> str:

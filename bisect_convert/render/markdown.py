@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from html import escape
 
 from bisect_convert.render import fix_words, words
-from bisect_convert.render.comparison import numbers_lines, verified
+from bisect_convert.render.comparison import numbers_lines, proof_of
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import Code, Sentence, harmless, parse, spell
 from bisect_convert.render.picture import of_witness
@@ -119,7 +119,7 @@ def _finding(finding: Finding, number: int) -> list[str]:
         picture = of_witness(finding.witness, finding.culprits, limit=20, holding=holding)
         blocks += [f"**Smallest failing section:** {escaped(words.evidence(finding))}", fenced(lines(picture))]
     blocks += _others(finding)
-    blocks += [block for remedy in finding.remedies for block in _remedy(remedy, verified(finding))]
+    blocks += [block for remedy in finding.remedies for block in _remedy(remedy, proof_of(remedy, finding))]
     return [*blocks, f"**Next:** {_sentence((words.next_step(finding),))}"] if finding.repro else blocks
 
 
@@ -153,8 +153,7 @@ def _others(finding: Finding) -> list[str]:
     return [f"**The same at {len(further)} more place{'s' * (len(further) != 1)}:**", "\n".join(rows)]
 
 
-def _remedy(remedy: Remedy, seen: str) -> list[str]:
-    proof = f"verified: {seen}" if remedy.verified else remedy.tried
+def _remedy(remedy: Remedy, proof: str) -> list[str]:
     language = "python" if remedy.kind == "rewrite" else ""
     blocks = [f"**Help** ({proof}): {_sentence(parse(remedy.summary))}"]
     return [*blocks, fenced(remedy.code.strip("\n").splitlines(), language)] if remedy.code else blocks

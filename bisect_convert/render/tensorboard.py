@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bisect_convert.render import words
+from bisect_convert.render.comparison import proof_of
 from bisect_convert.render.markdown import cell, code, escaped, fenced
 from bisect_convert.render.names import harmless, shorten, spell
 from bisect_convert.report.findings import Culprit, Finding
@@ -113,7 +114,7 @@ def _finding(number: int, finding: Finding) -> Iterator[str]:
         left = [f"- and {len(further) - _PLACES} more"] if len(further) > _PLACES else []
         yield "\n".join([*(f"- {code(c.name)}" for c in further[:_PLACES]), *left])
     for remedy in finding.remedies:
-        yield f"**Help** ({'verified' if remedy.verified else 'not tried'}): {escaped(remedy.summary.replace('`', ''))}"
+        yield f"**Help** ({escaped(proof_of(remedy, finding))}): {escaped(remedy.summary.replace('`', ''))}"
         if remedy.code:
             yield fenced(remedy.code.strip("\n").splitlines(), "python" if remedy.kind == "rewrite" else "")
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from bisect_convert.render import fix_words, words
-from bisect_convert.render.comparison import numbers_lines, verified
+from bisect_convert.render.comparison import numbers_lines, proof_of
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import harmless, parse, plain, shorten, spell
 from bisect_convert.render.picture import of_witness
@@ -19,7 +19,8 @@ __all__ = ["text"]
 
 _OPS_DRAWN = 8
 _LISTED = 5
-_CODE_LINES = 8
+_CODE_LINES = 36
+_WHOLE = "report.findings[i].remedies[j].code"
 _EDITS_SHOWN = 12
 _LABEL = 9
 _BOLD, _RED, _GREEN, _YELLOW, _CYAN, _DIM = "1", "1;31", "1;32", "33", "36", "2"
@@ -113,7 +114,7 @@ def _table(report: Report, pen: _Pen) -> list[str]:
 def _finding(finding: Finding, pen: _Pen) -> list[str]:
     shown = words.facts_shown(finding)
     rows = [f"{pen.paint(f'{words.label(finding)}:', _RED)} {pen.paint(words.headline(finding), _BOLD)}"]
-    remedies = [line for remedy in finding.remedies for line in _remedy(remedy, pen, verified(finding))]
+    remedies = [line for remedy in finding.remedies for line in _remedy(remedy, pen, proof_of(remedy, finding))]
     if finding.cause:  # what to do about it before what shows it: the ops are evidence
         rows, remedies = [*rows, *remedies, *([""] if remedies else [])], []
     for culprit in shown[:_LISTED]:
@@ -197,12 +198,15 @@ def _more(count: int, what: str) -> str:
     return f"    and {count} more {what}{'s' * (count != 1)} (all of them in --format json)"
 
 
-def _remedy(remedy: Remedy, pen: _Pen, seen: str) -> list[str]:
-    proof = f"[verified: {seen}]" if remedy.verified else f"[{remedy.tried}]"
-    rows = pen.entry("help:", f"{plain(parse(remedy.summary))} {proof}", _GREEN if remedy.verified else _CYAN)
+def _remedy(remedy: Remedy, pen: _Pen, proof: str) -> list[str]:
+    rows = pen.entry("help:", f"{plain(parse(remedy.summary))} [{proof}]", _GREEN if remedy.verified else _CYAN)
     code = [harmless(line) for line in (remedy.code or "").strip("\n").splitlines()]
-    rows += [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" if line else "" for line in code[:_CODE_LINES]]
-    return rows + ([f"{' ' * (_LABEL + 4)}..."] if len(code) > _CODE_LINES else [])
+    if len(code) > _CODE_LINES:  # how it is called stands last
+        last = [line for line in code if line.startswith("# ")][-_LISTED:]
+        first = code[: _CODE_LINES - 1 - len(last)]
+        left = len(code) - len(first) - len(last)
+        code = [*first, f"... {left} more lines: the whole is in report.md of --out, in Python {_WHOLE}", *last]
+    return rows + [f"{' ' * (_LABEL + 4)}{pen.paint(line, _DIM)}" if line else "" for line in code]
 
 
 def _fix(fix: Fix, pen: _Pen) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bisect_convert.report.values import UNCOMPARED
+
 __all__ = ["NUMBERS", "SLOW", "Context", "Culprit", "Enclosing", "Finding", "Passes", "Remedy", "TensorFact", "Witness"]
 
 #: The error type of a finding that is no failure.
@@ -98,11 +100,15 @@ class Remedy:
     """Of an option: the packed arguments to change; not in report.json."""
     past: bool = False
     """True where a probe got past this failure with it, and something else was found to be wrong."""
+    compared: str | None = None
+    """Of a rewrite: on which values it was compared with the op in TensorFlow, and how far they lie apart."""
 
     @property
     def tried(self) -> str:
-        """What came of trying it: "verified", "gets past this failure" or "not tried"."""
-        return "verified" if self.verified else "gets past this failure" if self.past else "not tried"
+        """What came of trying it: "verified", "gets past this failure", "converts, values not compared" or "not tried"."""
+        if self.verified or self.past:
+            return "verified" if self.verified else "gets past this failure"
+        return "not tried" if self.compared is None else f"converts, {UNCOMPARED}"
 
 
 @dataclass(frozen=True)

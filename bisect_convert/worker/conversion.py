@@ -61,12 +61,21 @@ def probe(request: Probe, mark: str | None = None) -> dict[str, Any]:
         private_api.define_functions(carved.functions)
     except Exception as error:  # a fault of the cut, of whatever kind, says nothing about the model
         return Outcome(unresolved=f"cannot be cut out: {type(error).__name__}: {error}").to_json()
+    made = None
     if request.recipe is not None and request.op is not None:
         try:
-            carved.graph_def = recipes_applied.rewritten(carved.graph_def, request.op, request.recipe)
+            given = recipes_applied.one_batch(carved.graph_def) if request.one_batch else carved.graph_def
+            made = recipes_applied.rewritten(given, request.op, request.recipe, run=not request.no_run)
+            carved.graph_def = made.graph_def
+            private_api.define_functions(made.graph_def.library.function)
         except Exception as error:  # a recipe refuses what it is not made for
             return Outcome(unresolved=f"{UNFIT}: {type(error).__name__}: {error}").to_json()
     outcome = _convert(carved, request, mark)
+    if made is not None and outcome.converted:
+        if made.compared is not None and made.compared.apart and not made.compared.equal:
+            return Outcome(unresolved=f"{UNFIT}: {made.compared}").to_json()
+        said = None if made.compared is None else str(made.compared)
+        outcome = replace(outcome, call=made.call, compared=said)
     seconds = round(time.monotonic() - started, 3)
     return replace(outcome, seconds=seconds).to_json()
 

@@ -83,7 +83,8 @@ class Probe(About):
     """Convert the section.
 
     options: packed arguments; frontend: stop after lowering; weights: with the true ones; op and recipe: with the op
-    rewritten by a recipe; trial: as a remedy is tried; survey: go on behind an op that fails in lowering.
+    rewritten by a recipe; one_batch: with a first dimension of 1 where one is open; no_run: whose values are not compared;
+    trial: as a remedy is tried; survey: go on behind an op that fails in lowering.
     """
 
     do: ClassVar[str] = "probe"
@@ -93,6 +94,8 @@ class Probe(About):
     trial: bool = False
     op: str | None = None
     recipe: str | None = None
+    one_batch: bool = False
+    no_run: bool = False
     survey: bool = False
 
 

@@ -89,10 +89,13 @@ class FakeProber:
         self.options = dict(options)
         self.answer = answer
         self.asked: list[str] = []
+        self.fixes = SimpleNamespace(fixed=False)
 
     def trial(
-        self, section: Section, question: Question, *, options: Any = None, op: Any = None, recipe: Any = None
-    ) -> Outcome:
+        self, section: Section, question: Question, *, options: Any = None, op: Any = None, recipe: Any = None,
+        one_batch: bool = False,
+    ) -> Outcome:  # fmt: skip
+        self.fixes.fixed = one_batch
         self.asked.append(str(question))
         return self.answer(options or {}, recipe)
 
@@ -113,6 +116,7 @@ def case(
     context: Context | None = None,
     rule: Rule | None = None,
     shape: tuple[int | None, ...] = (1, 8),
+    fixes: SimpleNamespace | None = None,
 ) -> tuple[tuple[Remedy, ...], FakeProber]:
     """The remedies for one op "a" of this type that reads the input "x"."""
     x, a = Tensor("x:0", "float32", shape), Tensor("a:0", dtype, shape)
@@ -124,6 +128,7 @@ def case(
     facts = TensorFact("x:0", "float32", shape), TensorFact("a:0", dtype, shape)
     culprits = () if argument else (Culprit("a", kind, inputs=facts[:1], outputs=facts[1:]),)
     prober = FakeProber(model, options or {}, answer)
+    prober.fixes = fixes or prober.fixes
     made = Case(found, model, culprits, Witness(("a",)), context or Context(), options=options or {})
     why = explain(made) if rule is None else Why(rule, "")
     return remedies(made, why, cast(Prober, prober)), prober
@@ -184,7 +189,7 @@ def test_a_target_that_is_the_highest_already_is_lowered() -> None:
     assert len(prober.asked) == 1
 
 
-@pytest.mark.parametrize("message", ["Cast: Provided destination type x", "rank <= 5", "Graph is not a DAG!"])
+@pytest.mark.parametrize("message", ["Cast: Provided destination type x", "Graph is not a DAG!"])
 def test_what_no_option_changes_is_not_probed(message: str) -> None:
     _, prober = case("LRN", message)
     assert prober.asked == []
@@ -226,12 +231,53 @@ def test_an_argument_at_fault_is_left_out_or_mended() -> None:
     assert [r.verified for r in found] == [False]
 
 
-def test_a_recurrent_layer_is_unrolled() -> None:
-    context = Context(enclosing=(Enclosing("While", "model/gru_1/while", "f", "loop_cond"),))
-    found, _ = case("Less", "list index out of range", context=context)
-    assert [r.code for r in found] == [
-        "keras.layers.GRU(units, unroll=True)  # or GRU, SimpleRNN; the length of the sequence must be known\n"
-    ]
+LOOP = Context(enclosing=(Enclosing("While", "model/gru_1/while", "f", "loop_cond"),))
+
+
+def test_a_recurrent_layer_is_unrolled_with_its_weights_where_that_was_seen_to_convert() -> None:
+    def unrolling(options: Any, recipe: Any) -> Outcome:
+        return Outcome(compared="same values (random, zeros)") if recipe == "unrolled" else failing()
+
+    (found,), _ = case("Less", "list index out of range", context=LOOP, answer=unrolling)
+    assert found.verified and found.compared == "same values (random, zeros)"
+    assert "keras.layers.GRU(units, ..., unroll=True)" in (found.code or "") and "set_weights" in (found.code or "")
+    ast.parse(found.code or "")
+
+
+def test_where_it_cannot_be_unrolled_the_test_of_the_limit_is_left_out() -> None:
+    def limited(options: Any, recipe: Any) -> Outcome:
+        return Outcome(compared="same values (random)") if recipe == "without_limit" else failing()
+
+    (found,), _ = case("Less", "list index out of range", context=LOOP, answer=limited)
+    assert found.verified and "--fix" in (found.code or "")
+
+
+def test_high_ranks_are_tried_on_the_witness_then_on_the_whole() -> None:
+    (found,), prober = case("Tanh", "Core ML only supports tensors with rank <= 5")
+    assert len(prober.asked) == 2 and not found.verified and found.tried == "not tried"
+    ast.parse(found.code or "")
+
+
+@pytest.mark.parametrize(
+    ("compared", "verified", "tried"),
+    [
+        ("same values (random); differs above 255", True, "verified"),
+        ("values not compared: TensorFlow does not run it here", False, "converts, values not compared"),
+    ],
+)
+def test_a_rewrite_whose_values_were_not_compared_is_not_verified(compared: str, verified: bool, tried: str) -> None:
+    found, _ = case("Expm1", unknown("Expm1"), answer=lambda options, recipe: Outcome(compared=compared))
+    assert (found[0].verified, found[0].tried, found[0].compared) == (verified, tried, compared)
+
+
+def test_a_rewrite_that_needs_a_fixed_batch_says_which_inputs_to_fix() -> None:
+    def only_fixed(options: Any, recipe: Any) -> Outcome:
+        return Outcome() if prober.fixed else Outcome(unresolved=f"{UNFIT}: TypeError")
+
+    prober = SimpleNamespace(fixed=False)
+    found, asked = case("Cumprod", unknown("Cumprod"), shape=(None, 8), answer=only_fixed, fixes=prober)
+    assert found[0].verified and "fits with a fixed batch: --input x:1x8 " in found[0].summary
+    assert asked.asked == ["remedy: Cumprod rewritten", "remedy: Cumprod rewritten, with a fixed batch"]
 
 
 def test_options_are_written_as_python() -> None:

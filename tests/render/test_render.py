@@ -445,3 +445,22 @@ def test_tensors_are_spelt_with_dtype_and_shape() -> None:
 
 def test_random_pictures_are_dags() -> None:
     assert all(nx.is_directed_acyclic_graph(random_picture(seed).graph) for seed in range(60))
+
+
+@pytest.mark.parametrize("format", ["text", "markdown", "html"])
+def test_what_a_rewrite_was_compared_on_stands_beside_it(format: str) -> None:
+    found = on_a_skip()
+    remedy = Remedy("rewrite", "keep it in int32", True, "y = 1\n", compared="same values (0 to 1); differs above 255")
+    shown = render(replace(found, findings=(replace(found.findings[0], remedies=(remedy,)),)), format)
+    assert "same values (0 to 1); differs above 255" in " ".join(shown.replace("\\", "").split())
+
+
+def test_code_too_long_for_a_screen_says_where_the_whole_is_and_how_it_is_called() -> None:
+    found = on_a_skip()
+    for count, whole in ((30, True), (60, False)):
+        code = "".join(f"line_{n}\n" for n in range(count)) + "# in place of tf.f: f(x)\n"
+        remedy = Remedy("rewrite", "rewrite it", True, code)
+        shown = text(replace(found, findings=(replace(found.findings[0], remedies=(remedy,)),)))
+        assert ("report.findings[i].remedies[j].code" not in shown) is whole
+        assert f"line_{count - 1}\n" in shown or not whole
+        assert "# in place of tf.f: f(x)" in shown

@@ -113,7 +113,8 @@ def unrolled(graph_def: Any, name: str) -> Any:
             if turn == MOST_TURNS:
                 raise ValueError(f"it takes more than {MOST_TURNS} turns")
             given = inside(graph_def, call, "body", given, f"{name}/turn_{turn}/body")
-    return replaced(graph_def, graph, name, [tf.identity(t) if t.op.type == "Const" else t for t in given])
+        made = [tf.identity(t) if t.op.type == "Const" else t for t in given]
+    return replaced(graph_def, graph, name, made)
 
 
 def _known(graph: Any, tensor: Any) -> bool:

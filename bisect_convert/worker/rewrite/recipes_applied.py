@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from bisect_convert.model.names import op_of
-from bisect_convert.recipes import MODULES
+from bisect_convert.report.values import Compared
 from bisect_convert.worker.nodes import data, read_instead
+from bisect_convert.worker.rewrite.called import call_of
+from bisect_convert.worker.rewrite.compared import compared
 from bisect_convert.worker.rewrite.constants import folded, unevaluated
 from bisect_convert.worker.rewrite.editing import imported
+from bisect_convert.worker.rewrite.edits import Edit, attributes, recipe_function
+from bisect_convert.worker.rewrite.structures_applied import STRUCTURES, restructured
 
-__all__ = ["BRIDGE", "CHANNELS_FIRST", "FOLDED", "rewritten"]
+__all__ = ["BRIDGE", "CHANNELS_FIRST", "FOLDED", "Rewritten", "one_batch", "rewritten"]
 
 v1 = tf.compat.v1
 BRIDGE = "bridge"
@@ -27,25 +30,56 @@ CHANNELS_FIRST = "channels_first"
 """The recipe that puts the channels of an output first, under the name that it has."""
 
 
-def rewritten(graph_def: Any, op: str, recipe: str) -> Any:
-    """Return the GraphDef whose outputs are what the recipe makes of the op's inputs; raises what the recipe raises."""
+@dataclass(frozen=True)
+class Rewritten:
+    """A GraphDef with a recipe in the place of an op; where that is a function, how it is called, and its values compared."""
+
+    graph_def: Any
+    call: str | None = None
+    compared: Compared | None = None
+    """None where that changes no value; what is empty says that nothing was compared."""
+
+
+def rewritten(graph_def: Any, op: str, recipe: str, *, run: bool = True) -> Rewritten:
+    """Return the GraphDef whose outputs are what the recipe makes of the op's inputs; raises what the recipe raises.
+
+    run: execute the op, and what is in its place, on made-up values.
+    """
+    if recipe in STRUCTURES:
+        made, seen = restructured(graph_def, recipe, run=run)
+        return Rewritten(made, None, seen or Compared())
     if recipe == BRIDGE:
-        return _bridged(graph_def, op)
+        return Rewritten(_bridged(graph_def, op))
     if recipe == FOLDED:
-        return _folded(graph_def)
+        return Rewritten(_folded(graph_def))
     if recipe == CHANNELS_FIRST:
-        return _channels_first(graph_def, op)
+        return Rewritten(_channels_first(graph_def, op))
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         node = graph.get_operation_by_name(op)
-        function = _function(recipe)
-        wanted = [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
-        results = function(*node.inputs, **{name: _attribute(node, name) for name in wanted})
+        given = attributes(node, recipe)
+        results = recipe_function(recipe)(*node.inputs, **given)
         results = list(results) if isinstance(results, (list, tuple)) else [results]
         outputs = [o for number, result in enumerate(results) for o in _outputs(result, f"rewritten_{number}")]
         inputs = {o.name for o in graph.get_operations() if o.type == "Placeholder"}
         made = v1.graph_util.extract_sub_graph(graph.as_graph_def(), [o.op.name for o in outputs])
     _keep(made, graph_def, inputs)
+    stated = Edit((), op, node.type, recipe).tolerance
+    seen = compared(graph, node, results, stated) if run else Compared()
+    return Rewritten(made, call_of(node, recipe, given), seen)
+
+
+def one_batch(graph_def: Any) -> Any:
+    """Return the GraphDef with a first dimension of 1 in those inputs that leave it open; raises ValueError where none does."""
+    made, found = v1.GraphDef(), False
+    made.CopyFrom(graph_def)
+    for node in made.node:
+        node.attr.pop("_output_shapes", None)
+        sizes = node.attr["shape"].shape.dim if node.op == "Placeholder" else []
+        if len(sizes) and sizes[0].size < 0:
+            sizes[0].size, found = 1, True
+    if not found:
+        raise ValueError("no batch is open")
     return made
 
 
@@ -89,21 +123,6 @@ def _bridged(graph_def: Any, call: str) -> Any:
     read_instead(made.node, moved)
     made.node.extend(fresh)
     return made
-
-
-def _function(recipe: str) -> Any:
-    for module in MODULES:
-        found = getattr(importlib.import_module(f"bisect_convert.recipes.{module}"), recipe, None)
-        if found is not None and not recipe.startswith("_"):
-            return found
-    raise KeyError(recipe)
-
-
-def _attribute(node: Any, name: str) -> Any:
-    value = node.get_attr(name)
-    if isinstance(value, bytes):
-        return value.decode()
-    return tf.TensorShape(value) if name == "shape" else value
 
 
 def _outputs(result: Any, name: str) -> Iterable[Any]:

@@ -1,0 +1,197 @@
+"""Which function of TensorFlow each recipe takes the place of, with its parameters, so that it is called like it.
+
+Parameters of a recipe that the function has not (attributes of the op) stand behind the star, with what the op has by
+default; where both say the same in other words, lines before the recipe's own say it in the op's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+__all__ = ["REPLACED", "Replaced"]
+
+
+class Replaced(NamedTuple):
+    """A function of TensorFlow's interface, its parameters, and the lines that tell a recipe's own from them."""
+
+    path: str
+    parameters: str
+    lines: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition(".")[2]
+
+
+def _of(path: str, parameters: str, *lines: str) -> Replaced:
+    return Replaced(path, parameters, lines)
+
+
+_RESIZE = "preserve_aspect_ratio=False, antialias=False, name=None, *, align_corners=False"
+_HALF = "half_pixel_centers=True"
+_NARROW = "num_bits=8, narrow_range=False, name=None"
+_POOL = 'padding, data_format="NHWC"'
+_SQUARE = (
+    "ksize, strides = ([1, n, n, 1] if isinstance(n, int) else [1, *n, 1] if len(n) == 2 else n for n in (ksize, strides))",
+)
+_DIAGONAL = 'k=0, align="RIGHT_LEFT"'
+
+REPLACED: Mapping[str, Replaced] = {
+    **{
+        op: _of(f"tf.math.{name}", "x, name=None")
+        for op, name in {
+            "Erfc": "erfc", "Erfinv": "erfinv", "Ndtri": "ndtri", "Expm1": "expm1", "Asinh": "asinh", "Acosh": "acosh",
+            "Lgamma": "lgamma", "Digamma": "digamma", "Rint": "rint", "IsNan": "is_nan", "IsInf": "is_inf",
+            "IsFinite": "is_finite",
+        }.items()
+    },
+    **{
+        op: _of(path, "x, y, name=None")
+        for op, path in {
+            "Xlogy": "tf.math.xlogy", "Xlog1py": "tf.math.xlog1py", "Xdivy": "tf.math.xdivy", "Equal__bool": "tf.math.equal",
+            "NotEqual__bool": "tf.math.not_equal", "TruncateDiv": "tf.truncatediv", "TruncateMod": "tf.truncatemod",
+            "Mod": "tf.raw_ops.Mod", "LeftShift": "tf.bitwise.left_shift", "RightShift": "tf.bitwise.right_shift",
+            "BitwiseAnd": "tf.bitwise.bitwise_and", "BitwiseOr": "tf.bitwise.bitwise_or",
+            "BitwiseXor": "tf.bitwise.bitwise_xor", "Mul__complex64": "tf.math.multiply",
+            "RealDiv__complex64": "tf.math.divide", "AddV2__complex64": "tf.math.add", "Sub__complex64": "tf.math.subtract",
+        }.items()
+    },
+    "Atan2": _of("tf.math.atan2", "y, x, name=None"),
+    "Inv": _of("tf.raw_ops.Inv", "x, name=None"),
+    "Invert": _of("tf.bitwise.invert", "x, name=None"),
+    "OnesLike": _of("tf.ones_like", "input, dtype=None, name=None",
+                    "input = input if dtype is None else tf.cast(input, dtype)"),
+    "Cast__bool": _of("tf.cast", "x, dtype, name=None"),
+    "Cast__uint8_int8_uint16_int16_uint32": _of("tf.cast", "x, dtype, name=None", "DstT = tf.as_dtype(dtype)"),
+    "Cast__bfloat16": _of("tf.cast", "x, dtype, name=None"),
+    "Cast__complex64": _of("tf.cast", "x, dtype, name=None"),
+    "Bucketize": _of("tf.raw_ops.Bucketize", "input, boundaries, name=None"),
+    "LinSpace": _of("tf.raw_ops.LinSpace", "start, stop, num, name=None"),
+    "ReluGrad": _of("tf.raw_ops.ReluGrad", "gradients, features, name=None"),
+    "L2Loss": _of("tf.nn.l2_loss", "t, name=None"),
+    "FakeQuantWithMinMaxVars": _of("tf.quantization.fake_quant_with_min_max_vars", f"inputs, min, max, {_NARROW}"),
+    "FakeQuantWithMinMaxVarsPerChannel": _of(
+        "tf.quantization.fake_quant_with_min_max_vars_per_channel", f"inputs, min, max, {_NARROW}"),
+    "FakeQuantWithMinMaxArgs": _of("tf.quantization.fake_quant_with_min_max_args", f"inputs, min=-6, max=6, {_NARROW}",
+                                   "min, max = float(min), float(max)"),
+    "FusedBatchNormV3": _of(
+        "tf.raw_ops.FusedBatchNormV3",
+        'x, scale, offset, mean, variance, epsilon=0.0001, data_format="NHWC", is_training=False'),
+    "Roll": _of("tf.roll", "input, shift, axis, name=None"),
+    "ShapeN": _of("tf.shape_n", "input, out_type=tf.int32, name=None"),
+    "EnsureShape": _of("tf.ensure_shape", "x, shape, name=None"),
+    "BroadcastTo": _of("tf.broadcast_to", "input, shape, name=None"),
+    **{
+        f"UnsortedSegment{kind}": _of(f"tf.math.unsorted_segment_{kind.lower()}", "data, segment_ids, num_segments, name=None")
+        for kind in ("Sum", "Max", "Min")
+    },
+    **{
+        f"Segment{kind}": _of(f"tf.math.segment_{kind.lower()}", "data, segment_ids, name=None")
+        for kind in ("Sum", "Mean", "Max", "Min")
+    },
+    "XlaDynamicUpdateSlice": _of("jax.lax.dynamic_update_slice", "x, update, indices"),
+    **{
+        f"TensorScatter{kind}": _of(f"tf.tensor_scatter_nd_{kind.lower()}", "tensor, indices, updates, name=None")
+        for kind in ("Update", "Sub", "Max", "Min")
+    },
+    "SparseTensorDenseMatMul": _of(
+        "tf.raw_ops.SparseTensorDenseMatMul", "a_indices, a_values, a_shape, b, adjoint_a=False, adjoint_b=False, name=None"),
+    "SparseToDense": _of(
+        "tf.compat.v1.sparse_to_dense",
+        "sparse_indices, output_shape, sparse_values, default_value=0, validate_indices=True, name=None"),
+    "MatrixSetDiagV3": _of("tf.linalg.set_diag", f'input, diagonal, name="set_diag", {_DIAGONAL}'),
+    "MatrixDiagV3": _of(
+        "tf.linalg.diag", 'diagonal, name="diag", k=0, num_rows=-1, num_cols=-1, padding_value=0, align="RIGHT_LEFT"'),
+    "MatrixDiagPartV3": _of("tf.linalg.diag_part", 'input, name="diag_part", k=0, padding_value=0, align="RIGHT_LEFT"'),
+    "MatrixBandPart": _of("tf.linalg.band_part", "input, num_lower, num_upper, name=None"),
+    "UnravelIndex": _of("tf.unravel_index", "indices, dims, name=None"),
+    "DenseBincount": _of("tf.raw_ops.DenseBincount", "input, size, weights, binary_output=False, name=None"),
+    "LowerBound": _of("tf.searchsorted", 'sorted_sequence, values, side="left", out_type=tf.int32, name=None'),
+    "UpperBound": _of("tf.searchsorted", 'sorted_sequence, values, side="right", out_type=tf.int32, name=None'),
+    "DynamicPartition": _of("tf.dynamic_partition", "data, partitions, num_partitions, name=None"),
+    "DynamicStitch": _of("tf.dynamic_stitch", "indices, data, name=None", "lists = [*indices, *data]"),
+    "Cumprod": _of("tf.math.cumprod", "x, axis=0, exclusive=False, reverse=False, name=None"),
+    "CumulativeLogsumexp": _of("tf.math.cumulative_logsumexp", "x, axis=0, exclusive=False, reverse=False, name=None"),
+    "InvertPermutation": _of("tf.math.invert_permutation", "x, name=None"),
+    "Einsum": _of("tf.einsum", "equation, *inputs, **kwargs"),
+    "MirrorPad": _of("tf.pad", 'tensor, paddings, mode="REFLECT", constant_values=0, name=None'),
+    "PadV2__bool": _of("tf.pad", 'tensor, paddings, mode="CONSTANT", constant_values=0, name=None'),
+    "OneHot__uint8_int8": _of(
+        "tf.one_hot", "indices, depth, on_value=1, off_value=0, axis=-1, dtype=None, name=None"),
+    "GatherV2__bool": _of("tf.gather", "params, indices, validate_indices=None, axis=0, batch_dims=0, name=None"),
+    "GatherNd__bool": _of("tf.gather_nd", "params, indices, batch_dims=0, name=None"),
+    "ResizeBilinear__const": _of("tf.image.resize", f'images, size, method="bilinear", {_RESIZE}, {_HALF}'),
+    "ResizeBicubic": _of("tf.image.resize", f'images, size, method="bicubic", {_RESIZE}, {_HALF}'),
+    "ResizeNearestNeighbor": _of("tf.image.resize", f'images, size, method="nearest", {_RESIZE}, {_HALF}'),
+    "ResizeArea": _of("tf.image.resize", f'images, size, method="area", {_RESIZE}'),
+    "ScaleAndTranslate": _of(
+        "tf.image.resize",
+        'images, size, method="bilinear", preserve_aspect_ratio=False, antialias=True, name=None, *, scale=None, '
+        "translation=(0.0, 0.0), kernel_type=None",
+        'kernel_type = kernel_type or {"bilinear": "triangle", "bicubic": "keyscubic"}.get(method, method)',
+        "scale = scale or [to / of for to, of in zip(_numbers(size), images.shape[1:3], strict=True)]"),
+    "HSVToRGB": _of("tf.image.hsv_to_rgb", "images, name=None"),
+    "RGBToHSV": _of("tf.image.rgb_to_hsv", "images, name=None"),
+    "AdjustSaturation": _of("tf.image.adjust_saturation", "image, saturation_factor, name=None"),
+    "AdjustHue": _of("tf.image.adjust_hue", "image, delta, name=None"),
+    "AdjustContrastv2": _of("tf.image.adjust_contrast", "images, contrast_factor"),
+    "MaxPool__explicit": _of("tf.nn.max_pool2d", f"input, ksize, strides, {_POOL}, name=None",
+                             "explicit_paddings = [n for pair in padding for n in pair]"),
+    "MaxPool__int32_int64_uint8_int8": _of("tf.nn.max_pool2d", f"input, ksize, strides, {_POOL}, name=None"),
+    "MaxPoolWithArgmax": _of(
+        "tf.nn.max_pool_with_argmax",
+        f"input, ksize, strides, {_POOL}, output_dtype=tf.int64, include_batch_in_index=False, name=None", *_SQUARE),
+    "CropAndResize": _of(
+        "tf.image.crop_and_resize",
+        'image, boxes, box_indices, crop_size, method="bilinear", extrapolation_value=0.0, name=None'),
+    "ImageProjectiveTransformV3": _of(
+        "tf.raw_ops.ImageProjectiveTransformV3",
+        'images, transforms, output_shape, fill_value, interpolation, fill_mode="CONSTANT", name=None'),
+    "CombinedNonMaxSuppression": _of(
+        "tf.image.combined_non_max_suppression",
+        "boxes, scores, max_output_size_per_class, max_total_size, iou_threshold=0.5, "
+        'score_threshold=float("-inf"), pad_per_class=False, clip_boxes=True, name=None'),
+    "Dilation2D": _of("tf.nn.dilation2d", "input, filters, strides, padding, data_format, dilations, name=None",
+                      "rates = dilations"),
+    "ExtractImagePatches": _of(
+        "tf.image.extract_patches", "images, sizes, strides, rates, padding, name=None", "ksizes = sizes"),
+    "DepthToSpace__int32_int64_uint8_int8": _of(
+        "tf.nn.depth_to_space", 'input, block_size, data_format="NHWC", name=None'),
+    "DepthwiseConv2dNative": _of(
+        "tf.nn.depthwise_conv2d", "input, filter, strides, padding, data_format=None, dilations=None, name=None"),
+    "ComplexAbs": _of("tf.math.abs", "x, name=None"),
+    "Angle": _of("tf.math.angle", "input, name=None"),
+    "Conj": _of("tf.math.conj", "x, name=None"),
+    "FFT2D": _of("tf.signal.fft2d", "input, name=None"),
+    "IFFT2D": _of("tf.signal.ifft2d", "input, name=None"),
+    "RFFT2D": _of("tf.signal.rfft2d", "input_tensor, fft_length=None, name=None",
+                  "fft_length = input_tensor.shape[-2:] if fft_length is None else fft_length"),
+    "IRFFT2D": _of(
+        "tf.signal.irfft2d", "input_tensor, fft_length=None, name=None",
+        "height, width = input_tensor.shape[-2:]",
+        "fft_length = [height, 2 * width - 2] if fft_length is None else fft_length"),
+    "Neg__complex64": _of("tf.math.negative", "x, name=None"),
+    "Transpose__complex64": _of("tf.transpose", 'a, perm=None, conjugate=False, name="transpose"',
+                                "perm = list(range(len(a.shape)))[::-1] if perm is None else perm"),
+    "StridedSlice__complex64": _of(
+        "tf.strided_slice",
+        "input_, begin, end, strides=None, begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0, "
+        "var=None, name=None", "strides = [1] * len(begin) if strides is None else strides"),
+    "Slice__complex64": _of("tf.slice", "input_, begin, size, name=None"),
+    "GatherV2__complex64": _of("tf.gather", "params, indices, validate_indices=None, axis=0, batch_dims=0, name=None"),
+    "Sum__complex64": _of("tf.math.reduce_sum", "input_tensor, axis=None, keepdims=False, name=None", "keep_dims = keepdims"),
+    "ExpandDims__complex64": _of("tf.expand_dims", "input, axis, name=None"),
+    "Squeeze__complex64": _of("tf.squeeze", "input, axis=None, name=None",
+                              "squeeze_dims = [] if axis is None else [axis] if isinstance(axis, int) else axis"),
+    "Reshape__complex64": _of("tf.reshape", "tensor, shape, name=None"),
+    "ConcatV2__complex64": _of("tf.concat", 'values, axis, name="concat"', "values = [*values, axis]"),
+    "Pack__complex64": _of("tf.stack", 'values, axis=0, name="stack"'),
+    "Cholesky": _of("tf.linalg.cholesky", "input, name=None"),
+    "MatrixTriangularSolve": _of("tf.linalg.triangular_solve", "matrix, rhs, lower=True, adjoint=False, name=None"),
+    "MatrixInverse": _of("tf.linalg.inv", "input, adjoint=False, name=None"),
+    "MatrixSolve": _of("tf.linalg.solve", "matrix, rhs, adjoint=False, name=None"),
+    "MatrixDeterminant": _of("tf.linalg.det", "input, name=None"),
+    "BatchMatMulV3": _of("tf.raw_ops.BatchMatMulV3", "x, y, adj_x=False, adj_y=False"),
+}  # fmt: skip
