@@ -21,7 +21,14 @@ from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.edge_stages import at_the_edges, stage_finding, without_edges
 from bisect_convert.explain.marked_graphs import marked_graphs
-from bisect_convert.explain.model_causes import assigned_state, left_training, of_variant, refused_model
+from bisect_convert.explain.model_causes import (
+    assigned_state,
+    gone_without,
+    left_out,
+    left_training,
+    of_variant,
+    refused_model,
+)
 from bisect_convert.explain.model_map import model_map
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.cuts import whole
@@ -182,14 +189,19 @@ class Diagnosis:
         """Find the causes that are no ops; the search goes on in the model without them."""
         for variant in (v for v in self.loaded.variants if v.kind != EDGES):
             before = prober.loaded
-            failure = prober.outcome(whole(before.model), Kind.WHOLE.asks()).failure
-            if failure is None:
+            outcome = prober.outcome(whole(before.model), Kind.WHOLE.asks(), survey=True)
+            if outcome.failure is None:
                 return
             prober.turn_to(read_facts(self.loaded.folder / variant.folder))
-            without = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(variant.kind))
-            if without.failure is not None and without.failure.signature == failure.signature:
+            without = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(variant.kind), survey=True)
+            failure = gone_without(outcome, without)
+            if failure is None:  # something else fails first in both: does what was left out fail by itself?
+                kept = prober.loaded
                 prober.turn_to(before)
-                continue
+                failure = prober.outcome(left_out(before.model, kept.model), Kind.LEFT_OUT.asks(variant.kind)).failure
+                if failure is None:
+                    continue
+                prober.turn_to(kept)
             found = of_variant(variant, failure, before.model, converts=without.converted)
             self._keep(None, [found])
 

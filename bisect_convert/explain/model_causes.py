@@ -9,13 +9,22 @@ from dataclasses import replace
 from bisect_convert.explain.case import Case, culprit_of
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.rules import listed
+from bisect_convert.model.cuts import Section, feedable
 from bisect_convert.model.facts import LEFTOVERS, Handed, Variant
 from bisect_convert.model.graph import Graph, Model, Op
 from bisect_convert.model.names import op_of
-from bisect_convert.model.outcome import Failure
+from bisect_convert.model.outcome import Failure, Outcome
 from bisect_convert.report.findings import Culprit, Finding, Remedy, Witness
 
-__all__ = ["assigned_state", "endless_constant", "left_training", "of_variant", "refused_model"]
+__all__ = [
+    "assigned_state",
+    "endless_constant",
+    "gone_without",
+    "left_out",
+    "left_training",
+    "of_variant",
+    "refused_model",
+]
 
 _LISTED = 4
 #: Names of layers that draw at inference, and of those that draw in training.
@@ -29,6 +38,22 @@ tf.saved_model.save(module, OUT, signatures=tf.function(lambda x: model(x, train
 """
 #: Random ops that layers draw with only while they are trained.
 _RANDOM = re.compile(r"^(Stateless|Stateful)?(Random|TruncatedNormal|ParameterizedTruncatedNormal)|^Rng")
+
+
+def gone_without(before: Outcome, without: Outcome) -> Failure | None:
+    """Return a failure of the model that its form without a cause does not have; None where that fails as the model does."""
+    first, other = before.failure, without.failure
+    if first is None or other is None or other.signature != first.signature:
+        return first
+    left = {f.hint[-1].name for f in (other, *without.further) if f.hint}
+    return next((f for f in (first, *before.further) if f.hint and f.hint[-1].name not in left), None)
+
+
+def left_out(model: Model, without: Model) -> Section:
+    """Return what the model has and its form without a cause has not."""
+    main = model.main
+    gone = frozenset(n for n in main.atoms if n not in without.main.ops)
+    return Section("", feedable(main, gone, main.atoms)[0])
 
 
 def of_variant(variant: Variant, failure: Failure, model: Model, *, converts: bool) -> Finding:

@@ -18,6 +18,7 @@ class Kind(Enum):
     WHOLE = "the whole model", "control", "does it fail at all, and how? That failure is the target"
     WEIGHTS = "the whole model with its true weights", "control", "it converts with its weights as repeated values"
     WITHOUT_CAUSE = "without the {}", "control", "a cause that is no op; is the failure gone without it?"
+    LEFT_OUT = "the {} alone", "control", "something else fails first: does what was left out fail by itself?"
     REST = "the rest", "continue", "with the culprits cut out, is there another failure?"
     CALL = "call: {}", "call", "is the call at fault? Does it convert with this in its place?"
     ALONE = "{} alone", "locate", "the converter names it; a hint is no evidence until it fails on its own"

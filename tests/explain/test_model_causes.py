@@ -168,3 +168,24 @@ def test_a_model_that_gives_gradients_has_nothing_left_over(tmp_path: Path, work
 
     finding = only_finding(build, tmp_path, workers)
     assert finding.cause == "" and [c.op for c in finding.culprits] == ["Erfc"]
+
+
+def test_a_training_graph_whose_prediction_is_only_measured_is_told_to_name_it(
+    tmp_path: Path, workers: Workers
+) -> None:
+    with tf.Graph().as_default() as graph:
+        x, labels = v1.placeholder(tf.float32, (4, 6), "x"), v1.placeholder(tf.int32, (4,), "labels")
+        keep = v1.placeholder_with_default(1.0, (), "keep")
+        kernel = tf.constant(np.ones((6, 5), "f"))
+        hidden = tf.nn.relu(x @ kernel) * keep
+        logits = tf.matmul(hidden, tf.constant(np.ones((5, 3), "f")), name="logits")
+        predicted = tf.nn.softmax(logits, name="predicted")
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), name="loss")
+        right = tf.equal(tf.argmax(predicted, 1, output_type=tf.int32), labels)
+        tf.reduce_mean(tf.cast(right, tf.float32), name="accuracy")
+        tf.identity(tf.gradients(loss, kernel)[0], "slope")
+    (tmp_path / "model.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    report = find(tmp_path / "model.pb", workers=workers)
+    first, other = report.findings
+    assert "--output predicted" in first.cause and first.remedies[0].tried == "gets past this failure"
+    assert [c.name for c in other.culprits] == ["keep"]

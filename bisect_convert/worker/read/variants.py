@@ -124,7 +124,22 @@ def _ends(graph_def: Any) -> tuple[list[str], list[str]]:
     tainted = _tainted(nodes)
     ends = [n for n in nodes if n not in read and nodes[n].op not in ("NoOp", "Const", "Placeholder", "Assert")]
     left = [n for n in ends if n in tainted]
-    return [n for n in ends if n not in tainted and _computes(n, nodes)], left
+    own = [n for n in ends if n not in tainted and _computes(n, nodes)]
+    return own or (_measured(nodes, tainted) if left else []), left
+
+
+def _measured(nodes: dict[str, Any], tainted: set[str]) -> list[str]:
+    """What only training reads: where it is the place of the largest, what that was picked from."""
+    readers: dict[str, set[str]] = {}
+    for name, node in nodes.items():
+        for source in data(node):
+            readers.setdefault(op_of(source), set()).add(name)
+    last = [
+        n for n in nodes if n not in tainted and readers.get(n, set()) and readers[n] <= tainted and _computes(n, nodes)
+    ]
+    picked = {op_of(data(nodes[n])[0]) if nodes[n].op == "ArgMax" else n for n in last}
+    inputs = {n for n in picked if nodes[n].op.startswith("Placeholder")}
+    return [n for n in nodes if n in picked - inputs]
 
 
 def _tainted(nodes: dict[str, Any]) -> set[str]:
@@ -136,6 +151,7 @@ def _tainted(nodes: dict[str, Any]) -> set[str]:
         return set()
     own |= {n for n, node in nodes.items() if _GRADIENT.match(n) or node.op in _LOSSES}
     own |= {n for n, node in nodes.items() if node.op in _ASSIGNS and _initial(node)}
+    own |= {label for n in nodes.values() if n.op in _LOSSES and (label := _label(n, nodes)) is not None}
     readers: dict[str, list[str]] = {}
     for name, node in nodes.items():
         for source in node.input:
@@ -146,6 +162,14 @@ def _tainted(nodes: dict[str, Any]) -> set[str]:
         found.update(fresh)
         todo += fresh
     return found
+
+
+def _label(loss: Any, nodes: dict[str, Any]) -> str | None:
+    """The input of the model that a loss takes for the labels: what hangs on it is measured in training only."""
+    name = op_of(data(loss)[1]) if len(data(loss)) > 1 else ""
+    while name in nodes and nodes[name].op in ("Identity", "Cast", "Reshape", "Squeeze", "StopGradient", "OneHot"):
+        name = op_of(data(nodes[name])[0])
+    return name if name in nodes and nodes[name].op.startswith("Placeholder") else None
 
 
 def _initial(node: Any) -> bool:
