@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bisect_convert.explain.argument_causes import argument_cause
 from bisect_convert.explain.case import Case, culprit_of, fact_of
 from bisect_convert.explain.model_causes import endless_constant
-from bisect_convert.explain.placement import context_of
+from bisect_convert.explain.placement import KINDS, context_of
 from bisect_convert.explain.why import explain
 from bisect_convert.model.bodies import Bodies
-from bisect_convert.model.graph import Model
+from bisect_convert.model.graph import Graph, Model
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
 from bisect_convert.remedies import remedies
-from bisect_convert.report.findings import SLOW, Context, Finding, Witness
+from bisect_convert.report.findings import SLOW, Body, Context, Finding, Witness
 from bisect_convert.search.found import Found
 from bisect_convert.search.pass_bisection import studied
 from bisect_convert.search.places import alike
@@ -90,6 +91,30 @@ def _witness(found: Found, prober: Prober) -> Witness:
         outputs=tuple(fact_of(t) for t in graph.leaving(section.ops)),
         minimal=found.minimal,
         confirmed=found.confirmed,
-        edges=tuple((a, b) for a in ops for b in graph.sorted(section.ops.intersection(graph.dag.successors(a)))),
+        edges=(*_edges(graph, section.ops), *_fed(graph, section.ops)),
         types=tuple([graph.ops[n].type for n in ops] + [prober.model.graphs[g].ops[n].type for g, n in inside]),
+        bodies=_bodies(prober.model, inside),
     )
+
+
+def _edges(graph: Graph, ops: Collection[str]) -> list[tuple[str, str]]:
+    """What of these ops reads which of them."""
+    return [(a, b) for a in graph.sorted(ops) for b in graph.sorted(set(ops).intersection(graph.dag.successors(a)))]
+
+
+def _fed(graph: Graph, ops: Collection[str]) -> list[tuple[str, str]]:
+    """Which of these ops read what enters, by the ops that make it."""
+    makers = {t.op for t in graph.entering(frozenset(ops))}
+    return [(a, b) for a in graph.sorted(makers) for b in graph.sorted(set(ops).intersection(graph.dag.successors(a)))]
+
+
+def _bodies(model: Model, inside: Sequence[tuple[str, str]]) -> tuple[Body, ...]:
+    """The ops by the bodies that they stand in."""
+    found: dict[str, list[str]] = {}
+    for name, op in inside:
+        found.setdefault(name, []).append(op)
+    made = []
+    for name, ops in found.items():
+        _, call, kind = model.graphs[name].caller or ("", "", "call")
+        made.append(Body(call, KINDS.get(kind, "call"), tuple(ops), tuple(_edges(model.graphs[name], ops))))
+    return tuple(made)

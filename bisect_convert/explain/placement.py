@@ -19,11 +19,11 @@ from bisect_convert.model.graph import Graph, Model
 from bisect_convert.model.names import op_of
 from bisect_convert.report.findings import Context, Enclosing
 
-__all__ = ["context_of"]
+__all__ = ["KINDS", "context_of"]
 
 _Edges = Mapping[int, list[int]]
 _ROOT = -1
-_KINDS = {"body": "loop_body", "cond": "loop_cond", "then": "then", "else": "else", "branch": "branch"}
+KINDS = {"body": "loop_body", "cond": "loop_cond", "then": "then", "else": "else", "branch": "branch"}
 _ADDS, _CONCATS = frozenset({"Add", "AddV2", "AddN", "Sub"}), frozenset({"Concat", "ConcatV2"})
 _INPUTS, _HANDLES = frozenset({"Placeholder", "PlaceholderWithDefault"}), frozenset({"resource", "variant"})
 _THROUGH = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics"})
@@ -62,7 +62,7 @@ def _enclosing(model: Model, graph: str) -> tuple[Enclosing, ...]:
     if not (caller := model.graphs[graph].caller):
         return ()
     above, name, role = caller
-    call = Enclosing(model.graphs[above].ops[name].type, name, graph, _KINDS.get(role, "call"))
+    call = Enclosing(model.graphs[above].ops[name].type, name, graph, KINDS.get(role, "call"))
     return (*_enclosing(model, above), call)
 
 

@@ -63,7 +63,7 @@ def svg_of(picture: Picture, label: str, *, style: bool = True) -> str:
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" class="bc-svg" role="img" aria-label="{escape(harmless(label))}"'
         f' width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
-        f' style="min-width:{0.7 * width:.0f}px">',
+        f' style="min-width:{0.55 * width:.0f}px">',
         *([f"<style>{escape(STYLE, quote=False)}</style>"] if style else []),
         f'<rect class="bc-paper" width="{width:.0f}" height="{height:.0f}" rx="8"/>',
         *arrows,

@@ -1,7 +1,9 @@
-"""The report as one page that needs nothing else: no script, no font, no image from elsewhere."""
+"""The report as one page that needs nothing else: no font or image from elsewhere, one script, which copies code."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +12,23 @@ from bisect_convert.render.comparison import numbers_lines
 from bisect_convert.render.drawing import STYLE, svg_of
 from bisect_convert.render.model_map import homes, spots
 from bisect_convert.render.names import harmless, parse, spell
-from bisect_convert.render.picture import Picture, of_arms, of_witness
+from bisect_convert.render.picture import Picture, of_arms, of_bodies, of_witness
 from bisect_convert.render.times import times_lines
-from bisect_convert.report.findings import Finding
+from bisect_convert.report.findings import Body, Finding
 from bisect_convert.report.report import Report
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 __all__ = ["filled", "html"]
+
+#: Puts a button beside each block of code; the page's policy lets no other script run. No "<" and no "&": the page is XML.
+_COPYING = (
+    "document.querySelectorAll('pre').forEach(function(code){var button=document.createElement('button');"
+    "button.className='copy';button.type='button';button.textContent='copy';button.onclick=function(){"
+    "getSelection().selectAllChildren(code);document.execCommand('copy');getSelection().removeAllRanges();"
+    "button.textContent='copied'};code.before(button)})"
+)
 
 
 def html(report: Report) -> str:
@@ -53,16 +63,27 @@ def _environment() -> Environment:
     )
     environment.globals |= {
         "words": words, "fix_words": fix_words, "numbers_lines": numbers_lines, "times_lines": times_lines,
-        "parse": parse, "witness_of": _witness, "arms_of": _arms, "drawn": drawn, "style": Markup(STYLE),
+        "parse": parse,
+        "copying": Markup(_COPYING), "copying_digest": _digest(_COPYING),
+        "witness_of": _witness, "bodies_of": _bodies, "arms_of": _arms, "drawn": drawn, "style": Markup(STYLE),
     }  # fmt: skip
     environment.filters |= {"rows": rows, "spell": spell, "opening": lambda text: text[:1].upper() + text[1:]}
     return environment
+
+
+def _digest(script: str) -> str:
+    """What a page's policy knows a script by."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _witness(finding: Finding) -> Picture | None:
     if not finding.witness.ops:
         return None
     return of_witness(finding.witness, finding.culprits, holding=[call.name for call in finding.context.enclosing])
+
+
+def _bodies(finding: Finding) -> list[tuple[Body, Picture]]:
+    return of_bodies(finding.witness, finding.culprits, holding=[call.name for call in finding.context.enclosing])
 
 
 def _arms(finding: Finding) -> Picture | None:

@@ -10,7 +10,7 @@ from bisect_convert.render import fix_words, words
 from bisect_convert.render.comparison import numbers_lines, proof_of
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import Code, Sentence, harmless, parse, spell
-from bisect_convert.render.picture import of_witness
+from bisect_convert.render.picture import of_bodies, of_witness
 from bisect_convert.render.times import times_lines
 from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact
 from bisect_convert.report.fix import Fix
@@ -118,6 +118,8 @@ def _finding(finding: Finding, number: int) -> list[str]:
         holding = [call.name for call in finding.context.enclosing]
         picture = of_witness(finding.witness, finding.culprits, limit=20, holding=holding)
         blocks += [f"**Smallest failing section:** {escaped(words.evidence(finding))}", fenced(lines(picture))]
+        for body, inside in of_bodies(finding.witness, finding.culprits, holding=holding):
+            blocks += [_sentence(words.body(body)), fenced(lines(inside))]
     blocks += _others(finding)
     blocks += [block for remedy in finding.remedies for block in _remedy(remedy, proof_of(remedy, finding))]
     return [*blocks, f"**Next:** {_sentence((words.next_step(finding),))}"] if finding.repro else blocks

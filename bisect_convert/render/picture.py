@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import networkx as nx
 
 from bisect_convert.render.names import spell
-from bisect_convert.report.findings import Context, Culprit, TensorFact, Witness
+from bisect_convert.report.findings import Body, Context, Culprit, TensorFact, Witness
 
-__all__ = ["Node", "Picture", "of_arms", "of_witness"]
+__all__ = ["Node", "Picture", "of_arms", "of_bodies", "of_witness"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def of_witness(
 
     `holding` names the ops with a culprit in a body below them.
     """
-    ops = list(dict.fromkeys(witness.ops))
+    inside = {op for body in witness.bodies for op in body.ops}
+    ops = [op for op in dict.fromkeys(witness.ops) if op not in inside] or list(dict.fromkeys(witness.ops))
     blamed = {c.name for c in culprits}
     kinds = dict(zip(reversed(witness.ops), reversed(witness.types), strict=False)) | {c.name: c.op for c in culprits}
     inner = _acyclic(ops, witness.edges)
@@ -70,6 +71,22 @@ def of_witness(
     edges += [(f"op:{_maker(t.tensor, inner)}", "out:" + t.tensor) for t in leaving]
     left_out = len(inner) - len(shown) + len(entering) - len(drawn_in)
     return Picture(_ordered(nodes, edges), tuple(dict.fromkeys(edges)), left_out)
+
+
+def of_bodies(
+    witness: Witness, culprits: Sequence[Culprit], *, limit: int = 20, holding: Collection[str] = ()
+) -> list[tuple[Body, Picture]]:
+    """Return what is left of each body below the witness's calls, as a picture: those with a culprit first."""
+    kinds = dict(zip(reversed(witness.ops), reversed(witness.types), strict=False)) | {c.name: c.op for c in culprits}
+    blamed = {c.name for c in culprits}
+    found = []
+    for body in sorted(witness.bodies, key=lambda b: not blamed & set(b.ops)):
+        inner = _acyclic(body.ops, body.edges)
+        shown = _nearest(inner, [op for op in body.ops if op in blamed or op in holding], limit)
+        nodes = [_op(op, kinds.get(op, "op"), blamed, holding) for op in body.ops if op in shown]
+        edges = [("op:" + a, "op:" + b) for a, b in inner.edges if a in shown and b in shown]
+        found.append((body, Picture(_ordered(nodes, edges), tuple(edges), len(inner) - len(shown))))
+    return found
 
 
 def of_arms(context: Context, culprits: Sequence[Culprit], *, limit: int = 6) -> Picture | None:

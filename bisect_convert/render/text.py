@@ -9,7 +9,7 @@ from bisect_convert.render import fix_words, words
 from bisect_convert.render.comparison import numbers_lines, proof_of
 from bisect_convert.render.drawing import lines
 from bisect_convert.render.names import harmless, parse, plain, shorten, spell
-from bisect_convert.render.picture import of_witness
+from bisect_convert.render.picture import Picture, of_bodies, of_witness
 from bisect_convert.render.times import times_lines
 from bisect_convert.report.findings import NUMBERS, Culprit, Finding, Remedy, TensorFact
 from bisect_convert.report.fix import Fix
@@ -173,6 +173,14 @@ def _witness(finding: Finding, pen: _Pen) -> list[str]:
     holding = [call.name for call in finding.context.enclosing]
     picture = of_witness(witness, finding.culprits, limit=_OPS_DRAWN, holding=holding)
     rows = ["", *pen.entry("slow section:" if finding.slow else "smallest failing section:", words.evidence(finding))]
+    rows += _drawn(picture, pen)
+    for body, inside in of_bodies(witness, finding.culprits, limit=_OPS_DRAWN, holding=holding):
+        rows += [f"    {plain(words.body(body), pen.width - 6)}:", *_drawn(inside, pen)]
+    return rows
+
+
+def _drawn(picture: Picture, pen: _Pen) -> list[str]:
+    rows = []
     for line in lines(picture, width=pen.width - 4):
         drawn, arrow, mark = line.rpartition("  <-- culprit")
         rows.append("    " + (drawn + pen.paint(arrow + mark, _RED) if arrow else line))

@@ -8,10 +8,11 @@ from collections import Counter
 from bisect_convert.render.comparison import compared_headline
 from bisect_convert.render.grouping import grouped
 from bisect_convert.render.names import Code, Sentence, dtypes, harmless, shorten, unwrapped
-from bisect_convert.report.findings import NUMBERS, Context, Culprit, Enclosing, Finding, Witness
+from bisect_convert.report.findings import NUMBERS, Body, Context, Culprit, Enclosing, Finding, Witness
 from bisect_convert.report.report import Report
 
 __all__ = [
+    "body",
     "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layers", "name",
     "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "stage",
     "summary", "table", "totals", "where_short",
@@ -226,6 +227,11 @@ def _beside(context: Context, other: str) -> Sentence:
 def _enclosing_sentence(call: Enclosing) -> Sentence:
     verb = "called by" if call.kind == "call" else "of"
     return (f"in the {_kind(call)} ", Code(call.function), f" {verb} {harmless(call.op)} ", Code(call.name))
+
+
+def body(inside: Body) -> Sentence:
+    """Return which body it is, of which call."""
+    return (f"in the {_KINDS.get(inside.kind, harmless(inside.kind))} of ", Code(inside.call))
 
 
 def _kind(call: Enclosing) -> str:

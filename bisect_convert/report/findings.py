@@ -8,7 +8,19 @@ from typing import Any
 
 from bisect_convert.report.values import UNCOMPARED
 
-__all__ = ["NUMBERS", "SLOW", "Context", "Culprit", "Enclosing", "Finding", "Passes", "Remedy", "TensorFact", "Witness"]
+__all__ = [
+    "NUMBERS",
+    "SLOW",
+    "Body",
+    "Context",
+    "Culprit",
+    "Enclosing",
+    "Finding",
+    "Passes",
+    "Remedy",
+    "TensorFact",
+    "Witness",
+]
 
 #: The error type of a finding that is no failure.
 SLOW = "Slow"
@@ -67,6 +79,16 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Body:
+    """What is left of one body in a witness: the call that it is of, its `kind` as in `Enclosing`, its ops and edges."""
+
+    call: str
+    kind: str
+    ops: tuple[str, ...]
+    edges: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Witness:
     """The smallest failing section found; `minimal`: each removal was probed; `confirmed`: probed afresh, true weights.
 
@@ -81,6 +103,8 @@ class Witness:
     edges: tuple[tuple[str, str], ...] = ()
     types: tuple[str, ...] = ()
     """The type of each of `ops`."""
+    bodies: tuple[Body, ...] = ()
+    """What is left of the bodies below its calls."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import random
@@ -22,9 +24,19 @@ from bisect_convert.render.lanes import lanes
 from bisect_convert.render.layout import lay_out
 from bisect_convert.render.markdown import cell, code, escaped, fenced
 from bisect_convert.render.names import harmless, shorten, spell
-from bisect_convert.render.picture import Node, Picture, of_arms, of_witness
+from bisect_convert.render.picture import Node, Picture, of_arms, of_bodies, of_witness
 from bisect_convert.render.text import text
-from bisect_convert.report.findings import Context, Culprit, Enclosing, Finding, Passes, Remedy, TensorFact, Witness
+from bisect_convert.report.findings import (
+    Body,
+    Context,
+    Culprit,
+    Enclosing,
+    Finding,
+    Passes,
+    Remedy,
+    TensorFact,
+    Witness,
+)
 from bisect_convert.report.fix import Agreement, Edit, Fix
 from bisect_convert.report.numbers import Headroom, Numbers, OutputDistance
 from bisect_convert.report.questions import Probe
@@ -284,11 +296,16 @@ def test_nothing_that_a_terminal_obeys_gets_through(name: str, format: str) -> N
 
 
 @every_report
-def test_page_is_well_formed_and_runs_nothing(name: str) -> None:
+def test_page_is_well_formed_and_runs_nothing_but_its_own_script(name: str) -> None:
     page = render(REPORTS[name](), "html")
     root = ElementTree.fromstring(page)
     tags = {element.tag.rpartition("}")[2] for element in root.iter()}
-    assert not tags & {"script", "img", "link", "iframe", "object"}
+    assert not tags & {"img", "link", "iframe", "object"}
+    (script,) = (element for element in root.iter() if element.tag.endswith("}script"))
+    (policy,) = (e.attrib["content"] for e in root.iter() if "Policy" in e.attrib.get("http-equiv", ""))
+    known = base64.b64encode(hashlib.sha256((script.text or "").encode()).digest()).decode()
+    assert not script.attrib and "createElement('button')" in (script.text or "")
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{known}'"
     links = [v for element in root.iter() for k, v in element.attrib.items() if k in ("href", "src")]
     assert all(link.startswith("#finding-") for link in links)
     assert not [k for element in root.iter() for k in element.attrib if k.startswith("on")]
@@ -464,3 +481,16 @@ def test_code_too_long_for_a_screen_says_where_the_whole_is_and_how_it_is_called
         assert ("report.findings[i].remedies[j].code" not in shown) is whole
         assert f"line_{count - 1}\n" in shown or not whole
         assert "# in place of tf.f: f(x)" in shown
+
+
+def test_what_is_left_of_a_body_is_drawn_by_itself_with_the_culprit_in_it() -> None:
+    body = Body("loop", "loop_cond", ("loop/add", "loop/less"), (("loop/add", "loop/less"),))
+    witness = Witness(("reserve", "loop", "loop/add", "loop/less"), edges=(("reserve", "loop"),), bodies=(body,),
+                      types=("TensorListReserve", "While", "AddV2", "Less"))  # fmt: skip
+    culprits = (Culprit("loop/less", "Less", "cond"),)
+    whole = of_witness(witness, culprits, holding=["loop"])
+    assert [(n.name, n.mark) for n in whole.nodes] == [("reserve", ""), ("loop", "culprit inside")]
+    ((drawn, inside),) = of_bodies(witness, culprits)
+    assert drawn is body and [(n.name, n.mark) for n in inside.nodes] == [("loop/add", ""), ("loop/less", "culprit")]
+    told = text(report(Finding("lowering", None, "IndexError", "list index out of range", culprits, witness=witness)))
+    assert "in the loop condition of `loop`:" in told and told.index("condition of") < told.index("<-- culprit")
