@@ -57,9 +57,9 @@ def compared(
         return Compared(none)
     room = answer["headroom"]
     numbers = Numbers(
-        "evaluator", answer["precision"], said, answer["samples"], answer["tolerance"],
+        answer.get("by", "evaluator"), answer["precision"], said, answer["samples"], answer["tolerance"],
         tuple(OutputDistance(**o) for o in answer["outputs"]), None if room is None else _headroom(prober.model, room),
-        against=against,
+        against=against, device=answer.get("device", ""),
         not_compared=(str(answer["ties"]),) if "ties" in answer else (),
         compression=None if answer.get("compression") is None else restored(Compression, answer["compression"]),
     )  # fmt: skip
@@ -87,7 +87,7 @@ def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
         kept = [t.rpartition(":")[0] for r in answer["remedies"] for t in r["kept"]]
         together = [{"op": op, "type": "", "confirmed": False} for op in kept] if len(kept) <= _TOGETHER else []
         kind = "precision" if answer["precision"] == "float16" else "converter"
-        message = "no op by itself makes the outputs differ, together they do"
+        message = answer.get("message", "no op by itself makes the outputs differ, together they do")
         yield _finding(model, kind, [{**c, "message": message} for c in together], tried, message)
 
 

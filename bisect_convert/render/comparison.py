@@ -42,6 +42,7 @@ def numbers_lines(report: Report) -> tuple[str, ...]:
     elif numbers.headroom is not None and numbers.precision == "float16":
         room = numbers.headroom
         lines.append(f"headroom: {harmless(room.op)} reaches {_number(room.reached)} of {room.limit:.0f}")
+    lines += [harmless(numbers.device)] if numbers.device else []
     lines += [f"not compared: {harmless(reason)}" for reason in numbers.not_compared]
     return tuple([*lines, *_compression(numbers)])
 

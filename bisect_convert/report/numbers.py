@@ -67,6 +67,8 @@ class Numbers:
     not_compared: tuple[str, ...] = ()
     against: str | None = None
     """The package that was compared, where it was made elsewhere."""
+    device: str = ""
+    """What Core ML itself gave, where it was there to be asked."""
     compression: Compression | None = None
     """What the compression that followed the conversion costs, beside that."""
 

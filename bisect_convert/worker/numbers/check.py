@@ -17,6 +17,7 @@ from bisect_convert.evaluator.rounding import LIMIT, half
 from bisect_convert.model import facts
 from bisect_convert.worker import tracebacks
 from bisect_convert.worker.conversion import carved_section, limit_memory
+from bisect_convert.worker.numbers import core_ml
 from bisect_convert.worker.numbers.agreement import TOLERANCES, Agreement, agree, agreement, by_results, evaluated
 from bisect_convert.worker.numbers.causes import Cause, Search
 from bisect_convert.worker.numbers.compressed import cost
@@ -67,16 +68,26 @@ def check(request: Numbers) -> dict[str, Any]:
         done.compare()
     except (Unevaluated, ValueError) as error:
         return {"not_compared": _line(error)}
-    answer = done.to_json()
-    if none := sorted(n.removesuffix(":0") for n in results if any(_no_number(one[n]) for one in wanted)):
-        answer["ties"] = f"{', '.join(none[:3])}: NaN in the original too"
+    answer = {**done.to_json(), **_of_nan(results, wanted)}
+    answer |= core_ml.told(core_ml.asked(model, given, results), wanted, done.agreement, done.tolerance)
     if packed.get("optimize") and not request.against:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees:
-        answer |= _explained(
-            done, original, feeds, Alone(folder, carved.graph_def, packed), _Again(carved, request, done)
-        )
-    return answer
+        alone = Alone(folder, carved.graph_def, packed)
+        return answer | _explained(done, original, feeds, alone, _Again(carved, request, done))
+    return answer if answer.get("device_agrees", True) else answer | _of_device(answer["device"])
+
+
+def _of_nan(results: Sequence[str], wanted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Which outputs are no numbers in the original already."""
+    none = sorted(n.removesuffix(":0") for n in results if any(_no_number(one[n]) for one in wanted))
+    return {"ties": f"{', '.join(none[:3])}: NaN in the original too"} if none else {}
+
+
+def _of_device(said: str) -> dict[str, Any]:
+    """The answer where the program agrees, and what runs it does not."""
+    message = f"the program means what the original computes, and Core ML on this machine does not: {said}"
+    return {"agrees": False, "message": message, "causes": [], "remedies": []}
 
 
 def _undefined(original: Original, op: str, said: str) -> dict[str, Any]:
