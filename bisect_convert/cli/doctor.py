@@ -32,13 +32,17 @@ _PYTHON = ((3, 10), (3, 13))
 
 def main() -> int:
     """Print what fits and what does not; returns 0 where models can be searched here, else 2."""
-    lines = [_python(), *map(_needed, _NEEDED), _private_parts()]
+    needed = [_needed(name) for name in _NEEDED]
+    good = ", ".join(words for fits, words in needed if fits)
+    lines = [_python(), *[(True, good)] * bool(good), *(row for row in needed if not row[0]), _private_parts()]
     for fits, words in lines:
         print(f"{'ok  ' if fits else 'BAD '}{words}")
-    for purpose, package, extra in _EXTRAS:
-        version = version_of(package)
-        missing = f"not installed: pip install 'bisect-convert[{extra}]'"
-        print(f"{'ok  ' if version else '--  '}{purpose}: {package} {version or missing}")
+    found = [(purpose, package, extra, version_of(package)) for purpose, package, extra in _EXTRAS]
+    if there := [f"{purpose} ({package} {version})" for purpose, package, _, version in found if version]:
+        print(f"ok  {', '.join(there)}")
+    for purpose, package, extra, version in found:
+        if not version:
+            print(f"--  {purpose}: {package} not installed: pip install 'bisect-convert[{extra}]'")
     print(f"--  bisect-convert {__version__}, {platform.platform()}, {os.cpu_count()} cores, {_disk()}")
     return 0 if all(fits for fits, _ in lines) else 2
 

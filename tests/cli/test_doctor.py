@@ -31,7 +31,7 @@ def test_a_doctor_says_what_fits_and_what_is_missing(
     assert main(["doctor"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert (
-        len(told) <= 15
+        len(told) <= 10
         and "ok  a worker starts" in "\n".join(told)
         and not [row for row in told if row.startswith("BAD")]
     )
