@@ -309,6 +309,6 @@ class Diagnosis:
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
                 "search": round(total - self.load_seconds, 2),
             },
-            notes=(*handed_notes(self.loaded, verdict), *own, *self.notes, *prober.errands.notes),
+            notes=(*handed_notes(self.loaded, verdict, chosen=self.wishes.signature is not None), *own, *self.notes, *prober.errands.notes),
             journal=tuple(prober.journal), map=partial(model_map, *drawn), graphs=partial(marked_graphs, *drawn),
         )  # fmt: skip

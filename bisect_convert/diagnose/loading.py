@@ -52,15 +52,18 @@ def load(model: Any, workers: Workers, request: Load) -> Loaded:
     return read_facts(folder)
 
 
-def handed_notes(loaded: Loaded, verdict: str) -> list[str]:
-    """Return what is to be said where the caller's own `ct.convert` fails on what was handed over, as notes."""
+def handed_notes(loaded: Loaded, verdict: str, *, chosen: bool) -> list[str]:
+    """Return what is to be said where the caller's own `ct.convert` fails on what was handed over, as notes.
+
+    chosen: the caller named the signature.
+    """
     model, refused = loaded.model, loaded.handed.refused
-    if len(model.signatures) > 1 and model.signature is not None:
+    if len(model.signatures) > 1 and model.signature is not None and not chosen:
         others = ", ".join(s for s in model.signatures if s != model.signature)
         return [
             f"signature {model.signature} was taken, of {len(model.signatures)} (also {others}: --signature NAME), as "
             f"ct.convert itself refuses the folder: {refused}"
         ]
-    if not refused or loaded.handed.keras or verdict != "converts":
+    if not refused or loaded.handed.keras or chosen or verdict != "converts":
         return []
     return [f"ct.convert({model.path or 'model'}) itself fails: {refused}. The call below converts"]

@@ -91,7 +91,7 @@ def _named_pipeline(ct: Any, name: str, without: Iterable[str]) -> Any:
     made = getattr(ct.PassPipeline, name.upper())
     for each in without:
         if each not in made.passes:
-            near = difflib.get_close_matches(each, made.passes, 3, 0.4)
+            near = difflib.get_close_matches(each, list(dict.fromkeys(made.passes)), 3, 0.4)
             raise UsageError(f"the pipeline {name} has no pass {each!r}; near it: {', '.join(near) or 'nothing'}")
     made.remove_passes(set(without))
     return made
