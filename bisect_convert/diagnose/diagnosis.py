@@ -298,6 +298,7 @@ class Diagnosis:
         verdict = "fails" if failing else "differs" if differing else "converts" if self.complete else "inconclusive"
         total = time.monotonic() - self.started
         drawn = (model, tuple(self.findings), self.complete)
+        handed = handed_notes(self.loaded, verdict, chosen=self.wishes.signature is not None)
         own = warning_notes(prober.warned) if verdict == "converts" else []
         return Report(
             path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
@@ -309,6 +310,6 @@ class Diagnosis:
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
                 "search": round(total - self.load_seconds, 2),
             },
-            notes=(*handed_notes(self.loaded, verdict, chosen=self.wishes.signature is not None), *own, *self.notes, *prober.errands.notes),
+            notes=(*handed, *own, *self.notes, *prober.errands.notes),
             journal=tuple(prober.journal), map=partial(model_map, *drawn), graphs=partial(marked_graphs, *drawn),
         )  # fmt: skip
