@@ -66,7 +66,7 @@ def argument_code(name: str, value: Any) -> str | None:
     if name in ("optimize", "conversions"):  # a step of its own; registered with coremltools, and known there
         return None
     if name == "compute_precision":
-        return None if isinstance(value, dict) else f"ct.precision.{value}"
+        return None if isinstance(value, dict) else f"ct.precision.{str(value).upper()}"
     if name == "classifier_config":
         return f"ct.ClassifierConfig({_keywords(value)})"
     if name == "pass_pipeline":

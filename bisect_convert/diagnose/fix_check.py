@@ -6,6 +6,8 @@ import os
 from dataclasses import replace
 
 from bisect_convert.diagnose.diagnosis import Diagnosis
+from bisect_convert.model.files import MOVED, STATELESS
+from bisect_convert.model.loaded import read_facts
 from bisect_convert.numbers.comparison import compared
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.fix import Agreement, Fix
@@ -17,7 +19,8 @@ __all__ = ["held_against_the_original"]
 def held_against_the_original(fix: Fix, run: Diagnosis, prober: Prober) -> Fix:
     """Return the fix with how far the written model, evaluated, is from the original; where it differs, the diagnosis has why.
 
-    It stays as it is where nothing was written, the boundary moved, or no numbers are wanted or can be had.
+    Where a boundary moved, what is between the new ones is compared. The fix stays as it is where nothing was written, or no
+    numbers are wanted or can be had.
     """
     numbers = run.numbers if run.numbers is not None else _numbers(fix, run, prober)
     if numbers is None or not numbers.outputs or not fix.converted:
@@ -28,9 +31,12 @@ def held_against_the_original(fix: Fix, run: Diagnosis, prober: Prober) -> Fix:
 
 
 def _numbers(fix: Fix, run: Diagnosis, prober: Prober) -> Numbers | None:
-    if fix.model is None or fix.moved or run.samples is None or run.loaded.failure is not None:
+    if fix.model is None or run.samples is None:
         return None
-    prober.turn_to(run.searched)
+    stateless = run.loaded.failure is not None
+    edited = run.loaded.folder / STATELESS if stateless else run.searched.folder
+    moved = edited / MOVED
+    prober.turn_to(read_facts(moved if moved.is_dir() else edited))
     done = compared(prober, *run.samples, run.wishes.tolerance, os.path.abspath(fix.model))
     if done.numbers is None:
         return None

@@ -20,7 +20,8 @@ def in_tensorflow(path: str, given: dict[str, Any], wanted: list[str]) -> dict[s
     handles = {inner.name: outer for outer, inner in traced_function.graph.captures}
     tables = [t for t in function.inputs if t.name in handles]
     part = function.prune([*map(tensor, given), *tables], [tensor(name) for name in wanted])
-    made = part(*map(tf.constant, given.values()), *(handles[t.name] for t in tables))
+    values = [tf.cast(tf.constant(value), tensor(name).dtype) for name, value in given.items()]  # Core ML has no int64
+    made = part(*values, *(handles[t.name] for t in tables))
     return dict(zip(wanted, made, strict=True))
 
 
@@ -59,8 +60,10 @@ _AFTER = '''
 
 def after(path: str, outputs: dict[str, Any]) -> dict[str, Any]:
     """Return what the TensorFlow model gives, from what the Core ML model gives under these names."""
-    ends = {ends}
-    return in_tensorflow(path, {{ends[name]: value for name, value in outputs.items()}}, {results})
+    ends, kept = {ends}, {kept}
+    given = {{ends[name]: value for name, value in outputs.items() if name in ends}}
+    made = in_tensorflow(path, given, {results})
+    return {{**made, **{{kept[name]: value for name, value in outputs.items() if name in kept}}}}
 '''
 _TABLES = """\
     for number, rows in enumerate(tables(arguments.model).values()):  # the key and its value, a line for each
@@ -80,7 +83,7 @@ def app_code(kind: str, steps: Sequence[Step], results: Sequence[str], originals
     starts = _starts(steps)
     beside = {s.op for s in steps if s.recipe == "passes_by"}
     originals = [name for name in originals if name not in beside]
-    ends = {re.sub(r"\W", "_", name): _tensor(name) for name in results if name.endswith(_SUFFIX)}
+    ends = {_feature(name): _tensor(name) for name in results if name.endswith(_SUFFIX)}
     if not starts and not ends:
         return ""
     text = _GRAPH if kind == "pb" else _FUNCTION
@@ -88,7 +91,10 @@ def app_code(kind: str, steps: Sequence[Step], results: Sequence[str], originals
         text += _BEFORE.format(starts=_literals(starts))
     if ends:
         pairs = ", ".join(f"{ascii(name)}: {ascii(tensor)}" for name, tensor in ends.items())
-        text += _AFTER.format(ends=f"{{{pairs}}}", results=_literals(originals))
+        kept = [name for name in originals if name in results]
+        same = ", ".join(f"{ascii(_feature(name))}: {ascii(f'{name}:0')}" for name in kept)
+        behind = [name for name in originals if name not in kept]
+        text += _AFTER.format(ends=f"{{{pairs}}}", kept=f"{{{same}}}", results=_literals(behind))
     return text
 
 
@@ -103,6 +109,11 @@ def told(steps: Sequence[Step]) -> str:
         return ""
     line = f'    model.user_defined_metadata["boundary"] = {ascii("; ".join(said) + ": the app does the rest")}\n'
     return line + (_TABLES if starts else "")
+
+
+def _feature(name: str) -> str:
+    """The op's name as Core ML has it."""
+    return re.sub(r"\W", "_", name)
 
 
 def _starts(steps: Sequence[Step]) -> list[str]:

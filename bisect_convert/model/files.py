@@ -11,12 +11,14 @@ from pathlib import Path
 
 from bisect_convert.errors import ModelError, UsageError
 
-__all__ = ["REST", "STATELESS", "check_path", "damage", "digest", "models_in"]
+__all__ = ["MOVED", "REST", "STATELESS", "check_path", "damage", "digest", "models_in"]
 
 #: The folder, beside the facts of a model that never froze, with those of what freezes without the ops at fault.
 REST = "rest"
 #: The folder, beside the facts of a model that assigns its variables, with those of the model that has them as inputs.
 STATELESS = "stateless"
+#: The folder, beside the facts of a model that was fixed, with those of what is between boundaries that moved.
+MOVED = "moved"
 
 _FILES = (".pb", ".keras", ".h5", ".hdf5")
 #: Files that are often taken for models of TensorFlow that one can convert, and what to do.

@@ -219,19 +219,30 @@ def Invert(x):
     return -1 - x
 
 
+def _both(x, y, halves):
+    """The bits that both have: of the lower half, and of the upper one, which bears the sign."""
+    if not halves:
+        return sum(2**k * (x // 2**k % 2) * (y // 2**k % 2) for k in range(16))
+    up, down = x // 65536, y // 65536
+    low = _both(x - up * 65536, y - down * 65536, False)
+    high = _both(up % 65536, down % 65536, False)
+    high = tf.where(high > 32767, high - 65536, high)
+    return high * 65536 + low
+
+
 def BitwiseAnd(x, y):
-    """work on the bits by arithmetic, for values from 0 to 2**16 - 1 (a constant power of two needs one bit only)"""
-    return sum(2**k * (x // 2**k % 2) * (y // 2**k % 2) for k in range(16))
+    """work on the bits by arithmetic, in two halves of 16"""
+    return _both(x, y, True)
 
 
 def BitwiseOr(x, y):
-    """work on the bits by arithmetic, for values from 0 to 2**16 - 1"""
-    return x + y - sum(2**k * (x // 2**k % 2) * (y // 2**k % 2) for k in range(16))
+    """work on the bits by arithmetic, in two halves of 16"""
+    return x + (y - _both(x, y, True))
 
 
 def BitwiseXor(x, y):
-    """work on the bits by arithmetic, for values from 0 to 2**16 - 1"""
-    return x + y - 2 * sum(2**k * (x // 2**k % 2) * (y // 2**k % 2) for k in range(16))
+    """work on the bits by arithmetic, in two halves of 16"""
+    return (x - _both(x, y, True)) + (y - _both(x, y, True))
 
 
 def Bucketize(input, *, boundaries):

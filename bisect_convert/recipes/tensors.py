@@ -56,8 +56,9 @@ def XlaDynamicUpdateSlice(x, update, indices):
 
 
 def TensorScatterUpdate(tensor, indices, updates):
-    """add what the update differs by (indices must be unique)"""
-    return tf.tensor_scatter_nd_add(tensor, indices, updates - tf.gather_nd(tensor, indices))
+    """take the updates where there are any (indices must be unique)"""
+    there, fresh = _scattered(tensor, indices, updates)
+    return tf.where(there, fresh, tensor)
 
 
 def TensorScatterSub(tensor, indices, updates):
@@ -78,9 +79,10 @@ def TensorScatterMin(tensor, indices, updates):
 
 
 def _scattered(tensor, indices, updates):
-    nothing = 0.0 * tensor
-    there = tf.tensor_scatter_nd_add(nothing, indices, 0.0 * updates + 1.0) > 0.5
-    return there, tf.tensor_scatter_nd_add(nothing, indices, updates)
+    tensor, updates = tf.convert_to_tensor(tensor), tf.convert_to_tensor(updates)
+    nowhere, ones = tf.zeros(tf.shape(tensor), tf.float32), tf.ones(tf.shape(updates), tf.float32)
+    there = tf.tensor_scatter_nd_add(nowhere, indices, ones) > 0.5
+    return there, tf.tensor_scatter_nd_add(tf.zeros(tf.shape(tensor), tensor.dtype), indices, updates)
 
 
 def SparseTensorDenseMatMul(a_indices, a_values, a_shape, b, *, adjoint_a, adjoint_b):

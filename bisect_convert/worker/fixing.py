@@ -15,11 +15,13 @@ import tensorflow as tf
 
 from bisect_convert.errors import BisectConvertError
 from bisect_convert.model import facts
+from bisect_convert.model.files import MOVED
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure
 from bisect_convert.worker import compression, private_api, tracebacks, unpacking
 from bisect_convert.worker.conversion import limit_memory
-from bisect_convert.worker.read.writing import slim
+from bisect_convert.worker.read.reading import Reading
+from bisect_convert.worker.read.writing import shaped, slim, write_facts
 from bisect_convert.worker.request import Fix
 from bisect_convert.worker.rewrite.agreement import agreement, labels_of
 from bisect_convert.worker.rewrite.candidates import levels
@@ -53,6 +55,8 @@ def fix(request: Fix) -> dict[str, Any]:
             break
         start = further
         made = _edited(start, request)
+    if start.edits:
+        _write_moved(start, folder)
     done, apart, whole, unseen, converter = made.done, made.apart, made.whole, made.unseen, made.converter
     if request.out and not done.remaining and apart is None:
         converter.save(done.whole, request.out)
@@ -63,11 +67,23 @@ def fix(request: Fix) -> dict[str, Any]:
         "agreement": None if whole is None else whole.to_json(),
         "unseen": unseen,
         "results": list(start.results),
-        "originals": results,
+        "originals": [name for name in results if not _is_check(program, name)],
         "options": {key: converter.options.get(key) for key in ("inputs", "outputs")},
         "structure": converter.structure,
         "labels": _labels(program) if any(e.recipe == "labels_as_numbers" for e in done.edits) else {},
     }
+
+
+def _write_moved(start: Moved, folder: Path) -> None:
+    """Write the facts of the program between its new boundaries, which what is converted is to be compared with."""
+    (folder / MOVED).mkdir(exist_ok=True)
+    write_facts(shaped(start.program), folder / MOVED, Reading(outputs=start.results))
+
+
+def _is_check(program: Any, name: str) -> bool:
+    """Whether it is a check that ends the graph, and no output."""
+    kind = next((n.op for n in program.node if n.name == name), "")
+    return kind in ("Assert", "If", "StatelessIf") and "Assert" in name
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ def _saved(module: tf.Module, path: Path, call: Any, *specs: Any) -> Path:
     return path
 
 
-def _fixed(path: Path, workers: Workers, out: Path) -> Report:
+def _fixed(path: Path, workers: Workers, out: Path, numbers: str | None = None) -> Report:
     place = destination(str(out), {})
-    return find_packed(path, {}, Wishes(), workers, fixing=partial(fixed, destination=place))
+    return find_packed(path, {}, Wishes(numbers=numbers), workers, fixing=partial(fixed, destination=place))
 
 
 def _script(out: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -91,6 +91,47 @@ def test_what_decodes_the_scores_stays_in_the_app(
     made = evaluate(out, {"frames": frames}, precision="float32")
     (letters,) = _script(out, monkeypatch)["after"](str(path), made).values()
     np.testing.assert_array_equal(letters, call(tf.constant(frames))["letters"])
+
+
+def test_what_the_model_gives_beside_passes_through(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, dense = tf.Module(), _weights(8, 5)
+    init = tf.lookup.KeyValueTensorInitializer(tf.range(5, dtype=tf.int64), list("abcde"))
+    module.names = tf.lookup.StaticHashTable(init, "")
+
+    def call(x: Any) -> Any:
+        scores = tf.nn.softmax(x @ dense)
+        return {"best": module.names.lookup(tf.argmax(scores, 1)), "scores": scores}
+
+    path = _saved(module, tmp_path / "model", call, tf.TensorSpec([2, 8], name="x"))
+    out = tmp_path / "out.mlpackage"
+    report = _fixed(path, workers, out, numbers="random")
+    assert report.fix is not None and [e.recipe for e in report.fix.edits] == ["ends_before"]
+    assert report.numbers is not None and report.numbers.compared and report.fix.edited is not None
+    x = RNG.normal(size=(2, 8)).astype("f")
+    made = _script(out, monkeypatch)["after"](str(path), evaluate(out, {"x": x}, precision="float32"))
+    wanted = call(tf.constant(x))
+    assert len(made) == 2
+    for value in made.values():
+        if np.asarray(value).dtype.kind == "f":
+            np.testing.assert_allclose(value, wanted["scores"], rtol=1e-3)
+        else:
+            assert np.asarray(value).tolist() == wanted["best"].numpy().tolist()
+
+
+def test_what_overflows_behind_a_moved_boundary_is_seen(tmp_path: Path, workers: Workers) -> None:
+    module, rows = tf.Module(), np.full((9, 4), 500.0, "f")
+    module.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a", "b"], [1, 2]), 0)
+
+    def call(text: Any) -> Any:
+        read = tf.gather(rows, module.table.lookup(text))
+        return {"length": tf.sqrt(tf.reduce_sum(tf.square(read, name="squares"), -1)) @ tf.ones((3, 1))}
+
+    path = _saved(module, tmp_path / "model", call, tf.TensorSpec([1, 3], tf.string, name="text"))
+    report = _fixed(path, workers, tmp_path / "out.mlpackage", numbers="random")
+    assert report.fix is not None and report.fix.converted and report.fix.moved
+    assert report.exit_code == 1 and [f.error_type for f in report.findings[1:]] == ["overflow"]
 
 
 # --- where it may move -----------------------------------------------------------------------------------------------
