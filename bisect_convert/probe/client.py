@@ -54,7 +54,7 @@ class Workers:
     def __init__(
         self, jobs: int = 1, *, verbose: bool = False, imports: Sequence[str] = (), shared: bool = False
     ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-", dir=_SHORT if _too_long() else None))
+        self.folder = Path(tempfile.mkdtemp(prefix="bisect-convert-"))
         self.imports = tuple(imports)
         self._server: subprocess.Popen[str] | None = None
         self._to, self._from = _connected() or self._started(jobs, verbose, imports, shared)
@@ -76,7 +76,7 @@ class Workers:
             "PYTHONSAFEPATH": "1",
             "BISECT_CONVERT_VERBOSE": "1" if verbose else "0",
             **imports_wanted(imports),
-            **({"TMPDIR": str(self.folder)} if _too_long() else {}),
+            **({"TMPDIR": _SHORT} if _too_long() else {}),
         }
         words = [str(jobs + 1), str(self.folder), *(["shared"] if shared else [])]
         self._server = subprocess.Popen(

@@ -21,16 +21,16 @@ class Shift(keras.layers.Layer):
     def call(self, x):
         import tensorflow as tf
 
-        return tf.math.lgamma(tf.roll(x, 1, 1))
+        return tf.math.expm1(tf.roll(x, 1, 1))
 """
 _CONVERSIONS = """
 from coremltools.converters.mil import Builder as mb
 from coremltools.converters.mil.frontend.tensorflow.tf_op_registry import register_tf_op
 
 @register_tf_op
-def Lgamma(context, node):
-    x = context[node.inputs[0]]
-    context.add(node.name, mb.mul(x=x, y=2.0, name=node.name))
+def Expm1(context, node):
+    grown = mb.exp(x=context[node.inputs[0]])
+    context.add(node.name, mb.sub(x=grown, y=1.0, name=node.name))
 """
 
 
@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     class Shift(tf.keras.layers.Layer):  # type: ignore[misc]
         def call(self, x: tf.Tensor) -> tf.Tensor:
-            return tf.math.lgamma(tf.roll(x, 1, 1))
+            return tf.math.expm1(tf.roll(x, 1, 1))
 
     given = tf.keras.Input((4,), batch_size=1)
     tf.keras.Model(given, Shift(name="shift")(Fold(name="fold")(given))).save(made / "shifted.keras")

@@ -16,6 +16,7 @@ from bisect_convert.model.graph import Graph, Op, Tensor
 from bisect_convert.numbers.samples import chosen
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.report import Report
+from bisect_convert.worker.numbers.agreement import agree
 
 rng = np.random.default_rng(5)
 
@@ -225,3 +226,11 @@ def test_a_tie_is_nobodys_fault(workers: Workers) -> None:
     report = find(function(lambda x: tf.argmax(x, -1, tf.int32), {"x": x}), numbers={"x": x}, workers=workers)
     assert report.verdict == "converts" and report.numbers is not None and report.numbers.not_compared
     assert "takes for equal" in " ".join(str(report).split())
+
+
+def test_a_few_pixels_may_be_off_by_one_and_an_index_may_not() -> None:
+    pixels = np.arange(200, dtype="uint8")
+    near = pixels.copy()
+    near[7] += 1
+    assert agree(near, pixels, 0.02) and not agree(near + 1, pixels, 0.02)
+    assert not agree(np.int32([41]), np.int32([40]), 0.02)

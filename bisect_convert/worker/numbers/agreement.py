@@ -15,6 +15,8 @@ __all__ = ["TOLERANCES", "Agreement", "Distance", "agree", "agreement", "by_resu
 
 #: How far apart outputs may be, in parts of their scale, for who has no other wish: by the precision of the program.
 TOLERANCES = {"float16": 2e-2, "float32": 1e-3}
+#: Integers are taken for rounded numbers where they reach so far, and so few of them may be off by one.
+_MANY, _FEW = 16, 0.1
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,19 @@ def distance(got: Any, want: Any) -> Distance:
 
 
 def agree(got: Any, want: Any, tolerance: float) -> bool:
-    """Return whether the two are the same but for `tolerance` of their scale; integers and truth values must be equal."""
+    """Return whether the two are the same but for `tolerance` of their scale; integers and truth values must be equal.
+
+    Of many integers that are rounded numbers, such as pixels, a few may be off by one.
+    """
     apart = distance(got, want)
     if np.asarray(want).dtype.kind in "biu":
-        return apart.max_abs == 0
+        return apart.max_abs == 0 or (apart.max_abs == 1 and apart.scale > _MANY and _unlike(got, want) < _FEW)
     return apart.max_rel <= tolerance or apart.max_abs < 1e-7
+
+
+def _unlike(got: Any, want: Any) -> float:
+    """Which part of the elements differ."""
+    return float(np.mean(np.ravel(np.asarray(got)) != np.ravel(np.asarray(want))))
 
 
 def agreement(wanted: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, Any]]) -> Agreement:

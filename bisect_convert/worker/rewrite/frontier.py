@@ -67,8 +67,11 @@ def moved(program: Any, results: Sequence[str], failures: Sequence[Failure], kno
     front, back = _parted(graph, dag, bad - beside)
     front, starts = _front(sized, dag, front)
     back = _back(graph, dag, back)
-    if front & back or not _spared(graph, dag, front | back | beside):
+    gone = front | back | beside
+    if front & back or not _spared(graph, dag, gone):
         return None
+    if not bad & _of_app(graph) and not _layers(graph, dag.nodes - gone):
+        return None  # what fails is the model's own work, and nothing would be left of it
     ends = [r for r in results if r not in back | beside]
     edits = [
         Edit((), r, graph.get_operation_by_name(r).type, "passes_by", {"results": ends}) for r in results if r in beside
