@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bisect_convert.cli import output_folder
 from bisect_convert.cli.options import packed_options, parse
 from bisect_convert.cli.stopping import end_with_parent, stop_at_signals
+from bisect_convert.cli.telling import one_line, telling
 from bisect_convert.cli.viewers import Viewers, viewers
 from bisect_convert.errors import BisectConvertError, Stopped
 from bisect_convert.fix.destination import Destination, destination
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from bisect_convert.probe.client import Workers
     from bisect_convert.probe.shared import SharedWorkers
     from bisect_convert.report.fix import Fix
-    from bisect_convert.report.questions import Probe
     from bisect_convert.report.report import Report
 
 __all__ = ["hand_over", "main"]
@@ -116,12 +116,13 @@ def _searched(arguments: argparse.Namespace, shown: Viewers, warm: SharedWorkers
         from bisect_convert.diagnose.wishes import Wishes
 
         staged = None if out is None else Path(tempfile.mkdtemp(dir=workers.folder))
-        with _progress(arguments) as told:
+        with telling(arguments, _say) as told:
             wishes = Wishes(
                 signature=arguments.signature, first=arguments.first, slow=arguments.slow, timeout=arguments.timeout,
-                memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, told=told,
-                strict=True, jobs=arguments.jobs, cache=_cache(arguments), out=staged, numbers=_numbers(arguments),
+                memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, strict=True,
+                jobs=arguments.jobs, cache=_cache(arguments), out=staged, numbers=_numbers(arguments),
                 tolerance=arguments.tolerance, against=arguments.against, anonymous=arguments.anonymous,
+                told=told.probe, found=told.found,
             )  # fmt: skip
             try:
                 report = find_packed(arguments.model, options, wishes, workers, _fixing(place))
@@ -211,27 +212,11 @@ def _width() -> int:
     return min(shutil.get_terminal_size((100, 24)).columns, 140)
 
 
-@contextlib.contextmanager
-def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[Probe], None]]:
-    """Give what is to be told of each probe: a line of its own with --verbose, else a moving one on a terminal."""
-    if not arguments.verbose and (arguments.quiet or not sys.stderr.isatty()):
-        yield lambda probe: None
-        return
-    from bisect_convert.session.progress import Progress, said
-
-    if arguments.verbose:
-        yield said(_say)
-    else:
-        with Progress() as progress:
-            yield progress.told
-
-
 def _fail(message: str) -> int:
     _say(f"error: {message}")
     return _BAD
 
 
 def _say(message: str) -> None:
-    line = "".join(c if c.isprintable() else " " for c in message)
     with contextlib.suppress(OSError):
-        print(f"bisect-convert: {line}", file=sys.stderr, flush=True)
+        print(one_line(message), file=sys.stderr, flush=True)

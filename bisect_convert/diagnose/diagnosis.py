@@ -273,6 +273,8 @@ class Diagnosis:
         findings = left_training(findings, self.loaded.model)
         self.findings += findings
         self.found += [found] * len(findings)
+        for finding in findings:
+            self.wishes.found(finding)
 
     def keep(self, findings: Iterable[Finding]) -> None:
         """Add findings that no search made."""

@@ -16,6 +16,7 @@ from bisect_convert.probe.client import Workers
 from bisect_convert.probe.executors import Lent
 from bisect_convert.probe.prober import Prober
 from bisect_convert.probe.queries import Observer
+from bisect_convert.report.findings import Finding
 from bisect_convert.report.questions import Probe
 
 __all__ = ["Wishes"]
@@ -38,6 +39,8 @@ class Wishes:
     """Of a model that assigns variables also make the form that has them as inputs: a remedy, and what a fix edits."""
     verbose: bool = False
     told: Callable[[Probe], None] = lambda probe: None
+    found: Callable[[Finding], None] = lambda finding: None
+    """Hears of each finding when it is kept: with the places known by then."""
     cache: bool | str | os.PathLike[str] = False
     """The folder where outcomes are kept, or True for the user's own; False: nowhere."""
     out: str | os.PathLike[str] | None = None

@@ -57,6 +57,10 @@ class Progress:
         self._bar.update(1)
         self._bar.refresh()
 
+    def say(self, line: str) -> None:
+        """Write the line above the moving one, where it stays."""
+        self._bar.write(line, file=sys.stderr)
+
     def following(self, journal: Sequence[Probe]) -> Callable[[], None]:
         """Return what shows, each time it is called, the probes that the journal has got meanwhile."""
         shown = len(journal)

@@ -316,7 +316,8 @@ def test_a_culprit_in_text_and_in_files(models: Path, environment: dict[str, str
     assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
-def test_on_a_terminal_there_is_progress_and_colour(models: Path, environment: dict[str, str]) -> None:
+def on_a_terminal(*words: str, cwd: Path, env: dict[str, str]) -> tuple[int, str]:
+    """The status of the command, and all that a terminal of 24 lines gets of it."""
     pty = pytest.importorskip("pty")
     import fcntl
     import struct
@@ -325,16 +326,36 @@ def test_on_a_terminal_there_is_progress_and_colour(models: Path, environment: d
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
     process = subprocess.Popen(
-        [*COMMAND, "two"], cwd=models, env={**environment, "TERM": "xterm"}, stdout=theirs, stderr=theirs
+        [*COMMAND, *words], cwd=cwd, env={**env, "TERM": "xterm"}, stdout=theirs, stderr=theirs
     )  # fmt: skip
     os.close(theirs)
     shown = b"".join(_until_closed(ours)).decode()
-    assert process.wait() == 0
+    os.close(ours)
+    return process.wait(), shown
+
+
+def test_on_a_terminal_there_is_progress_and_colour(models: Path, environment: dict[str, str]) -> None:
+    status, shown = on_a_terminal("two", cwd=models, env=environment)
+    assert status == 0
     assert "0 probes, 00:0" in shown
     assert "1 probes, 00:" in shown
     assert "control: the whole model, " in shown
     assert "\x1b[1;32mconverts" in shown
     assert "Traceback" not in shown
+
+
+def test_on_a_terminal_each_finding_is_said_while_the_search_goes_on(
+    models: Path, environment: dict[str, str]
+) -> None:  # fmt: skip
+    status, shown = on_a_terminal("many", "--no-cache", cwd=models, env={**environment, "NO_COLOR": "1"})
+    assert status == 1
+    said = [shown.index(f"bisect-convert: found: {op} (float32) ") for op in ("Erfc", "Lgamma", "BesselI0e")]
+    assert said == sorted(said)
+    assert "bisect-convert: found: Ndtri (float32) in layer ndtri\r\n" in shown
+    assert "locate: " in shown[said[0] : said[1]]
+    assert said[-1] < shown.index("many does not convert: 6 findings") < shown.index("error[lowering]: Erfc")
+    _, quiet = on_a_terminal("many", "--quiet", cwd=models, env=environment)
+    assert "found: " not in quiet and "error[lowering]" in quiet
 
 
 def _until_closed(descriptor: int) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ import pytest
 from bisect_convert.errors import UsageError
 from bisect_convert.render import FORMATS, render
 from bisect_convert.render.drawing import lines, svg
+from bisect_convert.render.found_line import found_line
 from bisect_convert.render.lanes import lanes
 from bisect_convert.render.layout import lay_out
 from bisect_convert.render.markdown import cell, code, escaped, fenced
@@ -445,6 +446,16 @@ def test_tensors_are_spelt_with_dtype_and_shape() -> None:
 
 def test_random_pictures_are_dags() -> None:
     assert all(nx.is_directed_acyclic_graph(random_picture(seed).graph) for seed in range(60))
+
+
+def test_a_finding_is_a_line_while_the_search_goes_on() -> None:
+    assert found_line(on_a_skip().findings[0]) == "Cast (float32 -> bool) in layer resnet/block_3/shortcut"
+    assert found_line(at_twelve_places().findings[0]).endswith(" 12 places")
+    assert found_line(only_together().findings[0]) == "Pack with Transpose at head/stack"
+    assert found_line(no_op().findings[0]) == "no op is at fault, the call or the model as a whole is"
+    assert found_line(caused().findings[0]) == "a stage of strings stands in front of the model"
+    assert found_line(differs().findings[0]).endswith(", which computes something else")
+    assert all(line.isprintable() for line in map(found_line, hostile().findings))
 
 
 @pytest.mark.parametrize("format", ["text", "markdown", "html"])
