@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -358,6 +360,27 @@ def test_on_a_terminal_each_finding_is_said_while_the_search_goes_on(
     assert "found: " not in quiet and "error[lowering]" in quiet
 
 
+def test_a_pager_gets_the_report_on_a_terminal_and_only_there(
+    models: Path, environment: dict[str, str], tmp_path: Path
+) -> None:  # fmt: skip
+    counting = tmp_path / "my pager"
+    counting.write_text('#!/bin/sh\nwhile read -r line; do echo "| $line"; done\n')
+    counting.chmod(0o755)
+    words = ("two", "--signature", "rolled", "--pager", "--quiet")
+    paged = {**environment, "NO_COLOR": "1", "PAGER": f"'{counting}'", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    status, shown = on_a_terminal(*words, cwd=models, env=paged)
+    assert status == 1
+    assert re.match(r"\| .*two does not convert: 1 finding", shown)
+    assert "\n| error[lowering]: Roll" in shown
+    for pager in ("cat", "true", "head -n 1", "no/such/pager", "'no end", ""):
+        status, shown = on_a_terminal(*words, cwd=models, env={**paged, "PAGER": pager})
+        assert status == 1 and "Traceback" not in shown and "fault" not in shown
+        whole = pager not in ("true", "head -n 1")
+        assert ("error[lowering]: Roll" in shown) is whole, pager
+    piped = run(*words, cwd=models, env=paged)
+    assert piped.returncode == 1 and not piped.stdout.startswith("|") and "two does not" in piped.stdout
+
+
 def _until_closed(descriptor: int) -> Iterator[bytes]:
     while True:
         try:
@@ -416,6 +439,10 @@ def test_killed_outright_it_leaves_nothing(models: Path, environment: dict[str, 
 # --- output that cannot be written -----------------------------------------------------------------------------------
 
 
+def _asked() -> argparse.Namespace:
+    return argparse.Namespace(format="text", pager=False)
+
+
 def test_a_full_disk_leaves_no_file_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "report.json").write_text("from an earlier run")
     synced = []
@@ -426,7 +453,7 @@ def test_a_full_disk_leaves_no_file_half_written(tmp_path: Path, monkeypatch: py
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    assert command.hand_over(_report(), "text", tmp_path) == 2
+    assert command.hand_over(_report(), _asked(), tmp_path) == 2
     assert os.listdir(tmp_path) == ["report.json"]
     assert (tmp_path / "report.json").read_text() == "from an earlier run"
 
@@ -435,7 +462,7 @@ def test_the_report_is_printed_though_its_files_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = tmp_path / "removed" / "out"
-    assert command.hand_over(_report(), "text", place) == 2
+    assert command.hand_over(_report(), _asked(), place) == 2
     out, log = capsys.readouterr()
     assert "converts" in out
     assert log == f"bisect-convert: error: --out {place} cannot be written: No such file or directory\n"
