@@ -123,7 +123,7 @@ def _searched(arguments: argparse.Namespace, shown: Viewers, warm: SharedWorkers
                 memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, strict=True,
                 jobs=arguments.jobs, cache=_cache(arguments), out=staged, numbers=_numbers(arguments),
                 tolerance=arguments.tolerance, against=arguments.against, anonymous=arguments.anonymous,
-                told=told.probe, found=told.found,
+                doing=told.doing, told=told.probe, found=told.found,
             )  # fmt: skip
             try:
                 report = find_packed(arguments.model, options, wishes, workers, _fixing(place))

@@ -18,8 +18,9 @@ __all__ = ["Telling", "one_line", "telling"]
 
 @dataclass(frozen=True)
 class Telling:
-    """Who hears of each probe, and of each finding."""
+    """Who hears what is being done, of each probe, and of each finding."""
 
+    doing: Callable[[str], None] = lambda what: None
     probe: Callable[[Probe], None] = lambda probe: None
     found: Callable[[Finding], None] = lambda finding: None
 
@@ -43,11 +44,11 @@ def telling(arguments: argparse.Namespace, say: Callable[[str], None]) -> Iterat
 
     at_once = looked_at and sys.stdout.isatty() and arguments.format == "text"
     if arguments.verbose:
-        yield Telling(said(say), _found(say) if at_once else Telling.found)
+        yield Telling(probe=said(say), found=_found(say) if at_once else Telling.found)
         return
-    with Progress() as progress:
+    with Progress(doing="starting TensorFlow") as progress:
         above = _found(lambda message: progress.say(one_line(message)))
-        yield Telling(progress.told, above if at_once else Telling.found)
+        yield Telling(progress.doing, progress.told, above if at_once else Telling.found)
 
 
 def _found(say: Callable[[str], None]) -> Callable[[Finding], None]:

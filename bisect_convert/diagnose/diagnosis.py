@@ -15,7 +15,7 @@ from typing import Any
 from bisect_convert.arguments import packing as convert_options
 from bisect_convert.arguments.as_code import call_code
 from bisect_convert.diagnose.findings import compose, joined, same_cause
-from bisect_convert.diagnose.loading import LOAD_LIMIT, handed_notes, load
+from bisect_convert.diagnose.loading import LOAD_LIMIT, handed_notes, load, reading
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
@@ -88,6 +88,7 @@ class Diagnosis:
                 self.packed["pass_pipeline"] = checked["pipeline"]
             if checked.get("death") == "timeout":
                 raise EnvironmentError_(f"a look at the arguments did not come to an end within {_CHECK_LIMIT:.0f} s")
+            wishes.doing(reading(model))
             self.loaded = self.searched = load(model, self.workers, request)
             self.samples = self._chosen()
             self.versions = self.workers.versions()
@@ -224,6 +225,7 @@ class Diagnosis:
             self.complete, before.notes = True, hunt.notes
 
     def _time(self, prober: Prober, factor: float) -> None:
+        self.wishes.doing("timing its conversion")
         answer = prober.errands.times(prober.options)
         if "failed" in answer:
             self.notes.append(f"where the time goes is not known: {answer['failed']}")
@@ -248,6 +250,7 @@ class Diagnosis:
         """A model that converts is compared with its original, for which it is converted with its true weights."""
         if self.samples is None or self.findings or not hunt.complete or self.loaded.failure is not None:
             return
+        self.wishes.doing("comparing it with its original")
         done = compared(prober, *self.samples, self.wishes.tolerance, self.wishes.against)
         self.numbers = done.numbers
         self._keep(None, list(done.findings))

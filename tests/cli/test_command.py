@@ -339,9 +339,12 @@ def on_a_terminal(*words: str, cwd: Path, env: dict[str, str]) -> tuple[int, str
 def test_on_a_terminal_there_is_progress_and_colour(models: Path, environment: dict[str, str]) -> None:
     status, shown = on_a_terminal("two", cwd=models, env=environment)
     assert status == 0
-    assert "0 probes, 00:0" in shown
-    assert "1 probes, 00:" in shown
+    assert "0 questions, 00:00  starting TensorFlow" in shown
+    assert "1 questions, 00:" in shown
+    assert re.search(r"0 questions, 00:\d\d  reading two \(\d+ kB\)", shown)
+    assert re.search(r"0 questions, 00:\d\d  at: the whole model", shown)
     assert "control: the whole model, " in shown
+    assert re.search(r"1 questions, 00:\d\d  comparing it with its original", shown)
     assert "\x1b[1;32mconverts" in shown
     assert "Traceback" not in shown
 
