@@ -16,7 +16,7 @@ import networkx as nx
 import pytest
 
 from bisect_convert.errors import UsageError
-from bisect_convert.render import FORMATS, render
+from bisect_convert.render import FORMATS, render, words
 from bisect_convert.render.drawing import lines, svg
 from bisect_convert.render.found_line import found_line
 from bisect_convert.render.lanes import lanes
@@ -446,6 +446,22 @@ def test_tensors_are_spelt_with_dtype_and_shape() -> None:
 
 def test_random_pictures_are_dags() -> None:
     assert all(nx.is_directed_acyclic_graph(random_picture(seed).graph) for seed in range(60))
+
+
+def test_a_report_does_not_contradict_itself() -> None:
+    apart = only_together().findings[0]
+    inside = replace(apart, witness=replace(apart.witness, ops=apart.witness.ops[-1:], types=(), edges=()))
+    assert "1 op, which holds those that fail together" in words.evidence(inside)
+    assert words.headline(replace(apart, culprits=apart.culprits[:1])) == "Pack (float32) does not convert"
+    sure = on_a_skip().findings[0]
+    doubtful = replace(sure, witness=replace(sure.witness, confirmed=False))
+    shown = text(report(doubtful, sure))
+    assert (
+        "2 findings, 1 of them not confirmed; without them the rest converts" in shown and "these are all" not in shown
+    )
+    assert "these are all" in text(report(sure, sure))
+    cause = replace(caused().findings[0], witness=doubtful.witness)
+    assert "that is all" in text(report(cause)) and "not confirmed" not in text(report(cause))
 
 
 def test_a_finding_is_a_line_while_the_search_goes_on() -> None:
