@@ -20,6 +20,7 @@ from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.edge_stages import at_the_edges, stage_finding, without_edges
+from bisect_convert.explain.keras_layers import in_keras_terms
 from bisect_convert.explain.marked_graphs import marked_graphs
 from bisect_convert.explain.model_causes import assigned_state, left_training, of_variant, refused_model
 from bisect_convert.explain.model_map import model_map
@@ -207,7 +208,7 @@ class Diagnosis:
         stage = [self.findings[n] for n in ours]
         one = stage_finding(stage, variant, self.loaded.model.main, converts=tried.converted)
         kept = [pair for n, pair in enumerate(zip(self.findings, self.found, strict=True)) if n not in ours]
-        kept.insert(ours[0], (one, None))
+        kept.insert(ours[0], (in_keras_terms(one, self.loaded.layers), None))
         self.findings, self.found = [f for f, _ in kept], [found for _, found in kept]
         if not self.complete:
             self._behind_edges(prober, hunt)
@@ -260,7 +261,8 @@ class Diagnosis:
         """Add the places to the finding that has the same cause, where there is one: the rest of it is known then."""
         for number, earlier in enumerate(self.found):
             if earlier is not None and same_cause(earlier, found, prober.model):
-                self.findings[number] = joined(self.findings[number], found, prober.model)
+                finding = joined(self.findings[number], found, prober.model)
+                self.findings[number] = in_keras_terms(finding, self.loaded.layers)
                 return True
         return False
 
@@ -269,11 +271,11 @@ class Diagnosis:
         merged = left_training([*self.findings, finding], self.loaded.model)
         if len(merged) > len(self.findings):
             return False
-        self.findings = merged
+        self.findings = [in_keras_terms(f, self.loaded.layers) for f in merged]
         return True
 
     def _keep(self, found: Found | None, findings: list[Finding]) -> None:
-        findings = left_training(findings, self.loaded.model)
+        findings = [in_keras_terms(f, self.loaded.layers) for f in left_training(findings, self.loaded.model)]
         self.findings += findings
         self.found += [found] * len(findings)
         for finding in findings:

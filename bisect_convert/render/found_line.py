@@ -19,7 +19,8 @@ def found_line(finding: Finding) -> str:
     shown = words.facts_shown(finding)
     first, ops = shown[0], list(dict.fromkeys(c.op for c in shown))
     kind = f" ({dtypes(first.inputs, first.outputs)})" if len(ops) == 1 else ""
-    where = f"in layer {shorten(first.layer, _NAME)}" if first.layer else f"at {shorten(unwrapped(first.name), _NAME)}"
+    layer = first.keras_layer or first.layer
+    where = f"in layer {shorten(layer, _NAME)}" if layer else f"at {shorten(unwrapped(first.name), _NAME)}"
     count = len(finding.places) or (1 if finding.interaction else len(finding.culprits))
     differs = ", which computes something else" if finding.stage == NUMBERS else ""
     return harmless(

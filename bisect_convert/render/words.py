@@ -13,8 +13,8 @@ from bisect_convert.report.findings import NUMBERS, Culprit, Finding, Witness
 from bisect_convert.report.report import Report
 
 __all__ = [
-    "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layers", "name",
-    "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "stage",
+    "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layer", "layers",
+    "name", "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "stage",
     "summary", "table", "totals", "where_short",
     "unwrapped",
 ]  # fmt: skip
@@ -147,7 +147,14 @@ def others(finding: Finding) -> tuple[Culprit, ...]:
 
 def layers(finding: Finding) -> list[str]:
     """Return the layers of the culprits, or their names where there are none; those alike as one."""
-    return [harmless(name) for name in grouped(c.layer or unwrapped(c.name) for c in finding.culprits)]
+    return [harmless(name) for name in grouped(c.keras_layer or c.layer or unwrapped(c.name) for c in finding.culprits)]
+
+
+def layer(culprit: Culprit) -> str | None:
+    """Return the layer as Keras has it, with its class, else the scope in the graph."""
+    if culprit.keras_layer is None:
+        return culprit.layer
+    return f"{culprit.keras_layer}, class {culprit.keras_class}"
 
 
 def table(report: Report) -> list[tuple[str, ...]]:
