@@ -7,14 +7,16 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bisect_convert.cli import output_folder
 from bisect_convert.cli.options import packed_options, parse
+from bisect_convert.cli.paging import paged
 from bisect_convert.cli.stopping import end_with_parent, stop_at_signals
+from bisect_convert.cli.telling import one_line, telling
 from bisect_convert.cli.viewers import Viewers, viewers
 from bisect_convert.errors import BisectConvertError, Stopped
 from bisect_convert.fix.destination import Destination, destination
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from bisect_convert.probe.client import Workers
     from bisect_convert.probe.shared import SharedWorkers
     from bisect_convert.report.fix import Fix
-    from bisect_convert.report.questions import Probe
     from bisect_convert.report.report import Report
 
 __all__ = ["hand_over", "main"]
@@ -107,7 +108,7 @@ def _searched(arguments: argparse.Namespace, shown: Viewers, warm: SharedWorkers
 
     kept = KeptReport(arguments, options, _cache(arguments))
     if (known := kept.read()) is not None:
-        return hand_over(known, arguments.format, None)
+        return hand_over(known, arguments, None)
     stop_at_signals()
     own = contextlib.nullcontext(warm.workers()) if warm is not None else None
     with folder as out, own or Workers(arguments.jobs, verbose=arguments.verbose, imports=arguments.imports) as workers:
@@ -116,12 +117,13 @@ def _searched(arguments: argparse.Namespace, shown: Viewers, warm: SharedWorkers
         from bisect_convert.diagnose.wishes import Wishes
 
         staged = None if out is None else Path(tempfile.mkdtemp(dir=workers.folder))
-        with _progress(arguments) as told:
+        with telling(arguments, _say) as told:
             wishes = Wishes(
                 signature=arguments.signature, first=arguments.first, slow=arguments.slow, timeout=arguments.timeout,
-                memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, told=told,
-                strict=True, jobs=arguments.jobs, cache=_cache(arguments), out=staged, numbers=_numbers(arguments),
+                memory=arguments.memory, allow_code=arguments.allow_code, no_run=arguments.no_run, strict=True,
+                jobs=arguments.jobs, cache=_cache(arguments), out=staged, numbers=_numbers(arguments),
                 tolerance=arguments.tolerance, against=arguments.against, anonymous=arguments.anonymous,
+                doing=told.doing, told=told.probe, found=told.found,
             )  # fmt: skip
             try:
                 report = find_packed(arguments.model, options, wishes, workers, _fixing(place))
@@ -129,7 +131,7 @@ def _searched(arguments: argparse.Namespace, shown: Viewers, warm: SharedWorkers
                 kept.keep(report)
             except Stopped as stop:
                 report, stopped = stop.report, True
-        status = _show(shown, report, hand_over(report, arguments.format, out, staged), workers)
+        status = _show(shown, report, hand_over(report, arguments, out, staged), workers)
         return _INCONCLUSIVE if stopped and status != _BAD else status
 
 
@@ -143,7 +145,7 @@ def _by_hand(arguments: argparse.Namespace, out: Path | None, shown: Viewers) ->
     }
     ours |= {"cache": arguments.cache or False, "out": out}
     report = interact(arguments.model, packed_options(arguments), ours, stepwise=arguments.step)
-    return 0 if report is None else _show(shown, report, hand_over(report, arguments.format, out))
+    return 0 if report is None else _show(shown, report, hand_over(report, arguments, out))
 
 
 def _fixing(place: Destination | None) -> Callable[[Diagnosis], Fix] | None:
@@ -169,7 +171,7 @@ def _cache(arguments: argparse.Namespace) -> bool | Path:
     return arguments.cache is None or Path(arguments.cache)
 
 
-def hand_over(report: Report, format: str, out: Path | None, staged: Path | None = None) -> int:
+def hand_over(report: Report, arguments: argparse.Namespace, out: Path | None, staged: Path | None = None) -> int:
     """Write the files and print the report, even where the files cannot be written; return the exit status."""
     fault = None
     if out is not None:
@@ -177,7 +179,7 @@ def hand_over(report: Report, format: str, out: Path | None, staged: Path | None
             report = output_folder.fill(out, report, staged)
         except OSError as error:
             fault = f"--out {out} cannot be written: {error.strerror or error}"
-    _print(report, format)
+    _print(report, arguments.format, pager=arguments.pager)
     return report.exit_code if fault is None else _fail(fault)
 
 
@@ -191,7 +193,7 @@ def _show(shown: Viewers, report: Report, status: int, workers: Workers | None =
     return status
 
 
-def _print(report: Report, format: str) -> None:
+def _print(report: Report, format: str, *, pager: bool) -> None:
     from bisect_convert.render import render, text
 
     out = sys.stdout
@@ -199,7 +201,9 @@ def _print(report: Report, format: str) -> None:
         out.reconfigure(errors="backslashreplace", **({} if format == "text" else {"encoding": "utf-8"}))
     if format == "text" and out.isatty():
         color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        out.write(text.text(report, _width(), color))
+        shown = text.text(report, _width(), color)
+        if not (pager and paged(shown, out)):
+            out.write(shown)
     else:
         out.write(render(report, format))
     out.flush()
@@ -211,27 +215,11 @@ def _width() -> int:
     return min(shutil.get_terminal_size((100, 24)).columns, 140)
 
 
-@contextlib.contextmanager
-def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[Probe], None]]:
-    """Give what is to be told of each probe: a line of its own with --verbose, else a moving one on a terminal."""
-    if not arguments.verbose and (arguments.quiet or not sys.stderr.isatty()):
-        yield lambda probe: None
-        return
-    from bisect_convert.session.progress import Progress, said
-
-    if arguments.verbose:
-        yield said(_say)
-    else:
-        with Progress() as progress:
-            yield progress.told
-
-
 def _fail(message: str) -> int:
     _say(f"error: {message}")
     return _BAD
 
 
 def _say(message: str) -> None:
-    line = "".join(c if c.isprintable() else " " for c in message)
     with contextlib.suppress(OSError):
-        print(f"bisect-convert: {line}", file=sys.stderr, flush=True)
+        print(one_line(message), file=sys.stderr, flush=True)

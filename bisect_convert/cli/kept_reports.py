@@ -19,7 +19,7 @@ __all__ = ["KeptReport", "depends_on"]
 
 #: What says how a report is shown, and how quickly it is made: not what is in it.
 _SHOWN = frozenset(
-    {"format", "quiet", "jobs", "cache", "no_cache", "model", "models", "watch", "dask", "model_timeout"}
+    {"format", "quiet", "pager", "jobs", "cache", "no_cache", "model", "models", "watch", "dask", "model_timeout"}
 )
 _PACKAGES = ("tensorflow", "coremltools", "numpy", "protobuf", "keras", "tf-keras", "scikit-learn")
 _ENVIRONMENT = ("PYTHONPATH", "TF_USE_LEGACY_KERAS", "KERAS_BACKEND")

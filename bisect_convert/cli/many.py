@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bisect_convert.cli.kept_reports import depends_on
 from bisect_convert.cli.output_folder import made, place
+from bisect_convert.cli.paging import paged
 from bisect_convert.cli.stopping import stop_at_signals
 from bisect_convert.errors import UsageError
 from bisect_convert.model.files import models_in
@@ -31,7 +32,7 @@ __all__ = ["run", "several"]
 
 #: What is said once for the whole run, not for each model: option -> whether a value follows.
 _OF_THE_RUN = {
-    "--out": True, "--format": True, "--jobs": True, "--quiet": False, "--verbose": False, "--dask": True,
+    "--out": True, "--format": True, "--jobs": True, "--quiet": False, "--pager": False, "--verbose": False, "--dask": True,
     "--model-timeout": True, "--watch": False,
 }  # fmt: skip
 #: What only one model can be asked.
@@ -67,7 +68,9 @@ def run(models: Sequence[str], arguments: argparse.Namespace, argv: Sequence[str
             tell = (lambda row: None) if arguments.quiet else (lambda row: say(f"{row.model}: {row.verdict}"))
             _follow(batch, commands, tell)
         summary = batch.written()
-        sys.stdout.write(_page(summary, arguments.format))
+        page = _page(summary, arguments.format)
+        if not (arguments.pager and arguments.format == "text" and paged(page, sys.stdout)):
+            sys.stdout.write(page)
     return 3 if batch.stopped else summary.exit_code
 
 

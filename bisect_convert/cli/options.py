@@ -216,6 +216,9 @@ def _add_report(report: Any) -> None:
     report.add_argument(
         "--anonymous", action="store_true", help="with --out: no name of the model in a finding's issue.md"
     )
+    report.add_argument(
+        "--pager", action="store_true", help="on a terminal, show a text report in $PAGER, else in less"
+    )
     report.add_argument("--quiet", action="store_true", help="no progress on standard error")
     report.add_argument("--verbose", action="store_true", help="each probe, and what TensorFlow and coremltools log")
 

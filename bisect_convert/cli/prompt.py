@@ -163,7 +163,7 @@ def step(session: Session, *, keys: Callable[[], str] | None = None, out: TextIO
        does it convert? fails, NotImplementedError: Conversion for TF op 'Erfc' not implemented.
     2. act/Erfc alone (1 op)
        locate: the converter names it; a hint is no evidence until it fails on its own
-       does it fail alike? stopped
+       does it fail in the same way? stopped
     """
     stream = sys.stdout if out is None else out
     read = _key if keys is None else keys
@@ -171,7 +171,12 @@ def step(session: Session, *, keys: Callable[[], str] | None = None, out: TextIO
         "Enter asks the converter; y yes, n no, s skip answer in its place; a asks all the rest, q stops.", file=stream
     )
     while (ahead := session.ahead) is not None:
-        print(f"{ahead}\n   does it {'fail alike' if ahead.targeted else 'convert'}?", end=" ", file=stream, flush=True)
+        print(
+            f"{ahead}\n   does it {'fail in the same way' if ahead.targeted else 'convert'}?",
+            end=" ",
+            file=stream,
+            flush=True,
+        )
         said = _said(read)
         if said == "quit":
             print("stopped", file=stream)

@@ -15,11 +15,12 @@ from typing import Any
 from bisect_convert.arguments import packing as convert_options
 from bisect_convert.arguments.as_code import call_code
 from bisect_convert.diagnose.findings import compose, joined, same_cause
-from bisect_convert.diagnose.loading import LOAD_LIMIT, handed_notes, load
+from bisect_convert.diagnose.loading import LOAD_LIMIT, handed_notes, load, reading
+from bisect_convert.diagnose.stages import join_stages
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, UsageError
 from bisect_convert.explain.converter_warnings import warning_notes
-from bisect_convert.explain.edge_stages import at_the_edges, stage_finding, without_edges
+from bisect_convert.explain.keras_layers import in_keras_terms
 from bisect_convert.explain.marked_graphs import marked_graphs
 from bisect_convert.explain.model_causes import (
     assigned_state,
@@ -95,6 +96,7 @@ class Diagnosis:
                 self.packed["pass_pipeline"] = checked["pipeline"]
             if checked.get("death") == "timeout":
                 raise EnvironmentError_(f"a look at the arguments did not come to an end within {_CHECK_LIMIT:.0f} s")
+            wishes.doing(reading(model))
             self.loaded = self.searched = load(model, self.workers, request)
             self.samples = self._chosen()
             self.versions = self.workers.versions()
@@ -151,7 +153,7 @@ class Diagnosis:
             return
         try:
             for found in itertools.chain(hunt.causes(), self._compared(prober, hunt), self._with_weights(hunt)):
-                if self._known(found, prober):
+                if self.known(found, prober):
                     continue
                 finding = compose(found, prober)
                 if self._absorbs(finding):
@@ -161,7 +163,7 @@ class Diagnosis:
                     self.notes.append("stopped at the first finding, as asked")
                     return
             self.complete = hunt.complete
-            self._without_edges(prober, hunt)
+            join_stages(self, prober, hunt)
             if slow is not None and self.complete and not self.findings:
                 self._time(prober, slow)
         finally:
@@ -205,37 +207,8 @@ class Diagnosis:
             found = of_variant(variant, failure, before.model, converts=without.converted)
             self._keep(None, [found])
 
-    def _without_edges(self, prober: Prober, hunt: Hunt) -> None:
-        """Take the findings in a stage before or behind the model for one, and go on without the stage."""
-        variant = next((v for v in self.loaded.variants if v.kind == EDGES), None)
-        ours = [] if variant is None else at_the_edges(self.findings, variant, self.loaded.model)
-        if variant is None or not ours:
-            return
-        given = prober.options
-        prober.turn_to(without := read_facts(self.loaded.folder / variant.folder))
-        prober.instead(without_edges(given, without))
-        tried = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(variant.kind))
-        stage = [self.findings[n] for n in ours]
-        one = stage_finding(stage, variant, self.loaded.model.main, converts=tried.converted)
-        kept = [pair for n, pair in enumerate(zip(self.findings, self.found, strict=True)) if n not in ours]
-        kept.insert(ours[0], (one, None))
-        self.findings, self.found = [f for f, _ in kept], [found for _, found in kept]
-        if not self.complete:
-            self._behind_edges(prober, hunt)
-        prober.instead(given)
-        prober.turn_to(self.searched)
-
-    def _behind_edges(self, prober: Prober, before: Hunt) -> None:
-        """Search what stands between the stages by itself: with them, not all of it could be probed."""
-        hunt = Hunt(prober)
-        blamed = {c.name for f in self.findings for c in f.culprits}
-        for found in hunt.causes():
-            if not {op for _, op in found.culprits} <= blamed and not self._known(found, prober):
-                self._keep(found, [compose(found, prober)])
-        if hunt.complete:
-            self.complete, before.notes = True, hunt.notes
-
     def _time(self, prober: Prober, factor: float) -> None:
+        self.wishes.doing("timing its conversion")
         answer = prober.errands.times(prober.options)
         if "failed" in answer:
             self.notes.append(f"where the time goes is not known: {answer['failed']}")
@@ -260,16 +233,18 @@ class Diagnosis:
         """A model that converts is compared with its original, for which it is converted with its true weights."""
         if self.samples is None or self.findings or not hunt.complete or self.loaded.failure is not None:
             return
+        self.wishes.doing("comparing it with its original")
         done = compared(prober, *self.samples, self.wishes.tolerance, self.wishes.against)
         self.numbers = done.numbers
         self._keep(None, list(done.findings))
         yield from ()
 
-    def _known(self, found: Found, prober: Prober) -> bool:
+    def known(self, found: Found, prober: Prober) -> bool:
         """Add the places to the finding that has the same cause, where there is one: the rest of it is known then."""
         for number, earlier in enumerate(self.found):
             if earlier is not None and same_cause(earlier, found, prober.model):
-                self.findings[number] = joined(self.findings[number], found, prober.model)
+                finding = joined(self.findings[number], found, prober.model)
+                self.findings[number] = in_keras_terms(finding, self.loaded.layers)
                 return True
         return False
 
@@ -278,17 +253,19 @@ class Diagnosis:
         merged = left_training([*self.findings, finding], self.loaded.model)
         if len(merged) > len(self.findings):
             return False
-        self.findings = merged
+        self.findings = [in_keras_terms(f, self.loaded.layers) for f in merged]
         return True
 
     def _keep(self, found: Found | None, findings: list[Finding]) -> None:
-        findings = left_training(findings, self.loaded.model)
+        findings = [in_keras_terms(f, self.loaded.layers) for f in left_training(findings, self.loaded.model)]
         self.findings += findings
         self.found += [found] * len(findings)
+        for finding in findings:
+            self.wishes.found(finding)
 
-    def keep(self, findings: Iterable[Finding]) -> None:
-        """Add findings that no search made."""
-        self._keep(None, list(findings))
+    def keep(self, findings: Iterable[Finding], found: Found | None = None) -> None:
+        """Add findings that the search of the whole did not make; found: the cause that they are of."""
+        self._keep(found, list(findings))
 
     def report(self, prober: Prober) -> Report:
         """Return the report on what is known now."""

@@ -115,6 +115,7 @@ def find_packed(
         run.notes += others_tried(run, model, packed, wishes, workers)
         if fixing is None:
             return run.report(prober)
+        wishes.doing("editing its graph until it converts")
         fix = held_against_the_original(fixing(run), run, prober)
         return replace(run.report(prober), fix=fix)
     finally:

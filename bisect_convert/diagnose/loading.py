@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bisect_convert.errors import ModelError, UsageError
-from bisect_convert.model.files import damage
+from bisect_convert.model.files import damage, size
 from bisect_convert.model.loaded import Loaded, read_facts
 from bisect_convert.probe.client import Workers
 from bisect_convert.worker.request import Load
 
-__all__ = ["LOAD_LIMIT", "handed_notes", "load"]
+__all__ = ["LOAD_LIMIT", "handed_notes", "load", "reading"]
 
 #: Seconds that TensorFlow may take to read a model and freeze it, and how often that is tried where its process dies.
 LOAD_LIMIT, _LOADS = 1800.0, 3
@@ -50,6 +51,17 @@ def load(model: Any, workers: Workers, request: Load) -> Loaded:
         function = opening.concrete_function(model)
         opening.freeze_and_write(function, folder, replace(reading, handed=handing.of_object(model, function)))
     return read_facts(folder)
+
+
+def reading(model: Any) -> str:
+    """Return that the model is being read, with its name and the size of its files: `reading model.keras (120 MB)`."""
+    if not isinstance(model, (str, os.PathLike)):
+        return "reading the model"
+    path = os.path.abspath(model)
+    count = size(path)
+    mega = count / 1e6
+    said = f"{mega:.0f} MB" if mega >= 10 else f"{mega:.1f} MB" if mega >= 0.1 else f"{count / 1e3:.0f} kB"
+    return f"reading {os.path.basename(path)} ({said})"
 
 
 def handed_notes(loaded: Loaded, verdict: str, *, chosen: bool) -> list[str]:

@@ -16,6 +16,7 @@ from bisect_convert.probe.client import Workers
 from bisect_convert.probe.executors import Lent
 from bisect_convert.probe.prober import Prober
 from bisect_convert.probe.queries import Observer
+from bisect_convert.report.findings import Finding
 from bisect_convert.report.questions import Probe
 
 __all__ = ["Wishes"]
@@ -37,7 +38,11 @@ class Wishes:
     state: bool = True
     """Of a model that assigns variables also make the form that has them as inputs: a remedy, and what a fix edits."""
     verbose: bool = False
+    doing: Callable[[str], None] = lambda what: None
+    """Hears what is being done, in words, before it is: reading the model, each question, and what else may take its time."""
     told: Callable[[Probe], None] = lambda probe: None
+    found: Callable[[Finding], None] = lambda finding: None
+    """Hears of each finding when it is kept: with the places known by then."""
     cache: bool | str | os.PathLike[str] = False
     """The folder where outcomes are kept, or True for the user's own; False: nowhere."""
     out: str | os.PathLike[str] | None = None
@@ -78,5 +83,5 @@ class Wishes:
         """Return a prober of the model under these arguments of `ct.convert`, within the wished limits."""
         return Prober(
             loaded, workers, options, timeout=self.timeout, memory=self.memory, jobs=self.jobs, cache=cache,
-            told=self.told, observer=observer, no_run=self.no_run,
+            asking=lambda question: self.doing(f"at: {question}"), told=self.told, observer=observer, no_run=self.no_run,
         )  # fmt: skip

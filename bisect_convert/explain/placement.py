@@ -29,6 +29,7 @@ _INPUTS, _HANDLES = frozenset({"Placeholder", "PlaceholderWithDefault"}), frozen
 _THROUGH = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics"})
 _HEAVY, _POOL = re.compile("Conv|MatMul|Einsum|LSTM|GRU|RNN"), re.compile("Pool|Mean|Max")
 _UPSAMPLING = re.compile("Resize|BackpropInput|DepthToSpace|BatchToSpace")
+_SPLITS, _SLICES = frozenset({"Split", "SplitV", "Unpack"}), frozenset({"Slice", "StridedSlice"})
 #: What activations, normalisations and rotary embeddings are made of.
 _ELEMENTWISE = frozenset(
     "Abs Add AddV2 Cast ConcatV2 Cos Div Elu Erf Erfc Exp Log Log1p Max Maximum Mean Min Minimum Mul Neg Pow RealDiv "
@@ -266,6 +267,8 @@ def _skip(flow: _Flow, region: _Region) -> int | None:
     if fork is None or join is None or len(arms) < 2 or flow.type(join) not in _ADDS | _CONCATS:
         return None
     first, last = flow.dtypes(fork), flow.dtypes(join)
+    if _parts(flow, region):
+        return None
     if not first & last and not all("float" in dtype for dtype in first | last):
         return None  # numbers that come of ids or flags: what bypasses an embedding is a mask
     concat = flow.type(join) in _CONCATS
@@ -278,6 +281,13 @@ def _skip(flow: _Flow, region: _Region) -> int | None:
     pools = concat and (few > 0 or any(_POOL.search(flow.type(n)) for n in arms[short]))
     gate = size + most <= _GATE_SIZE and all(flow.type(n) in _ELEMENTWISE for arm in arms for n in arm)
     return short if bypass and (upsampled or not (few > 1 or pools or gate)) else None
+
+
+def _parts(flow: _Flow, region: _Region) -> bool:
+    """True where each arm works on a part of its own, as in a channel split: none of them bypasses another."""
+    if region.fork is not None and flow.type(region.fork) in _SPLITS:
+        return True
+    return all(arm and flow.type(arm[0]) in _SLICES for arm in region.arms)
 
 
 def _dominators(edges: _Edges, starts: Iterable[int]) -> dict[int, int]:

@@ -231,7 +231,7 @@ def _pass(case: Case) -> str | None:
     if case.pass_name in (None, "arguments") or not case.culprits:
         return None
     what = "the check of the finished program" if case.pass_name == "program check" else f"the pass `{case.pass_name}`"
-    if case.interaction:
+    if case.interaction and len(case.culprits) > 1:
         return f"{listed([c.name for c in case.culprits])} fail only together, in {what} of coremltools."
     return f"coremltools lowers `{case.culprits[0].name}`, then fails on it in {what}."
 
@@ -240,7 +240,7 @@ def _neutral(case: Case) -> str:
     if not case.culprits:
         return f"The conversion as a whole fails at the stage `{case.stage}`; no single op was found to be at fault."
     names = [c.name for c in case.culprits]
-    if case.interaction:
+    if case.interaction and len(case.culprits) > 1:
         left = ": with any of them left out, this failure is gone" if case.witness.minimal else ""
         return f"{listed(names)} fail only together, at the stage `{case.stage}`{left}."
     alone = ", also when it is converted alone" if len(case.witness.ops) == 1 else ""

@@ -56,7 +56,7 @@ class Facts:
     as one repeated value. keys: what the signature calls the results -> the ops that make them. refused: TensorFlow itself
     finds that it cannot work on the shapes that were given. handed: how it comes to `ct.convert`. variants:
     the model without causes that are no ops, each also without those before it. large: variables too large for a constant,
-    in words, by the ops that read them.
+    in words, by the ops that read them. layers: the names of a Keras model's layers -> their classes.
     """
 
     path: str = ""
@@ -75,6 +75,7 @@ class Facts:
     handed: Handed = Handed()
     variants: tuple[Variant, ...] = ()
     large: Mapping[str, str] = field(default_factory=dict)
+    layers: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores equal facts."""
@@ -90,6 +91,7 @@ class Facts:
             "convertible": sorted(self.convertible),
             "keys": dict(self.keys),
             "large": dict(self.large),
+            "layers": dict(self.layers),
             "handed": asdict(self.handed),
             "variants": [asdict(v) for v in self.variants],
         }
@@ -105,7 +107,7 @@ class Facts:
             slim=data["slim"], keys=data["keys"], refused=data["refused"],
             handed=_handed(**data["handed"]),
             variants=tuple(Variant(v["kind"], v["folder"], tuple(v["blamed"]), tuple(v["about"])) for v in data["variants"]),
-            large=data["large"],
+            large=data["large"], layers=data["layers"],
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from bisect_convert.errors import ModelError, UsageError
 
-__all__ = ["MOVED", "REST", "STATELESS", "check_path", "damage", "digest", "models_in"]
+__all__ = ["MOVED", "REST", "STATELESS", "check_path", "damage", "digest", "models_in", "size"]
 
 #: The folder, beside the facts of a model that never froze, with those of what freezes without the ops at fault.
 REST = "rest"
@@ -127,6 +128,15 @@ def digest(path: str) -> str:
                 while part := opened.read(2**20):
                     made.update(part)
     return made.hexdigest()
+
+
+def size(path: str) -> int:
+    """Return how many bytes the model's files have; those that cannot be looked at count nothing."""
+    root, count = Path(path), 0
+    for file in root.rglob("*") if root.is_dir() else [root]:
+        with contextlib.suppress(OSError):
+            count += file.stat().st_size if file.is_file() else 0
+    return count
 
 
 def damage(path: str, message: str) -> str:

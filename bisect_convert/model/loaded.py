@@ -41,6 +41,8 @@ class Loaded:
     """The model without causes that are no ops, each also without those before it."""
     large: Mapping[str, str] = field(default_factory=dict)
     """Variables too large for a constant, in words, by the ops that read them."""
+    layers: Mapping[str, str] = field(default_factory=dict)
+    """The names of a Keras model's layers -> their classes."""
 
     @property
     def size(self) -> int:
@@ -67,4 +69,5 @@ def read_facts(folder: Path) -> Loaded:
         tuple((graph, op) for graph, op in known.blamed if op in graphs.get(graph, _NONE).ops),
         known.variants,
         known.large,
+        known.layers,
     )

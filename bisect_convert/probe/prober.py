@@ -31,9 +31,9 @@ class Prober(Conversions):
     """Asks workers about sections of one model under one set of options; what was asked once is not asked again.
 
     timeout (seconds) and memory (GiB) limit each probe; jobs: how many probes may run at once; cache: outcomes of earlier
-    runs. `told` hears of each question once it is answered. A probe whose process died is made twice. Once a question has
-    been answered in two ways, `unsteady` has those answers: what was concluded from single ones until then does not hold,
-    and each question is asked until it is settled.
+    runs. `asking` hears of each question when it is asked, `told` once it is answered. A probe whose process died is made
+    twice. Once a question has been answered in two ways, `unsteady` has those answers: what was concluded from single ones
+    until then does not hold, and each question is asked until it is settled.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Prober(Conversions):
         memory: float | None = None,
         jobs: int = 1,
         cache: Cache | None = None,
+        asking: Callable[[Question], None] = lambda question: None,
         told: Callable[[Probe], None] = lambda probe: None,
         observer: Observer | None = None,
         no_run: bool = False,
@@ -58,6 +59,7 @@ class Prober(Conversions):
         self.warned: tuple[str, ...] = ()
         self.errands = Errands(door, no_run=no_run)
         self._jobs = jobs
+        self._asking = asking
         self._told = told
         self._observer = observer
 
@@ -222,6 +224,7 @@ class Prober(Conversions):
     def _put(self, query: Query, ask: Callable[[], T]) -> T:
         """Get the query answered, by the observer if it knows better, and tell of it."""
         count = len(self.journal)
+        self._asking(query.question)
         answer = ask() if self._observer is None else self._observer.put(query, ask)
         if len(self.journal) > count:
             self._told(self.journal[-1])

@@ -117,7 +117,7 @@ def _if_converts(case: Case, prober: Prober, summary: str, changes: Mapping[str,
 
 def _remedy(summary: str, changes: Mapping[str, Any]) -> Remedy:
     code = ", ".join(f"{k}={argument_code(k, v)}" for k, v in changes.items() if v is not None) or None
-    return Remedy("option", f"{summary}: the witness converts then", True, code, changes)
+    return Remedy("option", f"{summary}: the failing section converts then", True, code, changes)
 
 
 def _fixed_sizes(case: Case, prober: Prober) -> list[Remedy]:

@@ -29,7 +29,7 @@ def pipeline_remedies(case: Case, prober: Prober) -> list[Remedy]:
             options={**prober.options, "pass_pipeline": pipeline},
         )
         if outcome.converted:
-            summary = f"leave the pass `{name}` out: the witness converts then"
+            summary = f"leave the pass `{name}` out: the failing section converts then"
             return [
                 Remedy(
                     "option",

@@ -26,7 +26,7 @@ def weight_remedies(case: Case, prober: Prober) -> list[Remedy]:
         case.found.witness, Kind.REMEDY.asks(f"{step} without {hint[-1].name}"), options=options
     ).converted:
         return []
-    summary = f"leave the weights of `{hint[-1].name}` out of the step: the witness converts then"
+    summary = f"leave the weights of `{hint[-1].name}` out of the step: the failing section converts then"
     found = [Remedy("option", summary, True, step_code(wanted))]
     if endless_constant(case) and "NaN" in case.message and "infinity" not in case.message:
         found.append(Remedy("rewrite", "give the constant numbers: NaN in a weight comes of a training that diverged"))

@@ -7,30 +7,18 @@ from collections import Counter
 
 from bisect_convert.render.comparison import compared_headline
 from bisect_convert.render.grouping import grouped
-from bisect_convert.render.names import Code, Sentence, dtypes, harmless, shorten, unwrapped
-from bisect_convert.report.findings import NUMBERS, Body, Context, Culprit, Enclosing, Finding, Witness
+from bisect_convert.render.names import dtypes, harmless, shorten, unwrapped
+from bisect_convert.render.place_words import body, place, role, where_short
+from bisect_convert.report.findings import NUMBERS, Culprit, Finding, Witness
 from bisect_convert.report.report import Report
 
 __all__ = [
     "body",
-    "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layers", "name",
-    "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "stage",
+    "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layer", "layers",
+    "name", "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "stage",
     "summary", "table", "totals", "where_short",
     "unwrapped",
 ]  # fmt: skip
-
-_ROLES = {
-    "trunk": "trunk",
-    "branch": "branch",
-    "skip": "skip connection",
-    "main_arm": "main arm of a skip connection",
-    "join": "join",
-    "fork": "fork",
-}
-_KINDS = {
-    "loop_body": "loop body", "loop_cond": "loop condition", "then": "then-branch", "else": "else-branch",
-    "branch": "branch function", "call": "function",
-}  # fmt: skip
 
 #: Notes about the call itself.
 _ON_TOP = re.compile(r"itself (fails|refuses)|^tried: |^stopped")
@@ -61,6 +49,9 @@ def summary(report: Report) -> str:
         return "does not convert, and no cause was found"
     if not report.complete:
         return f"does not convert: {found} so far, there may be more"
+    if doubtful := sum(map(_doubtful, report.findings)):
+        which = f"{doubtful} of them " if count > 1 else ""
+        return f"does not convert: {found}, {which}not confirmed; without {'it' if count == 1 else 'them'} the rest converts"
     return f"does not convert: {found}, and {'that is all' if count == 1 else 'these are all'}"
 
 
@@ -128,11 +119,11 @@ def headline(finding: Finding) -> str:
         return "no op is at fault, the call or the model as a whole is"
     if finding.slow:
         return finding.error_message
-    if finding.interaction:
+    if finding.interaction and len(facts_shown(finding)) > 1:
         kinds = Counter(c.op for c in facts_shown(finding))
         names = [op if n == 1 else f"{n} {op} ops" for op, n in kinds.items()]
         times = f", at {len(finding.places)} places" if len(finding.places) > 1 else ""
-        return harmless(f"{_listed(names)} fail{'s' * (len(culprits) == 1)} only together{times}")
+        return harmless(f"{_listed(names)} fail only together{times}")
     names = list(dict.fromkeys(c.op for c in culprits))
     kind = dtypes(culprits[0].inputs, culprits[0].outputs) if len(names) == 1 else ""
     verb = "does not convert" if len(names) == 1 else "do not convert"
@@ -157,7 +148,14 @@ def others(finding: Finding) -> tuple[Culprit, ...]:
 
 def layers(finding: Finding) -> list[str]:
     """Return the layers of the culprits, or their names where there are none; those alike as one."""
-    return [harmless(name) for name in grouped(c.layer or unwrapped(c.name) for c in finding.culprits)]
+    return [harmless(name) for name in grouped(c.keras_layer or c.layer or unwrapped(c.name) for c in finding.culprits)]
+
+
+def layer(culprit: Culprit) -> str | None:
+    """Return the layer as Keras has it, with its class, else the scope in the graph."""
+    if culprit.keras_layer is None:
+        return culprit.layer
+    return f"{culprit.keras_layer}, class {culprit.keras_class}"
 
 
 def table(report: Report) -> list[tuple[str, ...]]:
@@ -179,76 +177,28 @@ def helped(finding: Finding) -> str:
     return "not tried" if finding.remedies else "none"
 
 
-def role(context: Context) -> str:
-    """Return the role's own name in words."""
-    return _ROLES.get(context.role, harmless(context.role))
-
-
-def where_short(finding: Finding) -> str:
-    """Return role and innermost enclosing call in a few words, for a table."""
-    if not finding.culprits:
-        return "-"
-    calls = finding.context.enclosing
-    return f"{role(finding.context)}{f', in a {_kind(calls[-1])}' if calls else ''}"
-
-
-def place(context: Context) -> tuple[Sentence, ...]:
-    """Return where the culprit sits: its role between fork and join, then each enclosing call, outermost first."""
-    return (_role_sentence(context), *(_enclosing_sentence(e) for e in context.enclosing))
-
-
-def _role_sentence(context: Context) -> Sentence:
-    between: Sentence = ()
-    if context.fork is not None and context.join is not None:
-        between = (" between ", Code(context.fork), " and ", Code(context.join))
-    arms = f" of {len(context.arms)}" if len(context.arms) > 1 else ""
-    if context.role == "skip":
-        return ("on the skip connection", *between, *_beside(context, "main arm"))
-    if context.role == "main_arm":
-        return ("on the main arm of a skip connection", *between, *_beside(context, "skip"))
-    if context.role == "branch":
-        return (f"on one branch{arms}", *between)
-    count = f"{len(context.arms)} arms" if context.arms else "arms"
-    if context.role == "fork":
-        return (f"at a fork: {count} leave it", *((" and meet at ", Code(context.join)) if context.join else ()))
-    if context.role == "join":
-        return (f"at a join: {count} meet there", *((", split at ", Code(context.fork)) if context.fork else ()))
-    return ("on the trunk, in no branch or skip connection" if context.role == "trunk" else harmless(context.role),)
-
-
-def _beside(context: Context, other: str) -> Sentence:
-    if len(context.arms) != 2:
-        return ()
-    sizes = sorted(len(arm) for arm in context.arms)
-    size = sizes[1] if other == "main arm" else sizes[0]
-    return (f"; the {other} beside it " + ("is the identity" if not size else f"has {size} op{'s' * (size != 1)}"),)
-
-
-def _enclosing_sentence(call: Enclosing) -> Sentence:
-    verb = "called by" if call.kind == "call" else "of"
-    return (f"in the {_kind(call)} ", Code(call.function), f" {verb} {harmless(call.op)} ", Code(call.name))
-
-
-def body(inside: Body) -> Sentence:
-    """Return which body it is, of which call."""
-    return (f"in the {_KINDS.get(inside.kind, harmless(inside.kind))} of ", Code(inside.call))
-
-
-def _kind(call: Enclosing) -> str:
-    return _KINDS.get(call.kind, harmless(call.kind))
-
-
 def evidence(finding: Finding) -> str:
     """Return how small the witness is and how well it was probed."""
     witness = finding.witness
     size = f"{len(witness.ops)} op{'s' * (len(witness.ops) != 1)}"
     if finding.slow:
         return f"{size}, as measured in one conversion of the whole model"
-    minimal = "no op of it can be left out" if witness.minimal else "not shown to be minimal"
-    if witness.minimal and len(witness.ops) == 1:
-        minimal = "minimal"
-    confirmed = "confirmed with the true weights" if witness.confirmed else "not confirmed"
-    return f"{size}, {minimal}, {confirmed}"
+    if finding.interaction and len(facts_shown(finding)) > len(witness.ops):
+        minimal = "which holds those that fail together"
+    elif len(witness.ops) == 1:
+        minimal = "which fails by itself"
+    else:
+        minimal = "none of which can be left out" if witness.minimal else "the smallest found"
+    if not witness.confirmed and not _doubtful(finding):
+        return f"{size}, {minimal}"
+    tried = "seen to fail" if witness.confirmed else "not confirmed: it was not seen to fail"
+    return f"{size}, {minimal}, {tried} with the model's own weights{' and values' * (not witness.confirmed)}"
+
+
+def _doubtful(finding: Finding) -> bool:
+    """True where a section was blamed by probes, and the last one of them did not bear it out."""
+    known = bool(finding.cause) or finding.slow or finding.stage in (NUMBERS, "load")
+    return bool(finding.witness.ops) and not finding.witness.confirmed and not known
 
 
 def proof(witness: Witness) -> str:

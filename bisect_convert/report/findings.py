@@ -52,6 +52,10 @@ class Culprit:
     """The line of the model's code that made it, where the model tells."""
     inputs: tuple[TensorFact, ...] = ()
     outputs: tuple[TensorFact, ...] = ()
+    keras_layer: str | None = None
+    """The innermost layer that it is in, below the model itself, as the Keras model calls it; None where that is not known."""
+    keras_class: str | None = None
+    """The class of that layer."""
 
 
 @dataclass(frozen=True)

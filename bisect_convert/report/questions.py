@@ -16,7 +16,7 @@ class Kind(Enum):
     """
 
     WHOLE = "the whole model", "control", "does it fail at all, and how? That failure is the target"
-    WEIGHTS = "the whole model with its true weights", "control", "it converts with its weights as repeated values"
+    WEIGHTS = "the whole model with its own weights", "control", "it converts with other weights of their size"
     WITHOUT_CAUSE = "without the {}", "control", "a cause that is no op; is the failure gone without it?"
     LEFT_OUT = "the {} alone", "control", "something else fails first: does what was left out fail by itself?"
     REST = "the rest", "continue", "with the culprits cut out, is there another failure?"
@@ -33,26 +33,30 @@ class Kind(Enum):
     BETWEEN = "the section between them", "locate", "from the first op needed to the last"
     REGION = "all ops that share tensors of rank above 5", "locate", "such tensors can be neither input nor output"
     MEMBER = "{} of them alone", "locate", "which of the ops with such tensors fail by themselves?"
-    LESS = "without some of it", "shrink", "with some ops left out, does it still fail alike?"
+    LESS = "without some of it", "shrink", "with some ops left out, does it still fail in the same way?"
     ENDMOST = "the last of it", "shrink", "does its last op fail by itself?"
     RIDERS = "without what rides along", "shrink", "sizes go with their consumers; are they needed?"
     BARE = "without all that rides along", "shrink", "sizes go with their consumers; is none of them needed?"
     NAME = "with another name for {}", "shrink", "a graph pass may take one name for the start of another"
     CONSUMER = "with its last consumer", "shrink", "up to the last op that reads it, it would convert"
-    WITNESS = "the witness", "shrink", "how exactly does what is left fail?"
+    WITNESS = "what is left of it", "shrink", "how exactly does what is left fail?"
     BODY = "the {} of {}", "descend", "does the body fail on its own?"
     BODY_FAILURE = "the body", "descend", "how exactly does the body fail?"
     IN_PLACE = "{} in its {}", "descend", "the op inside, with its construct around it"
     INSIDES = "{} with {} ops of its bodies", "descend", "shrinking the construct in place"
-    EMPTIED = "with {} ops of its bodies", "descend", "which ops of its bodies does the witness need?"
-    CONFIRM = "confirm", "confirm", "the witness once more, afresh and with its true weights"
+    EMPTIED = "with {} ops of its bodies", "descend", "which ops of its bodies are needed?"
+    CONFIRM = "confirm", "confirm", "what is left once more, afresh and with the model's own weights"
     WITHOUT = "without it", "confirm", "is what is left free of the failure, which comes and goes?"
     HANDED = "{} behind what does not convert", "continue", "what it reads can be no input; does it fail by itself?"
     INSTANCE = "another instance", "instances", "an op of the same type; does it fail in the same way?"
     PASSES = "with {} of {} passes", "passes", "which passes must have run for it to fail?"
     REMEDY = "remedy: {}", "remedy", "would it convert so?"
     BY_HAND = "by hand: {}", "by hand", "asked by hand"
-    MINIMISE = "minimise: {} ops", "by hand", "asked by hand: with some ops left out, does it still fail alike?"
+    MINIMISE = (
+        "minimise: {} ops",
+        "by hand",
+        "asked by hand: with some ops left out, does it still fail in the same way?",
+    )
 
     @property
     def words(self) -> str:

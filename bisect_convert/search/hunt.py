@@ -169,7 +169,9 @@ class Hunt:
         outcome = self.prober.outcome(whole(self.model), Kind.WEIGHTS.asks(), fresh=True)
         if outcome.failure is None:
             return
-        self.notes.append("it fails only with its true weights, and was searched with them")
+        self.notes.append(
+            "it fails only with its own weights, not with others of their size, and was searched with them"
+        )
         self.prober.with_weights()
         found = None
         for found in self.causes():

@@ -24,19 +24,19 @@ def said(say: Callable[[str], None]) -> Callable[[Probe], None]:
 
 
 class Progress:
-    """A context manager: the number of probes, the time, the phase and the last probe in one line, gone afterwards.
+    """A context manager: how many questions were answered, the time, and what is being done now, in one line, gone afterwards.
 
-    shown: False for one that is told and shows nothing.
+    shown: False for one that is told and shows nothing; doing: what is done first.
     """
 
-    def __init__(self, shown: bool = True) -> None:
+    def __init__(self, shown: bool = True, doing: str = "") -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a notebook without ipywidgets gets the plain bar: no reason to complain
             from tqdm.auto import tqdm
 
             self._bar: Any = tqdm(
-                desc="load", disable=not shown, file=sys.stderr, leave=False, dynamic_ncols=True,
-                bar_format="{n_fmt} probes, {elapsed}  {desc}",
+                desc=doing, disable=not shown, file=sys.stderr, leave=False, dynamic_ncols=True,
+                bar_format="{n_fmt} questions, {elapsed}  {desc}",
             )  # fmt: skip
         self._over = threading.Event()
         self._clock = threading.Thread(target=self._tick, daemon=True)
@@ -56,6 +56,14 @@ class Progress:
         self._bar.set_description_str(about, refresh=False)
         self._bar.update(1)
         self._bar.refresh()
+
+    def doing(self, what: str) -> None:
+        """Show what is being done from now on."""
+        self._bar.set_description_str(what)
+
+    def say(self, line: str) -> None:
+        """Write the line above the moving one, where it stays."""
+        self._bar.write(line, file=sys.stderr)
 
     def following(self, journal: Sequence[Probe]) -> Callable[[], None]:
         """Return what shows, each time it is called, the probes that the journal has got meanwhile."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -316,7 +318,8 @@ def test_a_culprit_in_text_and_in_files(models: Path, environment: dict[str, str
     assert_nothing_is_left(Path(environment["TMPDIR"]))
 
 
-def test_on_a_terminal_there_is_progress_and_colour(models: Path, environment: dict[str, str]) -> None:
+def on_a_terminal(*words: str, cwd: Path, env: dict[str, str]) -> tuple[int, str]:
+    """The status of the command, and all that a terminal of 24 lines gets of it."""
     pty = pytest.importorskip("pty")
     import fcntl
     import struct
@@ -325,16 +328,60 @@ def test_on_a_terminal_there_is_progress_and_colour(models: Path, environment: d
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
     process = subprocess.Popen(
-        [*COMMAND, "two"], cwd=models, env={**environment, "TERM": "xterm"}, stdout=theirs, stderr=theirs
+        [*COMMAND, *words], cwd=cwd, env={**env, "TERM": "xterm"}, stdout=theirs, stderr=theirs
     )  # fmt: skip
     os.close(theirs)
     shown = b"".join(_until_closed(ours)).decode()
-    assert process.wait() == 0
-    assert "0 probes, 00:0" in shown
-    assert "1 probes, 00:" in shown
+    os.close(ours)
+    return process.wait(), shown
+
+
+def test_on_a_terminal_there_is_progress_and_colour(models: Path, environment: dict[str, str]) -> None:
+    status, shown = on_a_terminal("two", cwd=models, env=environment)
+    assert status == 0
+    assert "0 questions, 00:00  starting TensorFlow" in shown
+    assert "1 questions, 00:" in shown
+    assert re.search(r"0 questions, 00:\d\d  reading two \(\d+ kB\)", shown)
+    assert re.search(r"0 questions, 00:\d\d  at: the whole model", shown)
     assert "control: the whole model, " in shown
+    assert re.search(r"1 questions, 00:\d\d  comparing it with its original", shown)
     assert "\x1b[1;32mconverts" in shown
     assert "Traceback" not in shown
+
+
+def test_on_a_terminal_each_finding_is_said_while_the_search_goes_on(
+    models: Path, environment: dict[str, str]
+) -> None:  # fmt: skip
+    status, shown = on_a_terminal("many", "--no-cache", cwd=models, env={**environment, "NO_COLOR": "1"})
+    assert status == 1
+    said = [shown.index(f"bisect-convert: found: {op} (float32) ") for op in ("Erfc", "Lgamma", "BesselI0e")]
+    assert said == sorted(said)
+    assert "bisect-convert: found: Ndtri (float32) in layer ndtri\r\n" in shown
+    assert "locate: " in shown[said[0] : said[1]]
+    assert said[-1] < shown.index("many does not convert: 6 findings") < shown.index("error[lowering]: Erfc")
+    _, quiet = on_a_terminal("many", "--quiet", cwd=models, env=environment)
+    assert "found: " not in quiet and "error[lowering]" in quiet
+
+
+def test_a_pager_gets_the_report_on_a_terminal_and_only_there(
+    models: Path, environment: dict[str, str], tmp_path: Path
+) -> None:  # fmt: skip
+    counting = tmp_path / "my pager"
+    counting.write_text('#!/bin/sh\nwhile read -r line; do echo "| $line"; done\n')
+    counting.chmod(0o755)
+    words = ("two", "--signature", "rolled", "--pager", "--quiet")
+    paged = {**environment, "NO_COLOR": "1", "PAGER": f"'{counting}'", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    status, shown = on_a_terminal(*words, cwd=models, env=paged)
+    assert status == 1
+    assert re.match(r"\| .*two does not convert: 1 finding", shown)
+    assert "\n| error[lowering]: Roll" in shown
+    for pager in ("cat", "true", "head -n 1", "no/such/pager", "'no end", ""):
+        status, shown = on_a_terminal(*words, cwd=models, env={**paged, "PAGER": pager})
+        assert status == 1 and "Traceback" not in shown and "fault" not in shown
+        whole = pager not in ("true", "head -n 1")
+        assert ("error[lowering]: Roll" in shown) is whole, pager
+    piped = run(*words, cwd=models, env=paged)
+    assert piped.returncode == 1 and not piped.stdout.startswith("|") and "two does not" in piped.stdout
 
 
 def _until_closed(descriptor: int) -> Iterator[bytes]:
@@ -395,6 +442,10 @@ def test_killed_outright_it_leaves_nothing(models: Path, environment: dict[str, 
 # --- output that cannot be written -----------------------------------------------------------------------------------
 
 
+def _asked() -> argparse.Namespace:
+    return argparse.Namespace(format="text", pager=False)
+
+
 def test_a_full_disk_leaves_no_file_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "report.json").write_text("from an earlier run")
     synced = []
@@ -405,7 +456,7 @@ def test_a_full_disk_leaves_no_file_half_written(tmp_path: Path, monkeypatch: py
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    assert command.hand_over(_report(), "text", tmp_path) == 2
+    assert command.hand_over(_report(), _asked(), tmp_path) == 2
     assert os.listdir(tmp_path) == ["report.json"]
     assert (tmp_path / "report.json").read_text() == "from an earlier run"
 
@@ -414,7 +465,7 @@ def test_the_report_is_printed_though_its_files_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = tmp_path / "removed" / "out"
-    assert command.hand_over(_report(), "text", place) == 2
+    assert command.hand_over(_report(), _asked(), place) == 2
     out, log = capsys.readouterr()
     assert "converts" in out
     assert log == f"bisect-convert: error: --out {place} cannot be written: No such file or directory\n"

@@ -107,7 +107,7 @@ def test_one_key_is_one_probe(terminal: Callable[..., Any], model: Path, tmp_pat
     child.send("\r")
     child.expect("fails, NotImplementedError")
     child.expect("act/Erfc alone")
-    child.expect("does it fail alike")
+    child.expect("does it fail in the same way")
     child.send("a")
     child.expect("1 finding, and that is all")
     assert _ended(child) == 1

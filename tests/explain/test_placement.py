@@ -57,6 +57,17 @@ def test_a_chain_is_all_trunk() -> None:
     assert set(roles("x Placeholder\na Conv2D x\nb Relu a").values()) == {"trunk"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x Placeholder\nhalves Split x\nc1 Conv2D halves\nc2 Conv2D c1\nout ConcatV2 halves c2",
+        "x Placeholder\na Conv2D x\nl StridedSlice a\nr StridedSlice a\nc1 Conv2D r\nc2 Conv2D c1\nout ConcatV2 l c2",
+    ],
+)
+def test_half_of_the_channels_is_no_skip_connection_of_the_other(text: str) -> None:
+    assert where(text, "c1").role == "branch"
+
+
 def test_each_op_of_a_residual_block_has_its_role() -> None:
     assert roles(RESIDUAL) == {
         "x": "trunk", "stem": "fork", "c1": "main_arm", "r1": "main_arm", "c2": "main_arm", "add": "join",

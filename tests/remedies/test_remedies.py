@@ -185,7 +185,7 @@ def test_a_target_that_is_the_highest_already_is_lowered() -> None:
         "LRN", "odd", options={"minimum_deployment_target": "iOS18"},
         answer=lambda options, recipe: Outcome() if options["minimum_deployment_target"] == "iOS17" else failing(),
     )  # fmt: skip
-    assert [r.summary for r in found if r.verified] == ["lower the target to iOS17: the witness converts then"]
+    assert [r.summary for r in found if r.verified] == ["lower the target to iOS17: the failing section converts then"]
     assert len(prober.asked) == 1
 
 

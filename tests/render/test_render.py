@@ -18,8 +18,9 @@ import networkx as nx
 import pytest
 
 from bisect_convert.errors import UsageError
-from bisect_convert.render import FORMATS, render
+from bisect_convert.render import FORMATS, render, words
 from bisect_convert.render.drawing import lines, svg
+from bisect_convert.render.found_line import found_line
 from bisect_convert.render.lanes import lanes
 from bisect_convert.render.layout import lay_out
 from bisect_convert.render.markdown import cell, code, escaped, fenced
@@ -462,6 +463,32 @@ def test_tensors_are_spelt_with_dtype_and_shape() -> None:
 
 def test_random_pictures_are_dags() -> None:
     assert all(nx.is_directed_acyclic_graph(random_picture(seed).graph) for seed in range(60))
+
+
+def test_a_report_does_not_contradict_itself() -> None:
+    apart = only_together().findings[0]
+    inside = replace(apart, witness=replace(apart.witness, ops=apart.witness.ops[-1:], types=(), edges=()))
+    assert "1 op, which holds those that fail together" in words.evidence(inside)
+    assert words.headline(replace(apart, culprits=apart.culprits[:1])) == "Pack (float32) does not convert"
+    sure = on_a_skip().findings[0]
+    doubtful = replace(sure, witness=replace(sure.witness, confirmed=False))
+    shown = text(report(doubtful, sure))
+    assert (
+        "2 findings, 1 of them not confirmed; without them the rest converts" in shown and "these are all" not in shown
+    )
+    assert "these are all" in text(report(sure, sure))
+    cause = replace(caused().findings[0], witness=doubtful.witness)
+    assert "that is all" in text(report(cause)) and "not confirmed" not in text(report(cause))
+
+
+def test_a_finding_is_a_line_while_the_search_goes_on() -> None:
+    assert found_line(on_a_skip().findings[0]) == "Cast (float32 -> bool) in layer resnet/block_3/shortcut"
+    assert found_line(at_twelve_places().findings[0]).endswith(" 12 places")
+    assert found_line(only_together().findings[0]) == "Pack with Transpose at head/stack"
+    assert found_line(no_op().findings[0]) == "no op is at fault, the call or the model as a whole is"
+    assert found_line(caused().findings[0]) == "a stage of strings stands in front of the model"
+    assert found_line(differs().findings[0]).endswith(", which computes something else")
+    assert all(line.isprintable() for line in map(found_line, hostile().findings))
 
 
 @pytest.mark.parametrize("format", ["text", "markdown", "html"])

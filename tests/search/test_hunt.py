@@ -189,5 +189,7 @@ def test_what_fails_only_with_its_true_weights_is_searched_with_them(made: Plant
     assert not list(hunt.causes())
     found = list(hunt.causes_with_weights())
     assert sorted(map(sorted, map(blamed, found))) == sorted(sorted(c.ops) for c in causes)
-    assert hunt.complete and hunt.notes == ["it fails only with its true weights, and was searched with them"]
+    assert hunt.complete and hunt.notes == [
+        "it fails only with its own weights, not with others of their size, and was searched with them"
+    ]
     assert all(f.minimal and f.confirmed for f in found)

@@ -43,7 +43,7 @@ def test_a_report_is_a_page_in_a_frame(outputs: list[list[Any]]) -> None:
 
 def test_progress_is_shown_and_nothing_else_is_said(outputs: list[list[Any]]) -> None:
     said = "".join(o.text for cell in outputs for o in cell if o.output_type == "stream")
-    assert "probes" in said and "control: the whole model" in said
+    assert "questions" in said and "control: the whole model" in said
     assert "Warning" not in said
 
 

@@ -161,7 +161,7 @@ def test_the_one_layer_whose_weights_are_at_fault_is_found_and_may_be_left_out(s
     assert [c.name for c in finding.culprits] == ["second/MatMul"] and report.complete
     (remedy,) = [r for r in finding.remedies if r.verified]
     assert "op_name_configs={'second_MatMul': None}" in (remedy.code or "")
-    assert any("true weights" in note for note in report.notes) == (size == 300)
+    assert any("its own weights" in note for note in report.notes) == (size == 300)
 
 
 def test_the_argument_travels_with_those_of_the_conversion() -> None:

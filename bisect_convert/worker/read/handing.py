@@ -11,7 +11,7 @@ from bisect_convert.model.facts import Handed
 from bisect_convert.worker import private_api
 from bisect_convert.worker.read import keras_errors
 
-__all__ = ["of_graph_def", "of_object", "of_path", "traced"]
+__all__ = ["layers_of", "of_graph_def", "of_object", "of_path", "traced"]
 
 #: TF2Loader's own words; with source="auto" it is "Unable to determine the type of the model".
 _FORMAT = (
@@ -35,6 +35,24 @@ def traced(model: Any) -> Any:
     function._bisect_convert_owner = model
     function._bisect_convert_refused = refused
     return function
+
+
+def layers_of(function: Any) -> dict[str, str]:
+    """Return the layers of the Keras model that the function was traced from, those in models inside of it too: name -> class.
+
+    A name that layers of two classes have is left out.
+    """
+    if not hasattr(function, "_bisect_convert_refused"):
+        return {}
+    found: dict[str, set[str]] = {}
+    todo, seen = [function._bisect_convert_owner], set()
+    while todo:
+        for layer in getattr(todo.pop(), "layers", ()):
+            if id(layer) not in seen and isinstance(name := getattr(layer, "name", None), str):
+                seen.add(id(layer))
+                found.setdefault(name, set()).add(type(layer).__name__)
+                todo.append(layer)
+    return {name: next(iter(classes)) for name, classes in found.items() if len(classes) == 1}
 
 
 def _called(model: Any) -> Any:

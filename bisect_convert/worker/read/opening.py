@@ -91,7 +91,8 @@ def write_graph(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
 
 def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str, Any]:
     """Freeze the concrete function and write its facts; where freezing fails, those of the graph as it was loaded."""
-    reading = replace(reading, sources=reading.sources or source_lines.of_function(function))
+    sources = reading.sources or source_lines.of_function(function)
+    reading = replace(reading, sources=sources, layers=handing.layers_of(function))
     try:
         graph_def = private_api.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"

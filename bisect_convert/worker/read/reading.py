@@ -18,7 +18,7 @@ class Reading:
 
     inputs: packed input types of the caller; outputs: the names that it wants; sources: op name -> "file:line"; define:
     let the GraphDef's own functions count as known to TensorFlow, as they are to be where it comes from a file;
-    no_run: execute nothing of the graph; state: also write the form whose
+    layers: of a Keras model, name -> class; no_run: execute nothing of the graph; state: also write the form whose
     assigned variables are inputs.
     """
 
@@ -37,3 +37,4 @@ class Reading:
     variants: tuple[Variant, ...] = ()
     large: Mapping[str, str] = field(default_factory=dict)
     blamed: tuple[tuple[str, str], ...] | None = None
+    layers: Mapping[str, str] = field(default_factory=dict)

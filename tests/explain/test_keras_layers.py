@@ -1,0 +1,54 @@
+"""Layers as Keras has them: told where that is certain, and never guessed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bisect_convert import Session, find
+from bisect_convert.explain.keras_layers import keras_layer
+from bisect_convert.render import render
+from bisect_convert.render.found_line import found_line
+
+LAYERS = {"hue_fix": "HueJitterFix", "enc": "Functional", "dense": "Dense", "dense_1": "Dense", "dense_2": "Dense"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "name"),
+    [
+        ("shop_1/hue_fix_1", "hue_fix"),
+        ("shop/hue_fix", "hue_fix"),
+        ("shop_1/enc_3/hue_fix_12/inner", "enc/hue_fix"),
+        ("shop_1/dense_1", None),  # dense traced anew, or dense_1
+        ("shop_1/dense_1_2", "dense_1"),
+        ("shop_1/dense_3", "dense"),
+        ("shop_1/hue_fixed", None),
+        ("shop_1", None),
+    ],
+)
+def test_a_layer_is_told_where_only_one_can_be_meant(scope: str, name: str | None) -> None:
+    assert keras_layer(scope, LAYERS) == name
+
+
+def test_a_report_on_a_keras_model_has_its_own_names(tmp_path: Any) -> None:
+    import tensorflow as tf
+
+    class HueJitterFix(tf.keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return tf.math.erfc(x)
+
+    x = tf.keras.Input((8,), batch_size=1, name="x")
+    hidden = HueJitterFix(name="hue_fix")(tf.keras.layers.Dense(8, name="stem")(x))
+    model = tf.keras.Model(x, tf.keras.layers.Dense(8, name="head")(hidden), name="shop")
+    report = find(model)
+    (culprit,) = report.findings[0].culprits
+    assert (culprit.keras_layer, culprit.keras_class) == ("hue_fix", "HueJitterFix")
+    assert culprit.layer is not None and culprit.layer.startswith("shop")  # the graph's own stays what it was
+    assert "  layer    hue_fix, class HueJitterFix\n" in render(report, "text")
+    assert "hue_fix, class HueJitterFix" in render(report, "markdown")
+    assert f'<code title="{culprit.layer}">hue_fix, class HueJitterFix</code>' in render(report, "html")
+    with Session(model) as session:
+        assert [c.keras_layer for c in session.hunt().findings[0].culprits] == ["hue_fix"]
+        assert session.witness(session.report.findings[0]).ops
+    assert found_line(report.findings[0]) == "Erfc (float32) in layer hue_fix"
