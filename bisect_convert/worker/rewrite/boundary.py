@@ -30,7 +30,8 @@ def starts_here(graph_def: Any, name: str, results: Sequence[str], shape: Any) -
     node.attr["shape"].shape.CopyFrom(shape.as_proto())
     needed = _needed(made, results)
     led = _needed(graph_def, [name])  # inputs that nothing reads stay as they were
-    return _kept(made, {n.name for n in made.node if n.name in needed or n.name not in led})
+    inputs = {n.name for n in made.node if n.op.startswith("Placeholder") and n.name not in led}
+    return _kept(made, {n.name for n in made.node if n.name in needed | inputs})
 
 
 def passes_by(graph_def: Any, name: str, results: Sequence[str]) -> Any:

@@ -77,7 +77,7 @@ def moved(program: Any, results: Sequence[str], failures: Sequence[Failure], kno
         Edit((), r, graph.get_operation_by_name(r).type, "passes_by", {"results": ends}) for r in results if r in beside
     ]
     for name in sorted(starts):
-        given = {"results": ends, "shape": sized.get_operation_by_name(name).outputs[0].shape}
+        given = {"results": list(results), "shape": sized.get_operation_by_name(name).outputs[0].shape}
         edits.append(Edit((), name, graph.get_operation_by_name(name).type, "starts_here", given))
     back = {n for n in back if not _handle(graph.get_operation_by_name(n))}
     first = sorted(n for n in back if not any(s in back for s in dag.predecessors(n)))
