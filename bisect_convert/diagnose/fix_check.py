@@ -8,6 +8,7 @@ from dataclasses import replace
 from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.model.files import MOVED, STATELESS
 from bisect_convert.model.loaded import read_facts
+from bisect_convert.numbers import samples
 from bisect_convert.numbers.comparison import compared
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.fix import Agreement, Fix
@@ -19,8 +20,8 @@ __all__ = ["held_against_the_original"]
 def held_against_the_original(fix: Fix, run: Diagnosis, prober: Prober) -> Fix:
     """Return the fix with how far the written model, evaluated, is from the original; where it differs, the diagnosis has why.
 
-    Where a boundary moved, what is between the new ones is compared. The fix stays as it is where nothing was written, or no
-    numbers are wanted or can be had.
+    By itself that is a note; where numbers were asked for, each op at fault is a finding. Where a boundary moved, what is
+    between the new ones is compared. The fix stays as it is where nothing was written, or no numbers are wanted or to be had.
     """
     numbers = run.numbers if run.numbers is not None else _numbers(fix, run, prober)
     if numbers is None or not numbers.outputs or not fix.converted:
@@ -41,5 +42,10 @@ def _numbers(fix: Fix, run: Diagnosis, prober: Prober) -> Numbers | None:
     if done.numbers is None:
         return None
     run.numbers = replace(done.numbers, against=None)
-    run.keep(done.findings)
+    if run.wishes.numbers != samples.AUTO:
+        run.keep(done.findings)
+    elif done.findings:
+        run.notes.append(
+            "what was written computes something else than the original: --numbers random says which op does"
+        )
     return run.numbers

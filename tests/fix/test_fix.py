@@ -214,3 +214,21 @@ def test_what_was_written_is_evaluated_beside_the_original(workers: Workers, tmp
         (culprit,) = report.findings[1].culprits
         assert (report.findings[1].error_type, culprit.op) == ("converter", "ResizeNearestNeighbor")
         assert fix.agreement.max_rel > 0.1
+
+
+def test_by_itself_a_difference_is_a_note_and_the_model_stands(workers: Workers, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.call = tf.function(
+        lambda x: {"y": tf.raw_ops.ResizeNearestNeighbor(images=tf.roll(x, 1, 1), size=(3, 3))},
+        input_signature=[tf.TensorSpec((1, 8, 8, 3), name="x")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=module.call)
+    place = Destination(tmp_path / "out.mlpackage")
+    report = find_packed(
+        tmp_path / "model", {}, Wishes(numbers="auto"), workers, fixing=partial(fixed, destination=place)
+    )
+    assert report.exit_code == 0 and len(report.findings) == 1 and report.fix is not None and report.fix.converted
+    assert any("computes something else than the original" in note for note in report.notes)
+    assert report.fix.agreement is not None and report.fix.agreement.max_rel > 0.1
