@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
+from bisect_convert.evaluator import Unevaluated, evaluate
 from bisect_convert.worker import private_api
 from bisect_convert.worker.rewrite.recipes_applied import rewritten
 
@@ -251,13 +252,31 @@ SAMPLES: dict[str, Sample] = {
 }  # fmt: skip
 
 
-def convert(graph_def: Any) -> str | None:
-    """Convert as a probe does; return the error, or None."""
+def convert(graph_def: Any) -> Any:
+    """Convert as a probe does, in float32; return the model, or the error in words."""
     private_api.reset()
     try:
-        ct.convert(private_api.FrozenGraph(graph_def), source="tensorflow", skip_model_load=True)
+        return ct.convert(
+            private_api.FrozenGraph(graph_def), source="tensorflow", skip_model_load=True,
+            compute_precision=ct.precision.FLOAT32,
+        )  # fmt: skip
     except Exception as error:
         return f"{type(error).__name__}: {error}"[:300]
+
+
+def evaluated(model: Any, graph_def: Any, feed: dict[str, Any]) -> str | None:
+    """Say where the converted program makes something else than its graph does; None where it does not."""
+    names = [f"{n.name}:0" for n in graph_def.node if n.name.startswith("rewritten_")]
+    expected = values(graph_def, names, feed)
+    given = {name.removesuffix(":0"): value for name, value in feed.items()}
+    try:
+        made = evaluate(model, given, "float32")
+    except Unevaluated as error:
+        return f"not evaluated: {error}"
+    for name, wanted in zip(names, expected, strict=True):
+        got = np.asarray(made[name.removesuffix(":0")])
+        if got.size != wanted.size or not np.allclose(got.reshape(-1), wanted.reshape(-1), 2e-3, 1e-4, equal_nan=True):
+            return f"{name}: {got.shape} {got.reshape(-1)[:4]} for {wanted.shape} {wanted.reshape(-1)[:4]}"
     return None
 
 
@@ -287,7 +306,11 @@ def check(sample: str) -> dict[str, Any]:
     refused = convert(tf.compat.v1.graph_util.extract_sub_graph(original, [t.op.name for t in shown]))
     changed = rewritten(original, op.name, recipe).graph_def
     equal = recipe in NOT_RUN or same(original, [t.name for t in tensors], changed, feed)
-    return {"refused": refused, "error": convert(changed), "equal": equal}
+    model = convert(changed)
+    if isinstance(model, str):
+        return {"refused": isinstance(refused, str), "error": model, "equal": equal, "evaluated": None}
+    told = None if recipe in NOT_RUN else evaluated(model, changed, feed)
+    return {"refused": isinstance(refused, str), "error": None, "equal": equal, "evaluated": told}
 
 
 def same(original: Any, tensors: list[str], changed: Any, feed: dict[str, Any]) -> bool:

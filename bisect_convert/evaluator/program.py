@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -122,7 +123,10 @@ class _Run:
                 continue
             results = self._results(op, values)
             for var, value in zip(op.outputs, results, strict=True):
-                values[var] = self._result(op, var, _held(var, value))
+                held = _held(var, value)
+                if (odd := _unlike_declared(var, held)) is not None:
+                    raise Unevaluated(op.op_type, f"{op.name} {odd}")
+                values[var] = self._result(op, var, held)
             for var in last.get(op, ()):
                 values.pop(var, None)
         return [_value(var, values) for var in block.outputs]
@@ -161,6 +165,18 @@ class _Run:
                 return state
             values.update(zip(body.inputs, state, strict=True))
             state = self.block(body, values)
+
+
+def _unlike_declared(var: Any, value: Any) -> str | None:
+    """How the value is not as large as the program says, by which Core ML goes; None where it is, or sizes are open."""
+    if type(var).__name__ == "ListVar" or not isinstance(value, np.ndarray | np.generic):
+        return None
+    declared = getattr(var, "shape", None)
+    if declared is None or not all(isinstance(size, int | np.integer) for size in declared):
+        return None
+    if math.prod(int(size) for size in declared) == np.size(value):
+        return None
+    return f"is declared as {tuple(int(size) for size in declared)} and comes out as {np.shape(value)}"
 
 
 def _last_reads(block: Any) -> dict[Any, list[Any]]:

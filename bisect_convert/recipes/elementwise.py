@@ -54,9 +54,12 @@ def Acosh(x):
 def Atan2(y, x):
     """write atan2 with atan and the quadrant"""
     y, x = _floats(y, x)
+    if y.shape.rank != x.shape.rank or y.shape.as_list() != x.shape.as_list():
+        nothing = tf.zeros(tf.shape(y + x), x.dtype)  # a choice in Core ML is between values of one shape
+        y, x = y + nothing, x + nothing
     flat = tf.equal(x, 0.0)
     angle = tf.atan(y / tf.where(flat, 1.0, x))
-    turn = tf.where(y < 0.0, -math.pi, math.pi) * tf.cast(x < 0.0, x.dtype)
+    turn = math.pi * (1.0 - 2.0 * tf.cast(y < 0.0, x.dtype)) * tf.cast(x < 0.0, x.dtype)
     return tf.where(flat, tf.sign(y) * (math.pi / 2.0), angle + turn)
 
 

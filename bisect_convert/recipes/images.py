@@ -90,7 +90,8 @@ def AdjustSaturation(image, saturation_factor):
 def AdjustHue(image, delta):
     """go through hue, saturation and value by arithmetic"""
     h, s, v = _hsv(image)
-    return _rgb(tf.math.floormod(h + delta, 1.0), s, v)
+    turned = h + delta
+    return _rgb(turned - tf.floor(turned), s, v)  # coremltools takes a floor division by 1 for nothing
 
 
 def _rgb(h, s, v):

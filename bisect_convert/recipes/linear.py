@@ -17,7 +17,7 @@ def Angle(input):
     """compute the angle of both parts with atan and the quadrant"""
     re, im = tf.math.real(input), tf.math.imag(input)
     flat = tf.equal(re, 0.0)
-    turn = tf.where(im < 0.0, -math.pi, math.pi) * tf.cast(re < 0.0, re.dtype)
+    turn = math.pi * (1.0 - 2.0 * tf.cast(im < 0.0, re.dtype)) * tf.cast(re < 0.0, re.dtype)
     return tf.where(flat, tf.sign(im) * (math.pi / 2.0), tf.atan(im / tf.where(flat, 1.0, re)) + turn)
 
 

@@ -177,7 +177,8 @@ def Cumprod(x, axis, *, exclusive, reverse):
     """take products over a triangular mask"""
     at = _numbers(axis)[0] % len(x.shape)
     mask = _before(x, at, exclusive, reverse)
-    return tf.reduce_prod(tf.where(mask, tf.expand_dims(x, at), tf.ones([], x.dtype)), at + 1)
+    terms = tf.expand_dims(x, at) + 0 * tf.cast(mask, x.dtype)  # a choice in Core ML has the shape of its values
+    return tf.reduce_prod(tf.where(mask, terms, tf.ones([], x.dtype)), at + 1)
 
 
 def _before(x, at, exclusive, reverse):
@@ -191,7 +192,8 @@ def CumulativeLogsumexp(x, axis, *, exclusive, reverse):
     """sum the exponentials of what is left after the maximum"""
     at = _numbers(axis)[0] % len(x.shape)
     if x.shape[at] is not None and x.shape[at] <= 256:  # each sum for itself: nothing is lost beside a larger value
-        mask, terms = _before(x, at, exclusive, reverse), tf.expand_dims(x, at)
+        mask = _before(x, at, exclusive, reverse)
+        terms = tf.expand_dims(x, at) + 0 * tf.cast(mask, x.dtype)  # a choice in Core ML has the shape of its values
         top = tf.reduce_max(tf.where(mask, terms, x.dtype.min), at + 1, keepdims=True)
         total = tf.reduce_sum(tf.where(mask, tf.exp(tf.minimum(terms - top, 0.0)), 0.0), at + 1)
         return tf.math.log(total) + tf.squeeze(top, [at + 1])

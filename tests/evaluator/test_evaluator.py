@@ -192,6 +192,14 @@ def test_what_has_no_evaluation_says_so(monkeypatch: pytest.MonkeyPatch) -> None
         run(program_of(convert(lambda x: tf.nn.elu(x), {"x": drawn(1, 3)})[0]), {})
 
 
+def test_a_value_of_another_size_than_declared_is_none_to_go_by() -> None:
+    """coremltools gives a choice the shape of its values, also where the condition is larger."""
+    given = {"x": np.ones((1, 3), "f")}
+    model, _ = convert(lambda x: tf.where(np.eye(4, 3) > 0, x, 2.0), given)
+    with pytest.raises(Unevaluated, match="declared as"):
+        evaluate(model, given)
+
+
 def test_what_coremltools_infers_itself() -> None:
     from coremltools.converters.mil.mil import Builder as mb
 

@@ -57,6 +57,7 @@ def test_each_recipe_converts_where_its_op_does_not_and_computes_the_same() -> N
     assert [name for name, done in checked().items() if not done["refused"]] == [], "the op itself converts"
     assert {name: done["error"] for name, done in checked().items() if done["error"] is not None} == {}
     assert [name for name, done in checked().items() if not done["equal"]] == []
+    assert {name: done["evaluated"] for name, done in checked().items() if done["evaluated"] is not None} == {}
 
 
 @pytest.mark.parametrize("recipe", all_recipes(), ids=RECIPES)
