@@ -86,7 +86,7 @@ class Diagnosis:
         request = Load(
             os.path.abspath(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else "", str(self.folder),
             wishes.signature, wishes.allow_code, tuple(inputs), tuple(o["name"] for o in outputs if o.get("name")),
-            timeout=LOAD_LIMIT, no_run=wishes.no_run, state=wishes.state,
+            timeout=LOAD_LIMIT, no_run=wishes.no_run,
         )  # fmt: skip
         try:
             if request.path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bisect_convert.diagnose.diagnosis import Diagnosis
@@ -26,9 +27,13 @@ def held_against_the_original(fix: Fix, run: Diagnosis, prober: Prober) -> Fix:
     numbers = run.numbers if run.numbers is not None else _numbers(fix, run, prober)
     if numbers is None or not numbers.outputs or not fix.converted:
         return fix
-    most_abs = max(o.max_abs if o.max_abs is not None else float("inf") for o in numbers.outputs)
-    most_rel = max(o.max_rel if o.max_rel is not None else float("inf") for o in numbers.outputs)
+    most_abs, most_rel = _most(o.max_abs for o in numbers.outputs), _most(o.max_rel for o in numbers.outputs)
     return replace(fix, agreement=Agreement(most_abs, most_rel, numbers.samples), edited=fix.agreement)
+
+
+def _most(distances: Iterable[float | None]) -> float | None:
+    known = list(distances)
+    return None if None in known else max(d for d in known if d is not None)
 
 
 def _numbers(fix: Fix, run: Diagnosis, prober: Prober) -> Numbers | None:

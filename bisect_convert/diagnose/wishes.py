@@ -35,8 +35,6 @@ class Wishes:
     allow_code: bool = False
     no_run: bool = False
     """Execute no graph of the model in TensorFlow, as is done to tell which sizes are equal and whether a cut is faithful."""
-    state: bool = True
-    """Of a model that assigns variables also make the form that has them as inputs: a remedy, and what a fix edits."""
     verbose: bool = False
     doing: Callable[[str], None] = lambda what: None
     """Hears what is being done, in words, before it is: reading the model, each question, and what else may take its time."""

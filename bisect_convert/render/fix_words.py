@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect_convert.render.names import harmless
-from bisect_convert.report.fix import Edit, Fix
+from bisect_convert.report.fix import Agreement, Edit, Fix
 
 __all__ = ["agreement_line", "edit_lines", "fix_headline", "fix_text"]
 
@@ -19,10 +19,16 @@ def edit_lines(fix: Fix) -> list[str]:
 def _line(edits: list[Edit]) -> str:
     first = edits[0]
     seen = [e.equal for e in edits if e.equal is not None]
-    equal = f" (largest difference {max(e.max_rel for e in seen):.1g} of scale)" if len(seen) == len(edits) else ""
+    equal = f" (largest difference {_parts(*seen)})" if len(seen) == len(edits) else ""
     at = f"`{first.at[0]}`" if first.at else "the call"
     more = f" and {len(edits) - 1} more place{'s' * (len(edits) > 2)}" if len(edits) > 1 else ""
     return f"{at}{more}: {first.summary}{equal}{f'; CAUTION: {first.caution}' if first.caution else ''}"
+
+
+def _parts(*found: Agreement) -> str:
+    """The largest of the distances in words."""
+    known = [a.max_rel for a in found if a.max_rel is not None]
+    return f"{max(known):.1g} of scale" if len(known) == len(found) else "infinitely far apart"
 
 
 def agreement_line(fix: Fix) -> str:
@@ -31,10 +37,10 @@ def agreement_line(fix: Fix) -> str:
         return "not compared as a whole: TensorFlow cannot run it on inputs made up for it, or it draws random numbers"
     in_graph = fix.edited or fix.agreement
     count = f"{in_graph.samples} set{'s' * (in_graph.samples != 1)} of inputs"
-    said = f"in TensorFlow the outputs of both models on {count}: largest difference {in_graph.max_rel:.1g} of scale"
+    said = f"in TensorFlow the outputs of both models on {count}: largest difference {_parts(in_graph)}"
     if fix.edited is None:
         return said
-    return f"{said}; what was written, evaluated: {fix.agreement.max_rel:.1g} of scale"
+    return f"{said}; what was written, evaluated: {_parts(fix.agreement)}"
 
 
 def fix_text(fix: Fix) -> str:
@@ -43,7 +49,7 @@ def fix_text(fix: Fix) -> str:
     rows += [f"  {harmless(line)}" for line in edit_lines(fix)]
     if fix.agreement is not None and fix.converted:
         found = fix.agreement
-        rows.append(f"  outputs: largest difference {found.max_rel:.1g} of scale on {found.samples} sets of inputs")
+        rows.append(f"  outputs: largest difference {_parts(found)} on {found.samples} sets of inputs")
     return "\n".join([*rows, *(f"  because {harmless(reason)}" for reason in fix.reasons)])
 
 

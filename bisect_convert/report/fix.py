@@ -9,10 +9,13 @@ __all__ = ["Agreement", "Edit", "Fix"]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two sets of results lie apart on `samples` sets of inputs: at most, and in parts of a tensor's scale."""
+    """How far two sets of results lie apart on `samples` sets of inputs: at most, and in parts of a tensor's scale.
 
-    max_abs: float
-    max_rel: float
+    None: infinitely far, where one has NaN or infinity and the other numbers.
+    """
+
+    max_abs: float | None
+    max_rel: float | None
     samples: int
 
 

@@ -54,8 +54,7 @@ class Load(Request):
     """Open the model at `path`, freeze it and write it into `folder` as facts.
 
     inputs: packed input types that the caller gives; outputs: names of those it wants; define: let the GraphDef's own
-    functions count as known to TensorFlow; no_run: execute nothing of the graph; state: where variables are assigned, also
-    write the form that has them as inputs.
+    functions count as known to TensorFlow; no_run: execute nothing of the graph.
     """
 
     do: ClassVar[str] = "load"
@@ -64,7 +63,6 @@ class Load(Request):
     signature: str | None = None
     allow_code: bool = False
     no_run: bool = field(default=False, kw_only=True)
-    state: bool = field(default=False, kw_only=True)
     inputs: tuple[Mapping[str, Any], ...] = ()
     outputs: tuple[str, ...] = ()
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from bisect_convert.fix.reading_code import Source
 from bisect_convert.fix.script import script
 from bisect_convert.fix.step import Step
 from bisect_convert.probe.client import Workers
-from bisect_convert.report.fix import Fix
+from bisect_convert.render.fix_words import agreement_line
+from bisect_convert.report.fix import Agreement, Fix
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
@@ -232,3 +234,11 @@ def test_by_itself_a_difference_is_a_note_and_the_model_stands(workers: Workers,
     assert report.exit_code == 0 and len(report.findings) == 1 and report.fix is not None and report.fix.converted
     assert any("computes something else than the original" in note for note in report.notes)
     assert report.fix.agreement is not None and report.fix.agreement.max_rel > 0.1
+
+
+def test_outputs_without_a_number_are_infinitely_far_apart_and_null_in_json() -> None:
+    fix = Fix(True, agreement=Agreement(None, None, 5), edited=Agreement(0.0, 0.0, 4))
+    assert "evaluated: infinitely far apart" in agreement_line(fix)
+    assert json.loads(json.dumps(asdict(fix), allow_nan=False))["agreement"] == {
+        "max_abs": None, "max_rel": None, "samples": 5
+    }  # fmt: skip

@@ -88,13 +88,13 @@ def test_statistics_that_training_keeps_are_left_out(tmp_path: Path, workers: Wo
     assert fix.edits[0].summary == "The assignments to variables are left out: no output hangs on what they assign"
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_a_model_that_is_not_to_be_fixed_is_not_run_for_it(tmp_path: Path, wanted: bool) -> None:
+@pytest.mark.parametrize("no_run", [True, False])
+def test_a_model_that_is_not_to_be_run_is_not_run_for_its_state(tmp_path: Path, no_run: bool) -> None:
     cell = Cell()
     tf.saved_model.save(cell, str(tmp_path / "model"), signatures=cell.call)
     (tmp_path / "facts").mkdir()
-    read_model(Load(str(tmp_path / "model"), str(tmp_path / "facts"), state=wanted))
-    assert (tmp_path / "facts" / STATELESS).is_dir() is wanted
+    read_model(Load(str(tmp_path / "model"), str(tmp_path / "facts"), no_run=no_run))
+    assert (tmp_path / "facts" / STATELESS).is_dir() is not no_run
 
 
 # --- the graph -------------------------------------------------------------------------------------------------------

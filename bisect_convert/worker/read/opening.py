@@ -51,7 +51,6 @@ def read_model(request: Load) -> dict[str, Any]:
         inputs=request.inputs,
         outputs=request.outputs,
         no_run=request.no_run,
-        state=request.state,
     )
     if path.endswith(".pb") and os.path.isfile(path):
         graph_def = _parsed(path)
@@ -107,7 +106,7 @@ def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Readin
     if kept.rest is not None:
         (folder / REST).mkdir(exist_ok=True)
         write_facts(kept.rest, folder / REST, replace(reading, keys=_keys(function)))
-    if reading.state and not reading.no_run:
+    if reading.path and not reading.no_run:  # a caller's own object is not run for it
         _stateless(function, folder, reading)
     failure = _failure(error, [op.name for op in function.graph.get_operations()])
     graph_def = function.graph.as_graph_def(add_shapes=True)

@@ -18,8 +18,7 @@ class Reading:
 
     inputs: packed input types of the caller; outputs: the names that it wants; sources: op name -> "file:line"; define:
     let the GraphDef's own functions count as known to TensorFlow, as they are to be where it comes from a file;
-    layers: of a Keras model, name -> class; no_run: execute nothing of the graph; state: also write the form whose
-    assigned variables are inputs.
+    layers: of a Keras model, name -> class; no_run: execute nothing of the graph.
     """
 
     path: str = ""
@@ -31,7 +30,6 @@ class Reading:
     keys: Mapping[str, str] = field(default_factory=dict)
     define: bool = False
     no_run: bool = False
-    state: bool = False
     handed: Handed = Handed()
     failure: Outcome | None = None
     variants: tuple[Variant, ...] = ()
