@@ -91,11 +91,11 @@ def _where(words: str, names: list[str]) -> str:
 
 
 def _spelt(graph: Graph, name: str) -> str:
-    return (
-        f"{unwrapped(name)} ({_kind(graph.ops[name].outputs[0])})"
-        if name in graph.ops and graph.ops[name].outputs
-        else name
-    )
+    """The result of an op at which the model starts, that of the number behind its name or the first."""
+    op, _, number = name.rpartition(":") if name not in graph.ops else (name, "", "0")
+    made = graph.ops[op].outputs if op in graph.ops else ()
+    behind = f":{number}" if number != "0" else ""
+    return f"{unwrapped(op)}{behind} ({_kind(made[int(number)])})" if int(number) < len(made) else name
 
 
 def _spelt_read(graph: Graph, name: str, variant: Variant) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bisect_convert.fix.step import Step
 
@@ -53,8 +53,9 @@ _BEFORE = '''
 
 def before(path: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """Return what the Core ML model is given, from what the TensorFlow model is given, by the names of the inputs."""
-    made = in_tensorflow(path, {{f"{{name}}:0": value for name, value in inputs.items()}}, {starts})
-    return {{re.sub(r"\\W", "_", name.removesuffix(":0")): value for name, value in made.items()}}
+    starts = {starts}
+    made = in_tensorflow(path, {{f"{{name}}:0": value for name, value in inputs.items()}}, list(starts.values()))
+    return {{name: made[tensor] for name, tensor in starts.items()}}
 '''
 _AFTER = '''
 
@@ -88,13 +89,12 @@ def app_code(kind: str, steps: Sequence[Step], results: Sequence[str], originals
         return ""
     text = _GRAPH if kind == "pb" else _FUNCTION
     if starts:
-        text += _BEFORE.format(starts=_literals(starts))
+        text += _BEFORE.format(starts=_pairs(starts))
     if ends:
-        pairs = ", ".join(f"{ascii(name)}: {ascii(tensor)}" for name, tensor in ends.items())
         kept = [name for name in originals if name in results]
-        same = ", ".join(f"{ascii(_feature(name))}: {ascii(f'{name}:0')}" for name in kept)
+        same = _pairs({_feature(name): f"{name}:0" for name in kept})
         behind = [name for name in originals if name not in kept]
-        text += _AFTER.format(ends=f"{{{pairs}}}", kept=f"{{{same}}}", results=_literals(behind))
+        text += _AFTER.format(ends=_pairs(ends), kept=same, results=_literals(behind))
     return text
 
 
@@ -102,7 +102,7 @@ def told(steps: Sequence[Step]) -> str:
     """Return the statements by which the model says where its boundary is, and by which its tables are written."""
     starts = _starts(steps)
     ends = [s.at for s in steps if s.recipe == "ends_before"]
-    said = [f"it starts at {', '.join(starts)}"] if starts else []
+    said = [f"it starts at {', '.join(t.removesuffix(':0') for t in starts.values())}"] if starts else []
     said += [f"it ends before {', '.join(ends)}"] if ends else []
     said += [f"{s.at} is the app's own" for s in steps if s.recipe == "passes_by"]
     if not said:
@@ -116,8 +116,19 @@ def _feature(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
-def _starts(steps: Sequence[Step]) -> list[str]:
-    return [s.op for s in steps if s.recipe == "starts_here"]
+def _starts(steps: Sequence[Step]) -> dict[str, str]:
+    """The inputs that an app makes, and the tensors of the TensorFlow model that they are."""
+    found = {}
+    for step in (s for s in steps if s.recipe == "starts_here"):
+        number = step.attributes.get("number", "0")
+        behind = "" if number == "0" else f"_result{number}"
+        found[_feature(f"{step.op}{behind}")] = f"{step.op}:{number}"
+    return found
+
+
+def _pairs(named: Mapping[str, str]) -> str:
+    """The code of a dict of escaped literals."""
+    return f"{{{', '.join(f'{ascii(name)}: {ascii(value)}' for name, value in named.items())}}}"
 
 
 def _literals(ops: Sequence[str]) -> str:

@@ -73,6 +73,29 @@ def test_a_text_model_starts_at_the_ids_and_brings_its_vocabulary(
     np.testing.assert_allclose(made, call(tf.constant(text))["score"], rtol=1e-3, atol=1e-4)
 
 
+def test_a_model_of_parsed_records_starts_at_each_part_that_its_layers_read(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heavy, light = _weights(4, 3), _weights(2, 3)
+    kinds = {"age": ((2,), tf.float32), "form": ((4,), tf.float32), "size": ((3,), tf.float32)}
+
+    def call(records: Any) -> Any:
+        parts = tf.io.parse_example(records, {n: tf.io.FixedLenFeature(*kind) for n, kind in kinds.items()})
+        return {"score": tf.nn.softmax(parts["form"] @ heavy + parts["age"] @ light) * tf.nn.relu(parts["size"])}
+
+    path = _saved(tf.Module(), tmp_path / "model", call, tf.TensorSpec([None], tf.string, name="records"))
+    out = tmp_path / "out.mlpackage"
+    report = _fixed(path, workers, out)
+    assert report.fix is not None and report.fix.converted and report.fix.verified and len(report.findings) == 1
+    values = {name: RNG.normal(size=shape).astype("f") for name, (shape, _) in kinds.items()}
+    features = {n: tf.train.Feature(float_list=tf.train.FloatList(value=v)) for n, v in values.items()}
+    records = np.array([tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()])
+    given = _script(out, monkeypatch)["before"](str(path), {"records": records})
+    monkeypatch.undo()
+    (made,) = evaluate(out, {name: value.numpy() for name, value in given.items()}, precision="float32").values()
+    np.testing.assert_allclose(made, call(tf.constant(records))["score"], rtol=1e-3, atol=1e-4)
+
+
 def test_what_decodes_the_scores_stays_in_the_app(
     tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

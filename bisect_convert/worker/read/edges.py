@@ -14,6 +14,7 @@ from bisect_convert.model.names import op_of
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.rewrite.editing import imported
+from bisect_convert.worker.rewrite.edits import Edit
 from bisect_convert.worker.rewrite.frontier import moved
 
 __all__ = ["without_edges", "write_without_edges"]
@@ -47,8 +48,17 @@ def without_edges(graph_def: Any, results: list[str]) -> tuple[Variant, Any, tup
         return None
     if found is None:
         return None
-    about = [f"{e.op}{_MARKS[e.recipe]}" for e in found.edits]
+    about = [f"{e.op}{_number(e)}{_MARKS[e.recipe]}" for e in sorted(found.edits, key=_in_order)]
     return Variant(EDGES, "without_edges", tuple(sorted(found.left)), tuple(about)), found.program, found.results
+
+
+def _number(edit: Edit) -> str:
+    """The result's number behind the op's name, where the model starts at another than its first."""
+    return f":{edit.given['number']}" if edit.given.get("number") else ""
+
+
+def _in_order(edit: Edit) -> tuple[str, int]:
+    return edit.op, edit.given.get("number", 0)
 
 
 def _sinks(graph_def: Any) -> list[str]:

@@ -13,19 +13,26 @@ from bisect_convert.worker.rewrite.editing import imported
 __all__ = ["ends_before", "passes_by", "starts_here"]
 
 
-def starts_here(graph_def: Any, name: str, results: Sequence[str], shape: Any) -> Any:
+def starts_here(graph_def: Any, name: str, results: Sequence[str], shape: Any, number: int = 0) -> Any:
     """The model starts here: what the op made is an input of that name, and what led to it is left to the app.
 
-    results: the ops that make the model's outputs; shape: of the input, which TensorFlow may not know.
+    results: the ops that make the model's outputs; shape: of the input, which TensorFlow may not know;
+    number: of the op's result, in the input's name too where it is not the first.
     """
     graph = imported(graph_def)
-    op = graph.get_operation_by_name(name)
-    given = op.outputs[0]
+    given = graph.get_operation_by_name(name).outputs[number]
     made = tf.compat.v1.GraphDef()
     made.CopyFrom(graph_def)
-    node = next(n for n in made.node if n.name == name)
-    node.Clear()
-    node.name, node.op = name, "Placeholder"
+    if number:
+        node = made.node.add()
+        node.name = f"{name}_result{number}"
+        for reader in made.node:
+            reader.input[:] = [node.name if i == given.name else i for i in reader.input]
+    else:
+        node = next(n for n in made.node if n.name == name)
+        node.Clear()
+        node.name = name
+    node.op = "Placeholder"
     node.attr["dtype"].type = given.dtype.as_datatype_enum
     node.attr["shape"].shape.CopyFrom(shape.as_proto())
     needed = _needed(made, results)

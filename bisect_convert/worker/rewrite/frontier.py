@@ -76,9 +76,9 @@ def moved(program: Any, results: Sequence[str], failures: Sequence[Failure], kno
     edits = [
         Edit((), r, graph.get_operation_by_name(r).type, "passes_by", {"results": ends}) for r in results if r in beside
     ]
-    for name in sorted(starts):
-        given = {"results": list(results), "shape": sized.get_operation_by_name(name).outputs[0].shape}
-        edits.append(Edit((), name, graph.get_operation_by_name(name).type, "starts_here", given))
+    for tensor in sorted(starts, key=lambda t: (t.op.name, -t.value_index)):  # an op's first result stands for the op
+        given = {"results": list(results), "shape": tensor.shape, **_numbered(tensor)}
+        edits.append(Edit((), tensor.op.name, tensor.op.type, "starts_here", given))
     back = {n for n in back if not _handle(graph.get_operation_by_name(n))}
     first = sorted(n for n in back if not any(s in back for s in dag.predecessors(n)))
     edits += [Edit((), name, graph.get_operation_by_name(name).type, "ends_before") for name in first]
@@ -160,15 +160,19 @@ def _handle(op: Any) -> bool:
     return op.type.startswith("Placeholder") and bool(op.outputs[0].dtype == tf.resource)
 
 
-def _front(graph: Any, dag: nx.DiGraph[str], front: set[str]) -> tuple[set[str], set[str]]:
-    """The front until what it hands on can be inputs, each the first result of its op; and the ops that make those."""
+def _numbered(tensor: Any) -> dict[str, int]:
+    return {"number": tensor.value_index} if tensor.value_index else {}
+
+
+def _front(graph: Any, dag: nx.DiGraph[str], front: set[str]) -> tuple[set[str], set[Any]]:
+    """The front until what it hands on can be inputs, and those tensors."""
     while True:
         handed = _handed(graph, dag, front)
-        unfit = [t for t in handed if t.dtype in _NO_FEATURE or t.value_index or _vague(t)]
+        unfit = [t for t in handed if t.dtype in _NO_FEATURE or _vague(t)]
         if not unfit:
             narrower = _narrower(graph, dag, front, handed)
             if narrower is None:
-                return front, {t.op.name for t in handed if not t.op.type.startswith("Placeholder")}
+                return front, {t for t in handed if not t.op.type.startswith("Placeholder")}
             front = narrower
         for reader in {r.name for t in unfit for r in t.consumers() if r.name in dag}:
             front = front | {reader} | nx.ancestors(dag, reader)
