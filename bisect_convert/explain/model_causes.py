@@ -10,7 +10,7 @@ from bisect_convert.explain.case import Case, culprit_of
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.rules import listed
 from bisect_convert.model.cuts import Section, feedable
-from bisect_convert.model.facts import LEFTOVERS, Handed, Variant
+from bisect_convert.model.facts import DEFAULTS, LEFTOVERS, STATE, Handed, Variant
 from bisect_convert.model.graph import Graph, Model, Op
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure, Outcome
@@ -61,7 +61,7 @@ def of_variant(variant: Variant, failure: Failure, model: Model, *, converts: bo
     graph = model.main
     blamed = [name for name in variant.blamed if name in graph.ops]
     culprits = tuple(culprit_of(graph, name) for name in blamed)
-    cause, why, remedy = (_leftovers if variant.kind == LEFTOVERS else _state)(variant, graph, converts)
+    cause, why, remedy = _CAUSES[variant.kind](variant, graph, converts)
     return Finding(
         failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, culprits,
         context_of(model, "", blamed[0]), Witness(tuple(blamed), types=tuple(c.op for c in culprits)), why, (remedy,),
@@ -81,6 +81,21 @@ def _leftovers(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str
     code = f"outputs=[{', '.join(f'ct.TensorType(name={name!r})' for name in variant.about)}]\n"
     named = f"name the output{'s' * (len(variant.about) > 1)}: {wanted}"
     return cause, why, Remedy("option", named, converts, code, {"outputs": specs} if converts else None, not converts)
+
+
+def _defaults(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
+    many = "s" * (len(variant.blamed) > 1)
+    names = listed(list(variant.blamed[:_LISTED]))
+    held = listed([f"{n} = {value}" for n, value in zip(variant.blamed, variant.about, strict=True)][:_LISTED])
+    cause = f"the scalar input{many} {names} {'have defaults' if many else 'has a default'}, and Core ML has no scalar inputs"
+    why = (
+        "TensorFlow 1 switches training on and off by such inputs: whoever predicts gives none, and the default is taken. "
+        "Core ML asks for each of its inputs, and none has rank 0."
+    )
+    summary = (
+        f"make {'constants of the defaults' if many else 'a constant of the default'}, {held}; --fix OUT.mlpackage does"
+    )
+    return cause, why, Remedy("rewrite", summary, converts, past=not converts)
 
 
 def _state(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
@@ -111,6 +126,9 @@ def _state(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Re
         why,
         Remedy("rewrite", "take the state as an input, and give the new state as an output", converts, code),
     )
+
+
+_CAUSES = {LEFTOVERS: _leftovers, DEFAULTS: _defaults, STATE: _state}
 
 
 def _spec(name: str, graph: Graph) -> str:

@@ -21,7 +21,7 @@ from bisect_convert.fix.reading_code import Source
 from bisect_convert.fix.script import script
 from bisect_convert.fix.step import Step
 from bisect_convert.model import facts
-from bisect_convert.model.facts import STATE
+from bisect_convert.model.facts import DEFAULTS, EDGES, STATE
 from bisect_convert.model.files import STATELESS
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.fix import Agreement, Edit, Fix
@@ -109,7 +109,22 @@ def _program(run: Diagnosis) -> Path:
 
 def _given(run: Diagnosis) -> tuple[str, ...]:
     """The variables of a frozen graph that are given in."""
-    return next((v.blamed for v in run.loaded.variants if v.kind == STATE and v.folder == run.searched.folder.name), ())
+    return _blamed(run, STATE)
+
+
+def _blamed(run: Diagnosis, kind: str) -> tuple[str, ...]:
+    """What a cause of this kind that is no op blames, where the graph is edited without it, and those before it."""
+    variants, folder = [v for v in run.loaded.variants if v.kind != EDGES], run.searched.folder.name
+    until = next((n for n, v in enumerate(variants) if v.folder == folder), -1)
+    return next((v.blamed for v in variants[: until + 1] if v.kind == kind), ())
+
+
+def _defaults(run: Diagnosis) -> Iterator[Edit]:
+    """The inputs that are constants of their defaults."""
+    if names := _blamed(run, DEFAULTS):
+        number = next((n for n, f in enumerate(run.findings, 1) if set(names) & {c.name for c in f.culprits}), 1)
+        summary = f"{', '.join(names)}: the default in its place, as a constant"
+        yield Edit(number, "rewrite", names, "with_defaults", summary, caution="the app cannot give it any more")
 
 
 def _state(run: Diagnosis) -> Iterator[Edit]:
@@ -153,6 +168,7 @@ def _source(run: Diagnosis, patches: tuple[Patch, ...]) -> Source | None:
         _given(run),
         modules,
         run.loaded.handed.keras,
+        _blamed(run, DEFAULTS),
     )
 
 
@@ -194,7 +210,7 @@ def _step(edit: Mapping[str, Any]) -> Step:
 
 
 def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
-    edits = (*_chosen_options(run), *_state(run), *(_edit(e, run) for e in answer["edits"]))
+    edits = (*_chosen_options(run), *_defaults(run), *_state(run), *(_edit(e, run) for e in answer["edits"]))
     mended = {e.finding for e in edits}
     remaining = [n for n in _all(run.findings) if n not in mended] if answer["remaining"] else []
     left = {name for f in answer["remaining"] for name in f["at"][-1:]}

@@ -12,7 +12,7 @@ def frozen(path: str) -> Any:
     """Return the graph that coremltools itself would convert, with its functions as TensorFlow has them."""
     function, _owner = traced(path)
     graph_def = {frozen}
-    for body in graph_def.library.function:
+{defaults}    for body in graph_def.library.function:
         body.CopyFrom(context.context().get_function_def(body.signature.name))
     return shaped(graph_def)
 '''
@@ -65,7 +65,8 @@ def frozen(path: str) -> Any:
 class Source:
     """What the script reads: kind is "saved_model", "keras" or "pb"; code: the Keras file may hold Python code;
     state: it assigns variables, which become inputs; given: the variables of a frozen graph that do; modules: of the user's
-    own, which define layers and conversions; refused: coremltools does not take the Keras model as it is.
+    own, which define layers and conversions; refused: coremltools does not take the Keras model as it is;
+    defaults: inputs of a frozen graph that are constants of their defaults.
     """
 
     path: str
@@ -76,13 +77,15 @@ class Source:
     given: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     refused: bool = False
+    defaults: tuple[str, ...] = ()
 
 
 def reading_code(source: Source) -> str:
     """Return the functions that read the model and freeze it."""
+    defaults = f"    graph_def = with_defaults(graph_def, {Escaped(source.defaults)!r})\n" if source.defaults else ""
     if source.kind == "pb":
         state = f"    graph_def = with_state(graph_def, {Escaped(source.given)!r})\n" if source.given else ""
-        return _PB.format(state=state)
+        return _PB.format(state=defaults + state)
     made = "stateless(function)[0]" if source.state else "freeze(function)"
     if source.kind == "saved_model":
         text = _SAVED_MODEL.format(signature=ascii(source.signature))
@@ -93,7 +96,7 @@ def reading_code(source: Source) -> str:
             custom=custom,
             traced=_BY_CALLING if source.refused else _BY_COREMLTOOLS,
         )
-    return text + _FREEZING.format(frozen=made)
+    return text + _FREEZING.format(frozen=made, defaults=defaults)
 
 
 class Escaped(list[str]):

@@ -27,7 +27,7 @@ _FILES = (
     "model/names.py",
     "worker/nodes.py",
     "worker/private_api/parts.py",
-    *(f"worker/read/{name}.py" for name in ("handles", "variants", "stateful")),
+    *(f"worker/read/{name}.py" for name in ("handles", "variants", "defaults", "stateful")),
     *(
         f"worker/rewrite/{name}.py"
         for name in ("editing", "bits", "boundary", "calls", "loops", "checks", "constants", "ranks", "dtypes")
@@ -100,6 +100,7 @@ def script(
         "pruned",
         "shaped",
         *(["with_state"] if source.given else []),
+        *(["with_defaults"] if source.defaults else []),
         *(["stateless"] if source.state else ["freeze"] if source.kind != "pb" else []),
         *(s.recipe for s in steps if s.recipe not in own),
         *("spliced" for s in steps if s.spliced),

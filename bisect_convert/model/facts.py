@@ -11,11 +11,11 @@ from typing import Any
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
 from bisect_convert.model.outcome import Outcome
 
-__all__ = ["EDGES", "FILE", "LEFTOVERS", "STATE", "Facts", "Handed", "Variant", "read", "write"]
+__all__ = ["DEFAULTS", "EDGES", "FILE", "LEFTOVERS", "STATE", "Facts", "Handed", "Variant", "read", "write"]
 
 FILE = "model.json"
 #: Kinds of causes that are no ops: what training left in the graph, variables that were never frozen, stages of strings.
-LEFTOVERS, STATE, EDGES = "leftovers", "state", "edges"
+LEFTOVERS, DEFAULTS, STATE, EDGES = "leftovers", "defaults", "state", "edges"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,22 @@ from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import Edit
 from bisect_convert.worker.rewrite.frontier import moved
 
-__all__ = ["without_edges", "write_without_edges"]
+__all__ = ["without_edges", "write_variants", "write_without_edges"]
 
 _STRING = tf.string.as_datatype_enum
 _OF_STRINGS = re.compile("LookupTable|String|^Decode|^Encode|^Parse|Regex|Unicode|Substr")
 _MARKS = {"starts_here": "", "ends_before": ":end", "passes_by": ":by"}
+
+
+def write_variants(
+    found: Sequence[tuple[Variant, Any]], graph_def: Any, folder: Path, reading: Reading
+) -> tuple[Variant, ...]:
+    """Write the facts of the model's variants, and of the last of them without stages at its edges; returns them all."""
+    for variant, without in found:
+        (folder / variant.folder).mkdir(exist_ok=True)
+        write_facts(shaped(without), folder / variant.folder, reading)
+    last = shaped(found[-1][1] if found else graph_def)
+    return (*(v for v, _ in found), *write_without_edges(last, folder, reading))
 
 
 def write_without_edges(graph_def: Any, folder: Path, reading: Reading) -> list[Variant]:

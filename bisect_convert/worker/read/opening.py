@@ -21,14 +21,14 @@ from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
 from bisect_convert.worker.imports import custom_objects
 from bisect_convert.worker.read import handing, keras_errors, source_lines
-from bisect_convert.worker.read.edges import write_without_edges
+from bisect_convert.worker.read.edges import write_variants
 from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.state_check import agrees
 from bisect_convert.worker.read.stateful import stateless
 from bisect_convert.worker.read.unfreezable import without_keepers
 from bisect_convert.worker.read.unreadable import saved_graph, write_unread
-from bisect_convert.worker.read.variants import needed_only, variants
+from bisect_convert.worker.read.variants import needed_only, switched, variants
 from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.request import Load
 
@@ -79,13 +79,14 @@ def read_model(request: Load) -> dict[str, Any]:
 def write_graph(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any]:
     """Write the facts of a frozen GraphDef, and beside them those of its variants."""
     graph_def = needed_only(graph_def, reading.outputs)
-    found = variants(graph_def, reading.outputs)
-    for variant, without in found:
-        (folder / variant.folder).mkdir(exist_ok=True)
-        write_facts(shaped(without), folder / variant.folder, reading)
-    last = found[-1][1] if found else graph_def
-    kept = [v for v, _ in found] + write_without_edges(shaped(last), folder, reading)
-    return write_facts(shaped(graph_def), folder, replace(reading, variants=tuple(kept)))
+    found = variants(graph_def, reading.outputs, _given(reading))
+    return write_facts(
+        shaped(graph_def), folder, replace(reading, variants=write_variants(found, graph_def, folder, reading))
+    )
+
+
+def _given(reading: Reading) -> list[str]:
+    return [str(i["name"]) for i in reading.inputs if i.get("name")]
 
 
 def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str, Any]:
@@ -96,8 +97,8 @@ def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str,
         graph_def = private_api.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"
         return _unfrozen(function, error, folder, reading)
-    edges = tuple(write_without_edges(graph_def, folder, reading))
-    return write_facts(graph_def, folder, replace(reading, keys=_keys(function), variants=edges))
+    found = write_variants(switched(graph_def, _given(reading)), graph_def, folder, reading)
+    return write_facts(graph_def, folder, replace(reading, keys=_keys(function), variants=found))
 
 
 def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Reading) -> dict[str, Any]:

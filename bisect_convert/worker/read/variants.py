@@ -1,4 +1,4 @@
-"""Forms of a model without a cause that is no op: what training left in it, variables that were never frozen.
+"""Forms of a model without a cause that is no op: what training left in it, its switches, variables that were never frozen.
 
 Each is found by reading the graph and is no more than a suspicion: whoever has it converts it, and sees.
 """
@@ -6,16 +6,17 @@ Each is found by reading the graph and is no more than a suspicion: whoever has 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert.model.facts import LEFTOVERS, STATE, Variant
+from bisect_convert.model.facts import DEFAULTS, LEFTOVERS, STATE, Variant
 from bisect_convert.model.names import op_of
 from bisect_convert.worker.nodes import data, rewire
+from bisect_convert.worker.read.defaults import default_of, with_default_values, with_defaults
 
-__all__ = ["needed_only", "variants", "with_state"]
+__all__ = ["needed_only", "switched", "variants", "with_state"]
 
 v1 = tf.compat.v1
 
@@ -42,20 +43,39 @@ def needed_only(graph_def: Any, outputs: Iterable[str]) -> Any:
     return v1.graph_util.extract_sub_graph(graph_def, wanted)
 
 
-def variants(graph_def: Any, outputs: Iterable[str]) -> list[tuple[Variant, Any]]:
-    """Return the suspicions, each with the graph without it and without those before it."""
+def variants(graph_def: Any, outputs: Iterable[str], inputs: Collection[str]) -> list[tuple[Variant, Any]]:
+    """Return the suspicions, each with the graph without it and without those before it.
+
+    outputs, inputs: those that the caller named.
+    """
     found: list[tuple[Variant, Any]] = []
     if not tuple(outputs):
         ends, left = _ends(graph_def)
         if left and ends:
             graph_def = v1.graph_util.extract_sub_graph(graph_def, ends)
             found.append((Variant(LEFTOVERS, "without_leftovers", tuple(left), tuple(ends)), graph_def))
+    if decided := switched(graph_def, inputs):
+        found += decided
+        graph_def = decided[-1][1]
     variables = [n.name for n in graph_def.node if n.op in _VARIABLES and _known(n)]
     if variables:
         written = [a for n in variables for a in _writers(graph_def, n)]
         graph_def = with_state(graph_def, variables)
         found.append((Variant(STATE, "with_state", tuple(variables), tuple(written)), graph_def))
     return found
+
+
+def switched(graph_def: Any, inputs: Collection[str]) -> list[tuple[Variant, Any]]:
+    """Return the suspicion that scalars with defaults, which the caller did not name, are in the way; or nothing."""
+    switches = [name for name in with_default_values(graph_def) if name not in inputs]
+    if not switches:
+        return []
+    values = [str(default_of(graph_def, name)) for name in switches]
+    try:
+        made = with_defaults(graph_def, switches)
+    except Exception:  # more hangs on them than a graph of inference holds: there is no such form
+        return []
+    return [(Variant(DEFAULTS, "with_defaults", tuple(switches), tuple(values)), made)]
 
 
 def with_state(graph_def: Any, names: Iterable[str]) -> Any:

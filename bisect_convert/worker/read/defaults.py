@@ -1,0 +1,104 @@
+"""Scalar inputs with a default, the switches of training of TensorFlow 1, taken for constants of that value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert.model.names import op_of
+from bisect_convert.worker.nodes import controls, data, rewire
+from bisect_convert.worker.rewrite.constants import from_constants
+from bisect_convert.worker.rewrite.editing import imported
+
+__all__ = ["default_of", "with_defaults", "with_default_values"]
+
+
+def with_default_values(graph_def: Any) -> list[str]:
+    """Return the names of the inputs that are scalars, which no Core ML input can be, and have a constant for a default."""
+    constants = {n.name for n in graph_def.node if n.op == "Const"}
+    return [
+        n.name
+        for n in graph_def.node
+        if n.op == "PlaceholderWithDefault"
+        and tf.TensorShape(n.attr["shape"].shape).rank == 0
+        and op_of(data(n)[0]) in constants
+    ]
+
+
+def default_of(graph_def: Any, name: str) -> Any:
+    """Return the value that the input has where none is given."""
+    nodes = {n.name: n for n in graph_def.node}
+    return tf.make_ndarray(nodes[op_of(data(nodes[name])[0])].attr["value"].tensor).item()
+
+
+def with_defaults(graph_def: Any, names: Iterable[str]) -> Any:
+    """Return the GraphDef in which these inputs are their defaults, and conditionals that hang on nothing else are decided."""
+    wanted = set(names)
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    for node in made.node:
+        if node.name in wanted:
+            kind = node.attr["dtype"].type
+            node.op = "Identity"
+            node.attr.clear()
+            node.attr["T"].type = kind
+    return _without_dead(made, _decided(made))
+
+
+def _without_dead(graph_def: Any, decided: Mapping[str, bool]) -> Any:
+    """The GraphDef without what is never computed, as TensorFlow's executor has it: a Merge takes what is alive."""
+    dead: set[str] = set()  # ops, and results of those Switch ops that are alive
+    for node in _in_order(graph_def):
+        reads = data(node)
+        alive = [t for t in reads if op_of(t) not in dead and (t if ":" in t else f"{t}:0") not in dead]
+        if node.op == "Merge" and alive:
+            if len(alive) == 1:
+                _hand_on(node, alive[0])
+        elif len(alive) < len(reads) or any(op in dead for op in controls(node)):
+            dead.add(node.name)
+        elif node.name in decided:
+            dead.add(f"{node.name}:{0 if decided[node.name] else 1}")
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    del made.node[:]
+    for node in (n for n in graph_def.node if n.name not in dead):
+        if node.name in decided:
+            _hand_on(node, data(node)[0])
+        rewire(node, lambda t: op_of(t) if op_of(t) in decided else t, waits=lambda op: op not in dead)
+        made.node.append(node)
+    return made
+
+
+def _hand_on(node: Any, tensor: str) -> None:
+    """Let the node be an Identity of the tensor."""
+    kind = node.attr["T"].type
+    node.op = "Identity"
+    node.attr.clear()
+    node.attr["T"].type = kind
+    rewire(node, tensors=[tensor])
+
+
+def _decided(graph_def: Any) -> Mapping[str, bool]:
+    """The Switch ops whose predicate follows from constants alone, and what it is."""
+    graph = imported(graph_def)
+    predicates = {
+        op.name: op.inputs[1]
+        for op in graph.get_operations()
+        if op.type == "Switch" and from_constants(op.inputs[1].op)
+    }
+    found = {}
+    with tf.compat.v1.Session(graph=graph) as session:
+        for name, predicate in predicates.items():
+            try:
+                found[name] = bool(session.run(predicate))
+            except tf.errors.InvalidArgumentError:  # it stands in a branch that is not taken
+                continue
+    return found
+
+
+def _in_order(graph_def: Any) -> list[Any]:
+    """The nodes, each behind those that it reads."""
+    nodes = {n.name: n for n in graph_def.node}
+    return [nodes[op.name] for op in imported(graph_def).get_operations()]

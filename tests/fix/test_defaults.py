@@ -1,0 +1,75 @@
+"""Switches of training, scalars with a default in graphs of TensorFlow 1: taken for constants, their conditionals decided."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bisect_convert.diagnose.find import find_packed
+from bisect_convert.diagnose.wishes import Wishes
+from bisect_convert.fix.converted import fixed
+from bisect_convert.fix.destination import destination
+from bisect_convert.probe.client import Workers
+from bisect_convert.worker.read.defaults import with_default_values, with_defaults
+
+v1 = tf.compat.v1
+X = np.random.default_rng(1).normal(size=(3, 8)).astype("f")
+
+
+def _switched(training: bool) -> tuple[Any, Any]:
+    """A graph with a conditional of TensorFlow 1 in a branch of another, and dropout with a rate that is given."""
+    v1.disable_control_flow_v2()
+    try:
+        with tf.Graph().as_default() as graph:
+            x = v1.placeholder(tf.float32, [None, 8], name="x")
+            phase = v1.placeholder_with_default(training, [], name="phase")
+            half = v1.placeholder_with_default(0.5, [], name="half")
+            h = tf.matmul(x, v1.get_variable("w", [8, 4]))
+            inner = partial(v1.cond, tf.logical_not(phase), lambda: h * 2.0, lambda: h * half - 1.0)
+            y = v1.cond(phase, inner, lambda: h * half + v1.cond(phase, lambda: h, lambda: tf.abs(h)))
+            v1.add_to_collection("y", tf.nn.softmax(y, name="y"))
+    finally:
+        v1.enable_control_flow_v2()
+    return graph, graph.get_tensor_by_name("y:0")
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_conditionals_that_hang_on_defaults_are_decided_and_compute_the_same(training: bool) -> None:
+    graph, y = _switched(training)
+    with v1.Session(graph=graph) as session:
+        with graph.as_default():
+            session.run(v1.global_variables_initializer())
+        expected = session.run(y, {"x:0": X})
+        frozen = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
+    assert with_default_values(frozen) == ["phase", "half"]
+    made = with_defaults(frozen, ["phase", "half"])
+    assert not {n.op for n in made.node} & {"Switch", "Merge", "PlaceholderWithDefault"}
+    with tf.Graph().as_default():
+        (found,) = tf.graph_util.import_graph_def(made, return_elements=["y:0"])
+        with v1.Session() as session:
+            np.testing.assert_array_equal(session.run(found, {"import/x:0": X}), expected)
+
+
+@pytest.mark.parametrize("kind", ["pb", "saved_model"])
+def test_a_switch_of_training_is_one_cause_and_its_default_the_fix(kind: str, tmp_path: Path, workers: Workers) -> None:
+    graph, y = _switched(False)
+    path = tmp_path / ("model.pb" if kind == "pb" else "model")
+    with graph.as_default(), v1.Session() as session:
+        session.run(v1.global_variables_initializer())
+        if kind == "pb":
+            frozen = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
+            path.write_bytes(frozen.SerializeToString())
+        else:
+            x = graph.get_tensor_by_name("x:0")
+            v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
+    place = destination(str(tmp_path / "out.mlpackage"), {})
+    report = find_packed(path, {}, Wishes(), workers, fixing=partial(fixed, destination=place))
+    (finding,) = report.findings
+    assert [c.name for c in finding.culprits] == ["phase", "half"] and report.complete
+    assert "phase = False" in finding.remedies[0].summary and finding.remedies[0].verified
+    assert report.fix is not None and report.fix.converted and report.fix.verified and report.exit_code == 0
