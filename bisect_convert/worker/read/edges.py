@@ -18,7 +18,7 @@ from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import Edit
 from bisect_convert.worker.rewrite.frontier import moved
 
-__all__ = ["without_edges", "write_variants", "write_without_edges"]
+__all__ = ["without_edges", "write_variants"]
 
 _STRING = tf.string.as_datatype_enum
 _OF_STRINGS = re.compile("LookupTable|String|^Decode|^Encode|^Parse|Regex|Unicode|Substr")
@@ -33,10 +33,10 @@ def write_variants(
         (folder / variant.folder).mkdir(exist_ok=True)
         write_facts(shaped(without), folder / variant.folder, reading)
     last = shaped(found[-1][1] if found else graph_def)
-    return (*(v for v, _ in found), *write_without_edges(last, folder, reading))
+    return (*(v for v, _ in found), *_write_without_edges(last, folder, reading))
 
 
-def write_without_edges(graph_def: Any, folder: Path, reading: Reading) -> list[Variant]:
+def _write_without_edges(graph_def: Any, folder: Path, reading: Reading) -> list[Variant]:
     """Write the facts of the model without such stages into a folder of its own; returns that variant, or nothing."""
     if (found := without_edges(graph_def, [op_of(o) for o in reading.outputs])) is None:
         return []
