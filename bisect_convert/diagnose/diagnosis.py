@@ -244,7 +244,7 @@ class Diagnosis:
         for number, earlier in enumerate(self.found):
             if earlier is not None and same_cause(earlier, found, prober.model):
                 finding = joined(self.findings[number], found, prober.model)
-                self.findings[number] = in_keras_terms(finding, self.loaded.layers)
+                self.findings[number] = in_keras_terms(finding, self.loaded)
                 return True
         return False
 
@@ -253,11 +253,11 @@ class Diagnosis:
         merged = left_training([*self.findings, finding], self.loaded.model)
         if len(merged) > len(self.findings):
             return False
-        self.findings = [in_keras_terms(f, self.loaded.layers) for f in merged]
+        self.findings = [in_keras_terms(f, self.loaded) for f in merged]
         return True
 
     def _keep(self, found: Found | None, findings: list[Finding]) -> None:
-        findings = [in_keras_terms(f, self.loaded.layers) for f in left_training(findings, self.loaded.model)]
+        findings = [in_keras_terms(f, self.loaded) for f in left_training(findings, self.loaded.model)]
         self.findings += findings
         self.found += [found] * len(findings)
         for finding in findings:

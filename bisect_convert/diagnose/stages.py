@@ -33,7 +33,7 @@ def join_stages(run: Diagnosis, prober: Prober, hunt: Hunt) -> None:
     stage = [run.findings[n] for n in ours]
     one = stage_finding(stage, variant, run.loaded.model.main, converts=tried.converted)
     kept = [pair for n, pair in enumerate(zip(run.findings, run.found, strict=True)) if n not in ours]
-    kept.insert(ours[0], (in_keras_terms(one, run.loaded.layers), None))
+    kept.insert(ours[0], (in_keras_terms(one, run.loaded), None))
     run.findings, run.found = [f for f, _ in kept], [found for _, found in kept]
     if not run.complete:
         _between(run, prober, hunt)

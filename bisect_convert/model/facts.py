@@ -57,6 +57,7 @@ class Facts:
     finds that it cannot work on the shapes that were given. handed: how it comes to `ct.convert`. variants:
     the model without causes that are no ops, each also without those before it. large: variables too large for a constant,
     in words, by the ops that read them. layers: the names of a Keras model's layers -> their classes.
+    exact: no trace put a number behind the layers of ops.
     """
 
     path: str = ""
@@ -76,10 +77,11 @@ class Facts:
     variants: tuple[Variant, ...] = ()
     large: Mapping[str, str] = field(default_factory=dict)
     layers: Mapping[str, str] = field(default_factory=dict)
+    exact: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores equal facts."""
-        plain = {name: getattr(self, name) for name in ("path", "signature", "digest", "slim", "refused")}
+        plain = {name: getattr(self, name) for name in ("path", "signature", "digest", "slim", "refused", "exact")}
         return {
             **plain,
             "signatures": list(self.signatures),
@@ -107,7 +109,7 @@ class Facts:
             slim=data["slim"], keys=data["keys"], refused=data["refused"],
             handed=_handed(**data["handed"]),
             variants=tuple(Variant(v["kind"], v["folder"], tuple(v["blamed"]), tuple(v["about"])) for v in data["variants"]),
-            large=data["large"], layers=data["layers"],
+            large=data["large"], layers=data["layers"], exact=data["exact"],
         )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ class Loaded:
     """Variables too large for a constant, in words, by the ops that read them."""
     layers: Mapping[str, str] = field(default_factory=dict)
     """The names of a Keras model's layers -> their classes."""
+    exact: bool = False
+    """True where the layers of ops are called as the model has them, without the number of a trace."""
 
     @property
     def size(self) -> int:
@@ -70,4 +72,5 @@ def read_facts(folder: Path) -> Loaded:
         known.variants,
         known.large,
         known.layers,
+        known.exact,
     )

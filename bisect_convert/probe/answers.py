@@ -93,7 +93,16 @@ class Answers:
 def entry(question: questions.Question, ops: int, outcome: Outcome, cached: bool) -> questions.Probe:
     """Return the journal's line about a question that had this outcome."""
     verdict, detail = outcome.words
-    return questions.Probe(str(question), ops, verdict, detail, cached, outcome.seconds, question.kind.phase)
+    phase, ahead = question.kind.phase, _ahead(question, outcome)
+    return questions.Probe(str(question), ops, verdict, detail, cached, outcome.seconds, phase, ahead)
+
+
+def _ahead(question: questions.Question, outcome: Outcome) -> int:
+    """How many questions a failure of the whole, or of what is left of it, makes likely: four a cause, and the next rest."""
+    if outcome.failure is None or question.kind.phase not in ("control", "continue"):
+        return 0
+    causes = {f.signature for f in (outcome.failure, *outcome.further)}
+    return 4 * len(causes) + 1
 
 
 def _outcome(answer: Mapping[str, Any], request: Probe) -> Outcome:

@@ -101,3 +101,5 @@ class Probe:
     seconds: float
     phase: str = field(default="search", compare=False)
     """The part of the search that asked; told while it goes on, not kept in reports."""
+    ahead: int = field(default=0, compare=False)
+    """How many questions are likely to follow from it; 0 where it says nothing of that."""

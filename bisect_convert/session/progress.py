@@ -13,6 +13,10 @@ from bisect_convert.report.questions import Probe
 __all__ = ["Progress", "said", "watched"]
 
 
+#: The line while nothing is known of how many questions there will be, and once a failure lets one expect that.
+_SOME, _ABOUT = "{n_fmt} questions, {elapsed}  {desc}", "{n_fmt} of about {total_fmt} questions, {elapsed}  {desc}"
+
+
 def said(say: Callable[[str], None]) -> Callable[[Probe], None]:
     """Return what says each probe in one line."""
 
@@ -24,7 +28,7 @@ def said(say: Callable[[str], None]) -> Callable[[Probe], None]:
 
 
 class Progress:
-    """A context manager: how many questions were answered, the time, and what is being done now, in one line, gone afterwards.
+    """A context manager: the questions answered of about how many, the time and what is being done now, in one line.
 
     shown: False for one that is told and shows nothing; doing: what is done first.
     """
@@ -36,7 +40,7 @@ class Progress:
 
             self._bar: Any = tqdm(
                 desc=doing, disable=not shown, file=sys.stderr, leave=False, dynamic_ncols=True,
-                bar_format="{n_fmt} questions, {elapsed}  {desc}",
+                bar_format=_SOME,
             )  # fmt: skip
         self._over = threading.Event()
         self._clock = threading.Thread(target=self._tick, daemon=True)
@@ -55,6 +59,9 @@ class Progress:
         about = f"{probe.phase}: {probe.question}, {probe.ops} ops: {probe.verdict}"
         self._bar.set_description_str(about, refresh=False)
         self._bar.update(1)
+        if probe.ahead:
+            self._bar.total = self._bar.n + probe.ahead
+        self._bar.bar_format = _ABOUT if self._bar.total is not None and self._bar.total > self._bar.n else _SOME
         self._bar.refresh()
 
     def doing(self, what: str) -> None:

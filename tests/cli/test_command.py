@@ -346,6 +346,7 @@ def test_on_a_terminal_there_is_progress_and_colour(models: Path, environment: d
     assert "control: the whole model, " in shown
     assert re.search(r"1 questions, 00:\d\d  comparing it with its original", shown)
     assert "\x1b[1;32mconverts" in shown
+    assert "of about" not in shown  # nothing failed, so that nothing is known of what else there is to ask
     assert "Traceback" not in shown
 
 
@@ -358,6 +359,7 @@ def test_on_a_terminal_each_finding_is_said_while_the_search_goes_on(
     assert said == sorted(said)
     assert "bisect-convert: found: Ndtri (float32) in layer ndtri\r\n" in shown
     assert "locate: " in shown[said[0] : said[1]]
+    assert re.search(r"\r1 of about \d+ questions, ", shown)
     assert said[-1] < shown.index("many does not convert: 6 findings") < shown.index("error[lowering]: Erfc")
     _, quiet = on_a_terminal("many", "--quiet", cwd=models, env=environment)
     assert "found: " not in quiet and "error[lowering]" in quiet

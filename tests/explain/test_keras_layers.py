@@ -31,6 +31,24 @@ def test_a_layer_is_told_where_only_one_can_be_meant(scope: str, name: str | Non
     assert keras_layer(scope, LAYERS) == name
 
 
+@pytest.mark.parametrize("how", ["export", "save"])
+def test_the_layers_of_a_saved_model_are_without_the_numbers_of_its_trace(how: str, tmp_path: Any) -> None:
+    import tensorflow as tf
+
+    dense = tf.keras.layers.Dense
+    x = tf.keras.Input((8,), batch_size=1, name="x")
+    hidden = tf.keras.layers.Lambda(tf.math.erfc, name="fix_1")(dense(8)(dense(8, name="stem")(x)))
+    model = tf.keras.Model(x, dense(8, name="head")(hidden), name="shop")
+    if how == "export":
+        model.export(str(tmp_path / "model"), verbose=False)
+    else:
+        tf.saved_model.save(model, str(tmp_path / "model"))
+    report = find(tmp_path / "model")
+    assert [c.layer for c in report.findings[0].culprits] == ["shop/fix_1"]
+    with Session(tmp_path / "model") as session:
+        assert {"shop/stem", "shop/fix_1", "shop/head"} <= set(session.layers())
+
+
 def test_a_report_on_a_keras_model_has_its_own_names(tmp_path: Any) -> None:
     import tensorflow as tf
 

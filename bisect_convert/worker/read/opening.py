@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from bisect_convert.errors import ModelError, UsageError
 from bisect_convert.model.files import REST, STATELESS
-from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 from bisect_convert.worker import private_api, tracebacks
 from bisect_convert.worker.imports import custom_objects
@@ -92,13 +91,15 @@ def _given(reading: Reading) -> list[str]:
 def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str, Any]:
     """Freeze the concrete function and write its facts; where freezing fails, those of the graph as it was loaded."""
     sources = reading.sources or source_lines.of_function(function)
-    reading = replace(reading, sources=sources, layers=handing.layers_of(function))
+    reading = replace(
+        reading, sources=sources, layers=handing.layers_of(function), named=handing.named_by_variables(function)
+    )
     try:
         graph_def = private_api.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"
         return _unfrozen(function, error, folder, reading)
     found = write_variants(switched(graph_def, _given(reading)), graph_def, folder, reading)
-    return write_facts(graph_def, folder, replace(reading, keys=_keys(function), variants=found))
+    return write_facts(graph_def, folder, replace(reading, keys=handing.result_names(function), variants=found))
 
 
 def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Reading) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Readin
     kept = without_keepers(function, error)
     if kept.rest is not None:
         (folder / REST).mkdir(exist_ok=True)
-        write_facts(kept.rest, folder / REST, replace(reading, keys=_keys(function)))
+        write_facts(kept.rest, folder / REST, replace(reading, keys=handing.result_names(function)))
     if reading.path and not reading.no_run:  # a caller's own object is not run for it
         _stateless(function, folder, reading)
     failure = _failure(error, [op.name for op in function.graph.get_operations()])
@@ -129,7 +130,7 @@ def _stateless(function: Any, folder: Path, reading: Reading) -> None:
         return
     if same:
         (folder / STATELESS).mkdir(exist_ok=True)
-        write_facts(shaped(graph_def), folder / STATELESS, replace(reading, keys=_keys(function)))
+        write_facts(shaped(graph_def), folder / STATELESS, replace(reading, keys=handing.result_names(function)))
 
 
 class _NoSignature(ModelError):
@@ -158,15 +159,6 @@ def _unread(error: ModelError, graph_def: Any, roots: list[str], folder: Path, r
     if written is None:
         raise error
     return written
-
-
-def _keys(function: Any) -> dict[str, str]:
-    """What the signature calls the results -> the ops that make them in the frozen graph."""
-    structure = function.structured_outputs
-    names = [op_of(t.name) for t in function.outputs]
-    if not isinstance(structure, dict) or len(structure) != len(names):
-        return {}
-    return dict(zip(sorted(structure), names, strict=True))
 
 
 def _function(path: str, wanted: str | None, allow_code: bool) -> tuple[Any, list[str], str | None]:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from bisect_convert.model import facts
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
 from bisect_convert.model.names import NO_VALUES, op_of
+from bisect_convert.model.scopes import as_the_model_has_them, renamed
 from bisect_convert.worker import private_api
 from bisect_convert.worker.nodes import ROLES, called_by_role, rewire
 from bisect_convert.worker.read import source_lines
@@ -54,13 +55,16 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     graphs = {"": Graph("", _ops(graph, symbols, source, items), tuple(results))}
     files = {"": "graph.pb"}
     _Written(graphs, files, folder, bodies, source).below(graph, "", items)
+    scopes = {op.layer for graph in graphs.values() for op in graph.ops.values() if op.layer}
+    plain = as_the_model_has_them(scopes, {*reading.layers, *reading.named})
+    graphs = renamed(graphs, plain) if plain else graphs
     (folder / "graph.pb").write_bytes(graph_def.SerializeToString())
     (folder / "weights.pb").write_bytes(weights.SerializeToString())
     facts.write(
         facts.Facts(
             reading.path, reading.signature, reading.signatures, digest, graphs, files, tuple(placeholders),
             reading.failure, reading.blamed or (), private_api.convertible_types(), len(weights.node), reading.keys,
-            refused, reading.handed, reading.variants, reading.large, reading.layers,
+            refused, reading.handed, reading.variants, reading.large, reading.layers, bool(plain),
         ),
         folder,
     )  # fmt: skip
