@@ -16,6 +16,7 @@ from bisect_convert.arguments import packing as convert_options
 from bisect_convert.arguments.as_code import call_code
 from bisect_convert.diagnose.findings import compose, joined, same_cause
 from bisect_convert.diagnose.loading import LOAD_LIMIT, handed_notes, load, reading
+from bisect_convert.diagnose.source_text import source_note, with_source_text
 from bisect_convert.diagnose.stages import join_stages
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, UsageError
@@ -257,7 +258,9 @@ class Diagnosis:
         return True
 
     def _keep(self, found: Found | None, findings: list[Finding]) -> None:
-        findings = [in_keras_terms(f, self.loaded) for f in left_training(findings, self.loaded.model)]
+        findings = [
+            in_keras_terms(with_source_text(f), self.loaded) for f in left_training(findings, self.loaded.model)
+        ]
         self.findings += findings
         self.found += [found] * len(findings)
         for finding in findings:
@@ -278,8 +281,9 @@ class Diagnosis:
         handed = handed_notes(self.loaded, verdict, chosen=self.wishes.signature is not None)
         own = warning_notes(prober.warned) if verdict == "converts" else []
         return Report(
-            path=model.path, signature=model.signature, ops=model.ops, functions=len(model.graphs) - 1,
-            digest=model.digest, coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
+            path=model.path, name=self.loaded.handed.called, signature=model.signature, ops=model.ops,
+            functions=len(model.graphs) - 1, digest=model.digest,
+            coremltools=self.versions["coremltools"], tensorflow=self.versions["tensorflow"],
             options=convert_options.shown(self.packed), verdict=verdict, complete=self.complete,
             findings=tuple(self.findings), numbers=self.numbers, times=self.times,
             asked=prober.asked, cached=prober.cached, call=call_code(self.loaded.handed, self.packed),
@@ -287,6 +291,6 @@ class Diagnosis:
                 "total": round(total, 2), "load": round(self.load_seconds, 2),
                 "search": round(total - self.load_seconds, 2),
             },
-            notes=(*handed, *own, *self.notes, *prober.errands.notes),
+            notes=(*handed, *own, *self.notes, *prober.errands.notes, *source_note(model, self.findings)),
             journal=tuple(prober.journal), map=partial(model_map, *drawn), graphs=partial(marked_graphs, *drawn),
         )  # fmt: skip

@@ -43,4 +43,5 @@ def _named(culprit: Culprit, loaded: Loaded) -> Culprit:
     name = keras_layer(culprit.layer or "", loaded.layers, exact=loaded.exact)
     if name is None:
         return culprit
-    return replace(culprit, keras_layer=name, keras_class=loaded.layers[name.rpartition("/")[2]])
+    kind, _, arguments = loaded.layers[name.rpartition("/")[2]].partition("(")
+    return replace(culprit, keras_layer=name, keras_class=kind, keras_arguments=arguments.removesuffix(")") or None)

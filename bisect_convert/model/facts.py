@@ -37,13 +37,15 @@ class Handed:
     """How the model is handed to `ct.convert`, as code.
 
     opened: the lines that open it; argument: what is handed over then; refused: what `ct.convert` itself raises for the
-    model as its caller has it, before it looks at any op; keras: that is a Keras model, which it should take.
+    model as its caller has it, before it looks at any op; keras: that is a Keras model, which it should take; called: the
+    name of one in memory.
     """
 
     argument: str = "model"
     opened: tuple[str, ...] = ()
     refused: str = ""
     keras: bool = False
+    called: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ def read(folder: Path) -> Facts:
     return Facts.from_json(json.loads((folder / FILE).read_text()))
 
 
-def _handed(argument: str, opened: Iterable[str], refused: str, keras: bool) -> Handed:
-    return Handed(argument, tuple(opened), refused, keras)
+def _handed(argument: str, opened: Iterable[str], refused: str, keras: bool, called: str) -> Handed:
+    return Handed(argument, tuple(opened), refused, keras, called)
 
 
 def _graph_to_json(graph: Graph) -> dict[str, Any]:

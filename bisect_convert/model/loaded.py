@@ -47,6 +47,13 @@ class Loaded:
     """True where the layers of ops are called as the model has them, without the number of a trace."""
 
     @property
+    def unknown(self) -> frozenset[str]:
+        """The ops of the main graph whose types have no conversion, inputs aside."""
+        main = self.model.main
+        missing = {n for n in main.atoms if main.ops[n].type not in self.convertible}
+        return frozenset(n for n in missing if not main.ops[n].type.startswith("Placeholder"))
+
+    @property
     def size(self) -> int:
         """The ops of all its graphs."""
         return sum(len(graph.order) for graph in self.model.graphs.values())

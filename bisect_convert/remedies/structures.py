@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from bisect_convert.explain.case import Case
 from bisect_convert.explain.rules import Rule, Why
-from bisect_convert.model.cuts import whole
+from bisect_convert.model.cuts import Section, feedable, whole
 from bisect_convert.model.graph import Op
 from bisect_convert.model.names import BRANCHES, LOOPS
 from bisect_convert.probe.prober import Prober
@@ -74,7 +74,7 @@ def structure_remedies(case: Case, why: Why, prober: Prober) -> list[Remedy]:
     wanted = next((found for rule in _RULES if (found := rule(case, why))), [])
     uncompared: list[Remedy] = []
     for recipe, summary, code in wanted:
-        for section in (case.found.witness, whole(prober.model)):
+        for section in _sections(case, prober):
             outcome = prober.trial(section, Kind.REMEDY.asks(summary), op=case.culprits[0].name, recipe=recipe)
             if outcome.converted:
                 seen = not (outcome.compared or "").startswith(UNCOMPARED)
@@ -84,6 +84,15 @@ def structure_remedies(case: Case, why: Why, prober: Prober) -> list[Remedy]:
                 uncompared.append(remedy)
                 break
     return uncompared[:1] or [Remedy("rewrite", summary, code=code) for _, summary, code in wanted[:1]]
+
+
+def _sections(case: Case, prober: Prober) -> Iterator[Section]:
+    """What an edit is tried on: the witness, which may be too small for it, the model, and that without what never converts."""
+    yield case.found.witness
+    yield whole(prober.model)
+    main, unknown = prober.model.main, prober.loaded.unknown
+    if unknown:
+        yield Section("", feedable(main, main.atoms - unknown, main.atoms)[0])
 
 
 def _loop(case: Case, why: Why) -> list[_Wanted]:

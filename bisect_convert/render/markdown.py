@@ -127,7 +127,11 @@ def _finding(finding: Finding, number: int) -> list[str]:
 
 def _culprit(culprit: Culprit) -> str:
     rows = [["op", cell(culprit.op)], ["name", cell(culprit.name)]]
-    for label, fact in (("function", culprit.function), ("layer", words.layer(culprit)), ("source", culprit.source)):
+    for label, fact in (
+        ("function", culprit.function),
+        ("layer", words.layer(culprit)),
+        ("source", words.source(culprit)),
+    ):
         rows += [[label, cell(fact)]] if fact is not None else []
     rows += _tensors("reads", culprit.inputs) + _tensors("makes", culprit.outputs)
     return _table(["culprit", ""], rows)

@@ -137,7 +137,11 @@ def _finding(finding: Finding, pen: _Pen) -> list[str]:
 
 def _culprit(culprit: Culprit, pen: _Pen) -> list[str]:
     rows = [f"  {pen.paint('-->', _CYAN)} {harmless(culprit.op)} {pen.paint(harmless(culprit.name), _BOLD)}"]
-    for label, fact in (("function", culprit.function), ("layer", words.layer(culprit)), ("source", culprit.source)):
+    for label, fact in (
+        ("function", culprit.function),
+        ("layer", words.layer(culprit)),
+        ("source", words.source(culprit)),
+    ):
         if fact is not None:
             rows += pen.entry(label, shorten(fact, pen.width - 12))
     rows += _tensors("reads", culprit.inputs, pen)

@@ -15,8 +15,8 @@ from bisect_convert.report.report import Report
 __all__ = [
     "body",
     "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layer", "layers",
-    "name", "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "stage",
-    "summary", "table", "totals", "where_short",
+    "name", "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "source",
+    "stage", "summary", "table", "totals", "where_short",
     "unwrapped",
 ]  # fmt: skip
 
@@ -29,8 +29,8 @@ _LINE = 390
 
 
 def name(report: Report) -> str:
-    """Return what to call the model: its path, or for one in memory "the model"."""
-    return harmless(report.path) or "the model"
+    """Return what to call the model: its path, for one in memory its name, else "the model"."""
+    return harmless(report.path or report.name) or "the model"
 
 
 def summary(report: Report) -> str:
@@ -152,10 +152,16 @@ def layers(finding: Finding) -> list[str]:
 
 
 def layer(culprit: Culprit) -> str | None:
-    """Return the layer as Keras has it, with its class, else the scope in the graph."""
+    """Return the layer as Keras has it, with its class and, of Keras's own, its arguments; else the scope in the graph."""
     if culprit.keras_layer is None:
         return culprit.layer
-    return f"{culprit.keras_layer}, class {culprit.keras_class}"
+    arguments = f"({culprit.keras_arguments})" if culprit.keras_arguments else ""
+    return f"{culprit.keras_layer}, class {culprit.keras_class}{arguments}"
+
+
+def source(culprit: Culprit) -> str | None:
+    """Return the line of the model's code that made the op, with its text where that is known."""
+    return f"{culprit.source}: {culprit.source_text}" if culprit.source and culprit.source_text else culprit.source
 
 
 def table(report: Report) -> list[tuple[str, ...]]:

@@ -56,6 +56,10 @@ class Culprit:
     """The innermost layer that it is in, below the model itself, as the Keras model calls it; None where that is not known."""
     keras_class: str | None = None
     """The class of that layer."""
+    keras_arguments: str | None = None
+    """Those arguments of a layer of Keras's own that are not its defaults, as code."""
+    source_text: str | None = None
+    """The text of that line of the model's code, where it is there to be read."""
 
 
 @dataclass(frozen=True)

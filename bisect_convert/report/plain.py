@@ -17,7 +17,7 @@ __all__ = ["SCHEMA", "finding_to_dict", "report_from_dict", "report_to_dict", "r
 
 SCHEMA = "bisect-convert/1"
 T = TypeVar("T")
-_MODEL = ("path", "signature", "ops", "functions", "digest")
+_MODEL = ("path", "name", "signature", "ops", "functions", "digest")
 _CONVERTER = ("coremltools", "tensorflow", "options", "call")
 
 
@@ -36,14 +36,14 @@ def report_to_dict(report: Any) -> dict[str, Any]:
         "probes": {"asked": report.asked, "cached": report.cached},
         "seconds": dict(report.seconds),
         "notes": list(report.notes),
-        "journal": [{k: v for k, v in asdict(p).items() if k != "phase"} for p in report.journal],
+        "journal": [{k: v for k, v in asdict(p).items() if k not in ("phase", "ahead")} for p in report.journal],
     }
 
 
 def report_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a report from `report_to_dict`."""
     return {
-        **{name: data["model"][name] for name in _MODEL},
+        **{name: data["model"][name] for name in _MODEL if name in data["model"]},
         **{name: data["converter"][name] for name in _CONVERTER if name in data["converter"]},
         "verdict": data["verdict"],
         "complete": data["complete"],

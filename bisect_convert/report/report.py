@@ -45,6 +45,8 @@ class Report:
     cached: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    name: str = ""
+    """What a model in memory calls itself, where it does."""
     call: str = ""
     """The lines that hand the model to `ct.convert`, as it was handed over here."""
     journal: tuple[Probe, ...] = ()

@@ -157,8 +157,7 @@ class Hunt:
         conversion, else the second control.
         """
         main = self.model.main
-        unknown = frozenset(n for n in main.atoms if main.ops[n].type not in self.prober.loaded.convertible)
-        unknown = frozenset(n for n in unknown if not main.ops[n].type.startswith("Placeholder"))
+        unknown = self.prober.loaded.unknown
         if not unknown:
             self.prober.ahead([whole(self.model)], again=True)
         elif len(main.atoms) >= _LARGE:

@@ -45,6 +45,7 @@ def test_the_layers_of_a_saved_model_are_without_the_numbers_of_its_trace(how: s
         tf.saved_model.save(model, str(tmp_path / "model"))
     report = find(tmp_path / "model")
     assert [c.layer for c in report.findings[0].culprits] == ["shop/fix_1"]
+    assert "SaveOptions(save_debug_info=True)" in str(report)
     with Session(tmp_path / "model") as session:
         assert {"shop/stem", "shop/fix_1", "shop/head"} <= set(session.layers())
 
@@ -58,15 +59,19 @@ def test_a_report_on_a_keras_model_has_its_own_names(tmp_path: Any) -> None:
 
     x = tf.keras.Input((8,), batch_size=1, name="x")
     hidden = HueJitterFix(name="hue_fix")(tf.keras.layers.Dense(8, name="stem")(x))
-    model = tf.keras.Model(x, tf.keras.layers.Dense(8, name="head")(hidden), name="shop")
+    last = tf.keras.layers.Dense(4, activation="gelu", use_bias=False, name="head")(hidden)
+    model = tf.keras.Model(x, last, name="shop")
     report = find(model)
-    (culprit,) = report.findings[0].culprits
+    assert str(report).startswith("shop does not convert")
+    (culprit, ffn) = report.findings[0].culprits
+    assert ffn.keras_arguments == "units=4, activation='gelu', use_bias=False" and culprit.keras_arguments is None
+    assert culprit.source_text == "return tf.math.erfc(x)" and ": return tf.math.erfc(x)" in str(report)
     assert (culprit.keras_layer, culprit.keras_class) == ("hue_fix", "HueJitterFix")
-    assert culprit.layer is not None and culprit.layer.startswith("shop")  # the graph's own stays what it was
+    assert culprit.layer is not None and culprit.layer == "shop/hue_fix"
     assert "  layer    hue_fix, class HueJitterFix\n" in render(report, "text")
     assert "hue_fix, class HueJitterFix" in render(report, "markdown")
     assert f'<code title="{culprit.layer}">hue_fix, class HueJitterFix</code>' in render(report, "html")
     with Session(model) as session:
-        assert [c.keras_layer for c in session.hunt().findings[0].culprits] == ["hue_fix"]
+        assert [c.keras_layer for c in session.hunt().findings[0].culprits] == ["hue_fix", "head"]
         assert session.witness(session.report.findings[0]).ops
-    assert found_line(report.findings[0]) == "Erfc (float32) in layer hue_fix"
+    assert found_line(report.findings[0]).startswith("Erfc (float32) in layer hue_fix")

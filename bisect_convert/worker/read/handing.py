@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
@@ -19,6 +22,8 @@ _FORMAT = (
     "NotImplementedError: Expected model format: [SavedModel | concrete_function | tf.keras.Model | .h5 | GraphDef]"
 )
 _FILE = "ValueError: Input model path should be .h5/.hdf5 file or a directory"
+#: Arguments that say nothing of what a layer computes, and how many of the others are told.
+_OF_ANY, _ARGUMENTS = frozenset({"name", "dtype", "trainable", "data_format"}), 4
 _SINGLE = "NotImplementedError: Only a single concrete function is supported"
 
 
@@ -41,7 +46,8 @@ def traced(model: Any) -> Any:
 def layers_of(function: Any) -> dict[str, str]:
     """Return the layers of the Keras model that the function was traced from, those in models inside of it too: name -> class.
 
-    A name that layers of two classes have is left out.
+    A class of Keras's own is written with those arguments that are not its defaults. A name that layers of two classes have
+    is left out.
     """
     if not hasattr(function, "_bisect_convert_refused"):
         return {}
@@ -51,9 +57,27 @@ def layers_of(function: Any) -> dict[str, str]:
         for layer in getattr(todo.pop(), "layers", ()):
             if id(layer) not in seen and isinstance(name := getattr(layer, "name", None), str):
                 seen.add(id(layer))
-                found.setdefault(name, set()).add(type(layer).__name__)
+                found.setdefault(name, set()).add(_class(layer))
                 todo.append(layer)
     return {name: next(iter(classes)) for name, classes in found.items() if len(classes) == 1}
+
+
+def _class(layer: Any) -> str:
+    kind = type(layer)
+    if not re.match(r"(tf_)?keras\.(src\.)?layers\.", f"{kind.__module__}."):
+        return kind.__name__
+    try:
+        config, known = layer.get_config(), inspect.signature(kind.__init__).parameters
+    except Exception:  # a layer may raise what it likes here
+        return kind.__name__
+    given = [
+        f"{name}={config[name]!r}"
+        for name, parameter in known.items()
+        if isinstance(config.get(name), (bool, int, float, str, tuple))
+        and name not in _OF_ANY
+        and config[name] not in (parameter.default, "linear")
+    ]
+    return f"{kind.__name__}({', '.join(given[:_ARGUMENTS])})" if given else kind.__name__
 
 
 def named_by_variables(function: Any) -> tuple[str, ...]:
@@ -107,9 +131,14 @@ def of_graph_def(path: str) -> Handed:
 
 
 def of_object(model: Any, function: Any) -> Handed:
-    """Return how what a caller has in memory is handed over."""
+    """Return how what a caller has in memory is handed over, and what it calls itself."""
     if isinstance(model, (list, tuple)):
         return of_object(model[0], function) if hasattr(model[0], "layers") else Handed()
+    called = getattr(model, "name", None) if hasattr(model, "layers") else getattr(model, "__name__", None)
+    return replace(_of_object(model, function), called=called if isinstance(called, str) else "")
+
+
+def _of_object(model: Any, function: Any) -> Handed:
     if getattr(function, "_bisect_convert_owner", None) is model and hasattr(function, "_bisect_convert_refused"):
         return _of_keras(function, (), "model")
     if function is model:
