@@ -8,10 +8,11 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert.model.facts import Handed
+from bisect_convert.model.names import op_of
 from bisect_convert.worker import private_api
 from bisect_convert.worker.read import keras_errors
 
-__all__ = ["layers_of", "of_graph_def", "of_object", "of_path", "traced"]
+__all__ = ["keys_of", "layers_of", "of_graph_def", "of_object", "of_path", "traced"]
 
 #: TF2Loader's own words; with source="auto" it is "Unable to determine the type of the model".
 _FORMAT = (
@@ -53,6 +54,15 @@ def layers_of(function: Any) -> dict[str, str]:
                 found.setdefault(name, set()).add(type(layer).__name__)
                 todo.append(layer)
     return {name: next(iter(classes)) for name, classes in found.items() if len(classes) == 1}
+
+
+def keys_of(function: Any) -> dict[str, str]:
+    """Return what the signature calls the results -> the ops that make them in the frozen graph."""
+    structure = function.structured_outputs
+    names = [op_of(t.name) for t in function.outputs]
+    if not isinstance(structure, dict) or len(structure) != len(names):
+        return {}
+    return dict(zip(sorted(structure), names, strict=True))
 
 
 def _called(model: Any) -> Any:

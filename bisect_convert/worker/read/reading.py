@@ -9,7 +9,21 @@ from typing import Any
 from bisect_convert.model.facts import Handed, Variant
 from bisect_convert.model.outcome import Outcome
 
-__all__ = ["Reading"]
+__all__ = ["Left", "Reading"]
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is known of the large weights of a graph that was frozen with stand-ins for them.
+
+    digest: of their true values; variables: constants that are stand-ins -> their keys in the checkpoint; true: constants
+    that have their true values; files: the model's own, as in `Unread`.
+    """
+
+    digest: str
+    variables: Mapping[str, str]
+    true: frozenset[str]
+    files: tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -18,7 +32,8 @@ class Reading:
 
     inputs: packed input types of the caller; outputs: the names that it wants; sources: op name -> "file:line"; define:
     let the GraphDef's own functions count as known to TensorFlow, as they are to be where it comes from a file;
-    layers: of a Keras model, name -> class; no_run: execute nothing of the graph.
+    layers: of a Keras model, name -> class; no_run: execute nothing of the graph; left: where it was frozen without its
+    large weights.
     """
 
     path: str = ""
@@ -36,3 +51,4 @@ class Reading:
     large: Mapping[str, str] = field(default_factory=dict)
     blamed: tuple[tuple[str, str], ...] | None = None
     layers: Mapping[str, str] = field(default_factory=dict)
+    left: Left | None = None

@@ -1,0 +1,124 @@
+"""The variables of a SavedModel as its files have them: what a signature captures, and the values in the checkpoint."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from bisect_convert.worker import private_api
+from bisect_convert.worker.nodes import functions_of
+from bisect_convert.worker.read.saved_model import chosen
+
+__all__ = ["SavedVariables", "Unusual", "checkpoint", "stamp"]
+
+_VARIABLES = "variables/variables"
+#: Bytes of variables with which a graph of them is still far from 2 GiB, the most that protobuf writes.
+_MOST = 2**30
+_GRAPH, _VALUE = "_CHECKPOINTABLE_OBJECT_GRAPH", "VARIABLE_VALUE"
+
+
+class Unusual(Exception):
+    """The model is one of which not all is known without loading it; the message says why."""
+
+
+class SavedVariables:
+    """The variables of one SavedModel, each by the position that it has among what the signature captures.
+
+    Raises Unusual for a model that is more than functions and variables, and what TensorFlow raises for a damaged one.
+    """
+
+    def __init__(self, path: str, wanted: str | None) -> None:
+        saved = private_api.saved_model_pb2.SavedModel()
+        saved.ParseFromString((Path(path) / "saved_model.pb").read_bytes())
+        if len(saved.meta_graphs) != 1 or not saved.meta_graphs[0].object_graph_def.nodes:
+            raise Unusual("it is none of TensorFlow 2")
+        self._objects = saved.meta_graphs[0].object_graph_def
+        self._library = {f.signature.name: f for f in saved.meta_graphs[0].graph_def.library.function}
+        if any(node.WhichOneof("kind") == "resource" for node in self._objects.nodes):
+            raise Unusual("it has lookup tables")
+        self.reader = checkpoint(path)
+        self._shapes = self.reader.get_variable_to_shape_map()
+        self._dtypes = self.reader.get_variable_to_dtype_map()
+        signatures = self._children(self._child(0, "signatures"))
+        name = self._function(signatures[chosen(signatures, wanted, path)])
+        keys, captured = self._keys(), self._objects.concrete_functions[name].bound_inputs
+        self.keys = tuple(keys.get(node, "") for node in captured)
+        if self._assigns(name):
+            raise Unusual("it assigns variables")
+        if sum(map(self._size, filter(None, self.keys))) > _MOST:
+            raise Unusual("TensorFlow may be unable to freeze so large a model")
+
+    def value(self, key: str) -> Any:
+        """Return what the checkpoint holds under the key, an array."""
+        return self.reader.get_tensor(key)
+
+    def others(self) -> set[str]:
+        """Return the keys of what the checkpoint holds for no capture of the signature."""
+        return set(self._shapes) - set(self.keys) - {_GRAPH}
+
+    def _size(self, key: str) -> int:
+        return int(math.prod(self._shapes[key]) * self._dtypes[key].size)
+
+    def _assigns(self, name: str) -> bool:
+        """Whether the function, or one that it calls, writes into a variable."""
+        seen, todo = {name}, [name]
+        while todo:
+            function = self._library.get(todo.pop())
+            for node in () if function is None else function.node_def:
+                if node.op.startswith(("Assign", "ResourceApply", "ResourceScatter")):
+                    return True
+                new = set(functions_of(node)) - seen
+                seen |= new
+                todo += new
+        return False
+
+    def _function(self, signature: int) -> str:
+        """The name of the function that the signature is."""
+        node = self._objects.nodes[signature]
+        if node.WhichOneof("kind") == "bare_concrete_function":
+            return str(node.bare_concrete_function.concrete_function_name)
+        raise Unusual("its signature is no plain function")
+
+    def _children(self, node: int) -> dict[str, int]:
+        return {child.local_name: child.node_id for child in self._objects.nodes[node].children}
+
+    def _child(self, node: int, name: str) -> int:
+        if (found := self._children(node).get(name)) is None:
+            raise Unusual("its signatures are not where TensorFlow 2 has them")
+        return found
+
+    def _keys(self) -> dict[int, str]:
+        """The variables among the saved objects -> their keys, found as loading finds them: by the names on the way."""
+        graph = private_api.trackable_object_graph_pb2.TrackableObjectGraph.FromString(self.value(_GRAPH))
+        same, todo = {0: 0}, [0]
+        while todo:
+            node = todo.pop()
+            there = {child.local_name: child.node_id for child in graph.nodes[same[node]].children}
+            for child in self._objects.nodes[node].children:
+                if child.local_name in there and child.node_id not in same:
+                    same[child.node_id] = there[child.local_name]
+                    todo.append(child.node_id)
+        found = {}
+        for number, node in enumerate(self._objects.nodes):
+            if node.WhichOneof("kind") == "variable":
+                values = graph.nodes[same[number]].attributes if number in same else ()
+                keys = [a.checkpoint_key for a in values if a.name == _VALUE]
+                shape = [d.size for d in node.variable.shape.dim]
+                if len(keys) != 1 or self._shapes.get(keys[0]) != shape:
+                    raise Unusual(f"its variable {node.variable.name} is not in its checkpoint as it is declared")
+                found[number] = keys[0]
+        return found
+
+
+def checkpoint(path: str) -> Any:
+    """Return a reader of the model's checkpoint."""
+    return tf.train.load_checkpoint(str(Path(path) / _VARIABLES))
+
+
+def stamp(path: str) -> tuple[tuple[str, int, int], ...]:
+    """Return the model's files, each with its size and when it was written."""
+    files = [Path(path) / "saved_model.pb", *sorted((Path(path) / "variables").glob("variables.*"))]
+    return tuple((str(f), (known := f.stat()).st_size, known.st_mtime_ns) for f in files)
