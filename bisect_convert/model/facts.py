@@ -51,12 +51,13 @@ class Unread:
     """The large weights of a model that were left in its files.
 
     variables: constants -> the keys under which the checkpoint has their values; derived: constants whose values follow from
-    those of variables; files: the model's own, each with its size and when it was written.
+    those of variables; files: the model's own, each with its size and when it was written; allow_code: their code may be run.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     derived: tuple[str, ...] = ()
     files: tuple[tuple[str, int, int], ...] = ()
+    allow_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _unread(data: Mapping[str, Any] | None) -> Unread | None:
     if data is None:
         return None
     files = tuple((name, size, written) for name, size, written in data["files"])
-    return Unread(data["variables"], tuple(data["derived"]), files)
+    return Unread(data["variables"], tuple(data["derived"]), files, data["allow_code"])
 
 
 def _handed(argument: str, opened: Iterable[str], refused: str, keras: bool) -> Handed:

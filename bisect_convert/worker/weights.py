@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.model import facts
+from bisect_convert.worker.read.rereading import write_weights
 from bisect_convert.worker.read.saved_variables import checkpoint, stamp
-from bisect_convert.worker.read.unloaded import write_weights
 from bisect_convert.worker.read.writing import COMPLETE, KNOWN
 
 __all__ = ["true_weights"]

@@ -27,14 +27,14 @@ from bisect_convert.worker.read.saved_model import DEFAULT_SIGNATURE, NoSignatur
 from bisect_convert.worker.read.state_check import agrees
 from bisect_convert.worker.read.stateful import stateless
 from bisect_convert.worker.read.unfreezable import without_keepers
-from bisect_convert.worker.read.unloaded import read_unloaded
+from bisect_convert.worker.read.unloaded import read_unloaded, written_without
 from bisect_convert.worker.read.unreadable import saved_graph, write_unread
 from bisect_convert.worker.read.variants import needed_only, variants
 from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.request import Load
 from bisect_convert.worker.tracebacks import one_line
 
-__all__ = ["concrete_function", "freeze_and_write", "read_model", "write_graph"]
+__all__ = ["concrete_function", "freeze_and_write", "keras_function", "read_model", "write_graph"]
 
 
 def read_model(request: Load) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def read_model(request: Load) -> dict[str, Any]:
         inputs=request.inputs,
         outputs=request.outputs,
         no_run=request.no_run,
+        allow_code=request.allow_code,
     )
     if path.endswith(".pb") and os.path.isfile(path):
         graph_def = _parsed(path)
@@ -92,6 +93,8 @@ def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str,
     """Freeze the concrete function and write its facts; where freezing fails, those of the graph as it was loaded."""
     sources = reading.sources or source_lines.of_function(function)
     reading = replace(reading, sources=sources, layers=handing.layers_of(function))
+    if os.path.isfile(reading.path) and (known := written_without(function, folder, reading)) is not None:
+        return known
     try:
         graph_def = private_api.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"
@@ -160,8 +163,13 @@ def _function(path: str, wanted: str | None, allow_code: bool) -> tuple[Any, lis
     if path.endswith((".keras", ".h5", ".hdf5")):
         if wanted is not None:
             raise UsageError(f"a Keras file has no signatures; leave out --signature {wanted}")
-        return concrete_function(_keras_model(path, allow_code)), [], None
+        return keras_function(path, allow_code), [], None
     raise ModelError(f"{path} is none of: a SavedModel folder, a .keras, .h5 or .hdf5 file, a frozen .pb")
+
+
+def keras_function(path: str, allow_code: bool) -> Any:
+    """Return the concrete function of the Keras model in the file; raises ModelError, UsageError."""
+    return concrete_function(_keras_model(path, allow_code))
 
 
 def _keras_model(path: str, allow_code: bool) -> Any:

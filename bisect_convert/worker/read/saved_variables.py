@@ -1,8 +1,9 @@
-"""The variables of a SavedModel as its files have them: what a signature captures, and the values in the checkpoint."""
+"""The variables that a function captures, and their values: in the checkpoint of a SavedModel, or in memory."""
 
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from bisect_convert.worker import private_api
 from bisect_convert.worker.nodes import functions_of
 from bisect_convert.worker.read.saved_model import chosen
 
-__all__ = ["SavedVariables", "Unusual", "checkpoint", "stamp"]
+__all__ = ["HeldVariables", "SavedVariables", "Unusual", "checkpoint", "stamp"]
 
 _VARIABLES = "variables/variables"
 #: Bytes of variables with which a graph of them is still far from 2 GiB, the most that protobuf writes.
@@ -113,6 +114,25 @@ class SavedVariables:
         return found
 
 
+class HeldVariables:
+    """The variables of a function in memory, by the positions that they have among what it captures."""
+
+    def __init__(self, function: Any) -> None:
+        variables = {id(variable.handle): variable for variable in function.graph.variables}
+        self._captured = [variables.get(id(tensor)) for tensor in function.captured_inputs]
+        self.keys = tuple("" if variable is None else str(n) for n, variable in enumerate(self._captured))
+        if sum(v.dtype.size * math.prod(v.shape) for v in self._captured if v is not None) > _MOST:
+            raise Unusual("TensorFlow may be unable to freeze so large a model")
+
+    def value(self, key: str) -> Any:
+        """Return the value of the variable, an array."""
+        return self._captured[int(key)].numpy()  # type: ignore[union-attr]
+
+    def others(self) -> set[str]:
+        """Return the keys of what is there for no capture: none."""
+        return set()
+
+
 def checkpoint(path: str) -> Any:
     """Return a reader of the model's checkpoint."""
     return tf.train.load_checkpoint(str(Path(path) / _VARIABLES))
@@ -120,5 +140,6 @@ def checkpoint(path: str) -> Any:
 
 def stamp(path: str) -> tuple[tuple[str, int, int], ...]:
     """Return the model's files, each with its size and when it was written."""
-    files = [Path(path) / "saved_model.pb", *sorted((Path(path) / "variables").glob("variables.*"))]
+    saved = [Path(path) / "saved_model.pb", *sorted((Path(path) / "variables").glob("variables.*"))]
+    files = saved if os.path.isdir(path) else [Path(path)]
     return tuple((str(f), (known := f.stat()).st_size, known.st_mtime_ns) for f in files)

@@ -52,7 +52,7 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     unread = None
     if (left := reading.left) is not None:
         digest = hashlib.sha256(f"{digest} {left.digest}".encode()).hexdigest()
-        unread, weights = _unread(left, weights)
+        unread, weights = _unread(reading, left, weights)
     graph, placeholders, refused = with_shapes(graph_def, reading.inputs)
     symbols = equal_sizes(graph_def, graph, run=not reading.no_run) if reading.failure is None else {}
     results = _outputs(graph, reading.outputs) or _sinks(graph)
@@ -75,13 +75,21 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     return {"ops": len(graph_def.node), "slim": count}
 
 
-def _unread(left: Left, weights: Any) -> tuple[facts.Unread, Any]:
+def _unread(reading: Reading, left: Left, weights: Any) -> tuple[facts.Unread, Any]:
     """Which of the large weights were left in the model's files, and a GraphDef of the others."""
     known = tf.compat.v1.GraphDef()
-    known.node.extend(n for n in weights.node if n.name in left.true)
-    variables = {n.name: left.variables[n.name] for n in weights.node if n.name in left.variables}
-    derived = tuple(n.name for n in weights.node if n.name not in left.true and n.name not in variables)
-    return facts.Unread(variables, derived, left.files), known
+    variables, derived = {}, []
+    for node in weights.node:
+        key = left.variables.get(node.name)
+        if key is not None and left.value is None:
+            variables[node.name] = key
+        elif key is not None or node.name in left.true:
+            known.node.add().CopyFrom(node)
+            if key is not None and left.value is not None:
+                known.node[-1].attr["value"].tensor.CopyFrom(tf.make_tensor_proto(left.value(key)))
+        else:
+            derived.append(node.name)
+    return facts.Unread(variables, tuple(derived), left.files, reading.allow_code), known
 
 
 def _functions(graph_def: Any) -> dict[str, Any]:
