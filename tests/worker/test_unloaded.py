@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bisect_convert import Session
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.model import facts
+from bisect_convert.probe.client import Workers
 from bisect_convert.worker.nodes import called_by_role
 from bisect_convert.worker.read import opening, writing
 from bisect_convert.worker.read.reading import Reading
@@ -204,3 +206,24 @@ def damaged(folder: Path) -> str:
 def test_what_is_not_known_to_be_the_same_is_left_to_loading(make: Callable[[Path], str], tmp_path: Path) -> None:
     path = make(tmp_path / "model")
     assert read_unloaded(Load(path, str(tmp_path)), Reading(path)) is None
+
+
+def test_a_search_and_what_it_runs_have_the_true_values(tmp_path: Path, workers: Workers) -> None:
+    module, random = tf.Module(), np.random.default_rng(0)
+    for name, shape in {"direct": (8, 8, 4, 512), "moved": (1, 1, 512, 512), "scale": (512,)}.items():
+        setattr(module, name, tf.Variable(random.normal(0, 0.1, shape).astype("f")))
+
+    def call(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        x = tf.math.erfc(tf.nn.conv2d(x, module.direct, 1, "SAME", name="direct"), name="culprit")
+        return {"y": tf.nn.conv2d(x, module.moved, 1, "SAME", name="moved") * module.scale}
+
+    path = saved(module, call, tmp_path / "model")
+    x = random.normal(0, 1, (1, 8, 8, 4)).astype("f")
+    with Session(path, workers=workers) as session:
+        report = session.hunt(progress=False)
+        assert [c.op for f in report.findings for c in f.culprits] == ["Erfc"] and report.complete
+        assert report.findings[0].witness.confirmed
+        assert not list(Path(workers.folder).rglob(writing.COMPLETE))  # nothing that was asked needed the weights
+        (found,) = session.whole.run({"x:0": x}).values()
+        assert list(Path(workers.folder).rglob(writing.COMPLETE))
+    np.testing.assert_allclose(found, module.call(x)["y"], rtol=1e-5, atol=1e-5)
