@@ -202,7 +202,16 @@ def damaged(folder: Path) -> str:
     return str(folder)
 
 
-@pytest.mark.parametrize("make", [stateful, with_table, damaged])
+def with_an_unknown_op(folder: Path) -> str:
+    """A model with another function than its signature that no TensorFlow can load."""
+    module = tf.Module()
+    module.other = tf.function(lambda x: tf.math.erfc(x), input_signature=[tf.TensorSpec([1])])
+    path = Path(saved(module, lambda x: {"y": x + 1.0}, folder)) / "saved_model.pb"
+    path.write_bytes(path.read_bytes().replace(b"\x12\x04Erfc", b"\x12\x04Erfx"))
+    return str(folder)
+
+
+@pytest.mark.parametrize("make", [stateful, with_table, damaged, with_an_unknown_op])
 def test_what_is_not_known_to_be_the_same_is_left_to_loading(make: Callable[[Path], str], tmp_path: Path) -> None:
     path = make(tmp_path / "model")
     assert read_unloaded(Load(path, str(tmp_path)), Reading(path)) is None

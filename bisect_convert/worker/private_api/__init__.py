@@ -40,6 +40,7 @@ from bisect_convert.worker.private_api.parts import (
     traced_as_keras,
     watched,
 )
+from bisect_convert.worker.private_api.saved_function import saved_function
 from bisect_convert.worker.private_api.stand_ins import StandIn, freezing_with
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "watched",
     "check",
     "graph_debug_info_pb2",
+    "saved_function",
     "saved_model_pb2",
     "trackable_object_graph_pb2",
 ]

@@ -10,7 +10,6 @@ from bisect_convert.errors import EnvironmentError_
 from bisect_convert.model import facts
 from bisect_convert.worker import private_api
 from bisect_convert.worker.read.opening import keras_function
-from bisect_convert.worker.read.saved_model import opened
 from bisect_convert.worker.read.saved_variables import SavedVariables, stamp
 from bisect_convert.worker.read.stand_ins import Freezing
 from bisect_convert.worker.read.writing import COMPLETE, slim
@@ -42,5 +41,5 @@ def write_weights(folder: Path) -> None:
 def _frozen(known: facts.Facts, allow_code: bool) -> Any:
     if not os.path.isdir(known.path):
         return private_api.freeze(keras_function(known.path, allow_code))
-    function, _, signature = opened(known.path, known.signature, restored=False)
-    return Freezing(SavedVariables(known.path, signature), whole=True).frozen(function)
+    saved = SavedVariables(known.path, known.signature)
+    return Freezing(saved, whole=True).frozen(saved.function())

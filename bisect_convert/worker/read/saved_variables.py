@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from bisect_convert.worker import private_api
 from bisect_convert.worker.nodes import functions_of
-from bisect_convert.worker.read.saved_model import chosen
+from bisect_convert.worker.read.saved_model import chosen, opened
 
 __all__ = ["HeldVariables", "SavedVariables", "Unusual", "checkpoint", "stamp"]
 
@@ -28,6 +28,7 @@ class Unusual(Exception):
 class SavedVariables:
     """The variables of one SavedModel, each by the position that it has among what the signature captures.
 
+    signatures: those that there are; signature: the one that is meant.
     Raises Unusual for a model that is more than functions and variables, and what TensorFlow raises for a damaged one.
     """
 
@@ -36,21 +37,32 @@ class SavedVariables:
         saved.ParseFromString((Path(path) / "saved_model.pb").read_bytes())
         if len(saved.meta_graphs) != 1 or not saved.meta_graphs[0].object_graph_def.nodes:
             raise Unusual("it is none of TensorFlow 2")
-        self._objects = saved.meta_graphs[0].object_graph_def
+        self._path = path
+        self._meta_graph = saved.meta_graphs[0]
+        self._objects = self._meta_graph.object_graph_def
         self._library = {f.signature.name: f for f in saved.meta_graphs[0].graph_def.library.function}
         if any(node.WhichOneof("kind") == "resource" for node in self._objects.nodes):
             raise Unusual("it has lookup tables")
+        kinds = {node.op for function in self._library.values() for node in function.node_def}
+        if not all(map(private_api.registered, kinds - self._library.keys())):
+            raise Unusual("it has ops that TensorFlow does not know")
         self.reader = checkpoint(path)
         self._shapes = self.reader.get_variable_to_shape_map()
         self._dtypes = self.reader.get_variable_to_dtype_map()
         signatures = self._children(self._child(0, "signatures"))
-        name = self._function(signatures[chosen(signatures, wanted, path)])
-        keys, captured = self._keys(), self._objects.concrete_functions[name].bound_inputs
+        self.signatures, self.signature = sorted(signatures), chosen(signatures, wanted, path)
+        self._name = self._function(signatures[self.signature])
+        keys, captured = self._keys(), self._objects.concrete_functions[self._name].bound_inputs
         self.keys = tuple(keys.get(node, "") for node in captured)
-        if self._assigns(name):
+        if self._assigns(self._name):
             raise Unusual("it assigns variables")
         if sum(map(self._size, filter(None, self.keys))) > _MOST:
             raise Unusual("TensorFlow may be unable to freeze so large a model")
+
+    def function(self) -> Any:
+        """Return the signature as a concrete function, its variables without values."""
+        function = private_api.saved_function(self._meta_graph, self._name)
+        return opened(self._path, self.signature, restored=False)[0] if function is None else function
 
     def value(self, key: str) -> Any:
         """Return what the checkpoint holds under the key, an array."""

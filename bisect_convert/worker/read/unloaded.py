@@ -11,7 +11,6 @@ from typing import Any
 from bisect_convert.worker.read import handing, source_lines
 from bisect_convert.worker.read.edges import without_edges
 from bisect_convert.worker.read.reading import Reading
-from bisect_convert.worker.read.saved_model import opened
 from bisect_convert.worker.read.saved_variables import HeldVariables, SavedVariables, Unusual, stamp
 from bisect_convert.worker.read.stand_ins import Freezing
 from bisect_convert.worker.read.writing import write_facts
@@ -25,15 +24,15 @@ def read_unloaded(request: Load, reading: Reading) -> dict[str, Any] | None:
     """Write the facts of the model as `read_model` does; None where it is not sure that they would be the same."""
     try:
         files = stamp(request.path)
-        made = Freezing(SavedVariables(request.path, request.signature))
-        function, names, signature = opened(request.path, request.signature, restored=False)
+        saved = SavedVariables(request.path, request.signature)
+        made, function = Freezing(saved), saved.function()
         graph_def = made.frozen(function)
         if without_edges(graph_def, list(reading.outputs)) is not None:
             raise Unusual("it works with strings")
         reading = replace(
-            reading, signature=signature, signatures=tuple(names), sources=source_lines.of_saved_model(request.path),
-            handed=handing.of_path(request.path, function, signature, names), keys=handing.keys_of(function),
-            left=made.left(graph_def, files),
+            reading, signature=saved.signature, signatures=tuple(saved.signatures), keys=handing.keys_of(function),
+            sources=source_lines.of_saved_model(request.path), left=made.left(graph_def, files),
+            handed=handing.of_path(request.path, function, saved.signature, saved.signatures),
         )  # fmt: skip
         reading = replace(reading, sources=reading.sources or source_lines.of_function(function))
         return write_facts(graph_def, Path(request.folder), reading)
