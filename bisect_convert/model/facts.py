@@ -11,7 +11,7 @@ from typing import Any
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
 from bisect_convert.model.outcome import Outcome
 
-__all__ = ["DEFAULTS", "EDGES", "FILE", "LEFTOVERS", "STATE", "Facts", "Handed", "Variant", "read", "write"]
+__all__ = ["DEFAULTS", "EDGES", "FILE", "LEFTOVERS", "STATE", "Facts", "Handed", "Unread", "Variant", "read", "write"]
 
 FILE = "model.json"
 #: Kinds of causes that are no ops: what training left in the graph, variables that were never frozen, stages of strings.
@@ -49,6 +49,20 @@ class Handed:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """The large weights of a model that were left in its files.
+
+    variables: constants -> the keys under which the checkpoint has their values; derived: constants whose values follow from
+    those of variables; files: the model's own, each with its size and when it was written; allow_code: their code may be run.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
+    files: tuple[tuple[str, int, int], ...] = ()
+    allow_code: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
     """A model as plain facts.
 
@@ -59,7 +73,8 @@ class Facts:
     finds that it cannot work on the shapes that were given. handed: how it comes to `ct.convert`. variants:
     the model without causes that are no ops, each also without those before it. large: variables too large for a constant,
     in words, by the ops that read them. layers: the names of a Keras model's layers -> their classes.
-    exact: no trace put a number behind the layers of ops.
+    exact: no trace put a number behind the layers of ops. mib: how large the
+    weights are that stand as one repeated value; unread: those of them that were left in the model's files, if any were.
     """
 
     path: str = ""
@@ -80,10 +95,14 @@ class Facts:
     large: Mapping[str, str] = field(default_factory=dict)
     layers: Mapping[str, str] = field(default_factory=dict)
     exact: bool = False
+    mib: float = 0.0
+    unread: Unread | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores equal facts."""
-        plain = {name: getattr(self, name) for name in ("path", "signature", "digest", "slim", "refused", "exact")}
+        plain = {
+            name: getattr(self, name) for name in ("path", "signature", "digest", "slim", "refused", "exact", "mib")
+        }
         return {
             **plain,
             "signatures": list(self.signatures),
@@ -98,6 +117,7 @@ class Facts:
             "layers": dict(self.layers),
             "handed": asdict(self.handed),
             "variants": [asdict(v) for v in self.variants],
+            "unread": None if self.unread is None else asdict(self.unread),
         }
 
     @classmethod
@@ -111,7 +131,7 @@ class Facts:
             slim=data["slim"], keys=data["keys"], refused=data["refused"],
             handed=_handed(**data["handed"]),
             variants=tuple(Variant(v["kind"], v["folder"], tuple(v["blamed"]), tuple(v["about"])) for v in data["variants"]),
-            large=data["large"], layers=data["layers"], exact=data["exact"],
+            large=data["large"], layers=data["layers"], exact=data["exact"], mib=data["mib"], unread=_unread(data["unread"]),
         )  # fmt: skip
 
 
@@ -123,6 +143,13 @@ def write(facts: Facts, folder: Path) -> None:
 def read(folder: Path) -> Facts:
     """Return the facts that were written into the folder."""
     return Facts.from_json(json.loads((folder / FILE).read_text()))
+
+
+def _unread(data: Mapping[str, Any] | None) -> Unread | None:
+    if data is None:
+        return None
+    files = tuple((name, size, written) for name, size, written in data["files"])
+    return Unread(data["variables"], tuple(data["derived"]), files, data["allow_code"])
 
 
 def _handed(argument: str, opened: Iterable[str], refused: str, keras: bool, called: str) -> Handed:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert.model import facts
+from bisect_convert.model.cuts import Plan
 from bisect_convert.model.graph import Graph, Model
+from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Outcome
 
 __all__ = ["Loaded", "read_facts"]
@@ -45,6 +47,8 @@ class Loaded:
     """The names of a Keras model's layers -> their classes."""
     exact: bool = False
     """True where the layers of ops are called as the model has them, without the number of a trace."""
+    derived: frozenset[str] = frozenset()
+    """The constants whose true values follow from weights that were left in the model's files."""
 
     @property
     def unknown(self) -> frozenset[str]:
@@ -57,6 +61,19 @@ class Loaded:
     def size(self) -> int:
         """The ops of all its graphs."""
         return sum(len(graph.order) for graph in self.model.graphs.values())
+
+    def has_derived(self, plan: Plan) -> bool:
+        """Return whether a constant among `derived` is in the section, or follows from one that is."""
+        if plan.whole or not self.derived:
+            return bool(self.derived)
+        graph = self.model.graphs[next(name for name, file in self.files.items() if file == plan.file)]
+        seen, todo = set(plan.ops), list(plan.ops)
+        while todo:
+            sources = map(op_of, graph.ops[op].inputs) if (op := todo.pop()) in graph.ops else ()
+            new = {name for name in sources if name not in seen and name in graph.ops and graph.ops[name].constant}
+            seen |= new
+            todo += new
+        return bool(self.derived & seen)
 
 
 def read_facts(folder: Path) -> Loaded:
@@ -71,7 +88,7 @@ def read_facts(folder: Path) -> Loaded:
         known.convertible,
         known.inputs,
         bool(known.slim),
-        (folder / "weights.pb").stat().st_size / 2**20,
+        known.mib,
         known.keys,
         known.refused,
         known.handed,
@@ -80,4 +97,5 @@ def read_facts(folder: Path) -> Loaded:
         known.large,
         known.layers,
         known.exact,
+        frozenset(() if known.unread is None else known.unread.derived),
     )

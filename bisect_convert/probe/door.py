@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bisect_convert.model.cuts import Section, plan
@@ -14,11 +15,15 @@ from bisect_convert.probe.answers import Answers
 from bisect_convert.probe.cache import Cache
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.limits import Limits
-from bisect_convert.worker.request import About, Probe, Request
+from bisect_convert.worker.request import About, Carve, Numbers, Probe, Request, Run, Save, Time, Weights
 
 __all__ = ["Door"]
 
 R = TypeVar("R", bound=About)
+#: What the true weights go into, beside some probes.
+_WITH_WEIGHTS = (Carve, Numbers, Run, Save, Time)
+#: Seconds that reading them may take.
+_LONGEST = 1800.0
 
 
 class Door:
@@ -36,6 +41,7 @@ class Door:
         self.limits = limits
         self.asked = 0
         self._before = before
+        self._complete: set[Path] = set()
         self._workers = workers
         self._answers = Answers(workers, cache, {"model": loaded.model.digest, **versions})
 
@@ -76,20 +82,31 @@ class Door:
         """Return what came of the probe, asked now; raises Stopped where there is nobody left to ask."""
         self._before()
         self.asked += 1
+        self._have_weights(request)
         return self._answers.probe(request, attempt)
 
     def begin(self, requests: Iterable[Probe], attempt: int = 0) -> None:
         """Let the workers begin on requests that are likely to be made."""
         for request in requests:
+            self._have_weights(request)
             self._answers.begin(request, attempt)
 
     def errand(self, request: Request) -> dict[str, Any]:
         """Return the answer to a request that is no probe; raises EnvironmentError_ for a fault of ours."""
+        self._have_weights(request)
         return self._answers.ask(request)
 
     def now(self, request: Request) -> dict[str, Any]:
         """Return the answer to a request that is no probe and is made once, whatever becomes of its worker."""
+        self._have_weights(request)
         return self._workers.ask(request)
+
+    def _have_weights(self, request: Request) -> None:
+        """Have the weights read that the request needs and only freezing the model gives: its own limits are not for that."""
+        if isinstance(request, _WITH_WEIGHTS) or (isinstance(request, Probe) and request.weights):
+            if self.loaded.folder not in self._complete and self.loaded.has_derived(request.plan):
+                self._complete.add(self.loaded.folder)
+                self._workers.insist(Weights(str(self.loaded.folder), timeout=_LONGEST))
 
     @contextlib.contextmanager
     def uncounted(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert.arguments.input_corrections import fits
-from bisect_convert.errors import BisectConvertError, UsageError
+from bisect_convert.errors import BisectConvertError, EnvironmentError_, UsageError
 from bisect_convert.model import facts
 from bisect_convert.model.cuts import Plan
 from bisect_convert.model.names import HANDLES
@@ -32,6 +32,7 @@ from bisect_convert.worker.request import About, Carve, Compare, Probe
 from bisect_convert.worker.rewrite import recipes_applied
 from bisect_convert.worker.survey import Made, Survey, surveying
 from bisect_convert.worker.warned import kept_warnings
+from bisect_convert.worker.weights import true_weights as weights_of
 
 __all__ = [
     "carved_section",
@@ -59,6 +60,8 @@ def probe(request: Probe, mark: str | None = None) -> dict[str, Any]:
     try:
         carved = carved_section(request, request.weights)
         private_api.define_functions(carved.functions)
+    except EnvironmentError_:
+        raise
     except Exception as error:  # a fault of the cut, of whatever kind, says nothing about the model
         return Outcome(unresolved=f"cannot be cut out: {type(error).__name__}: {error}").to_json()
     made = None
@@ -283,7 +286,7 @@ def known_symbols(inputs: list[Any], symbols: Mapping[str, tuple[str, ...]]) -> 
 def carved_section(request: About, true_weights: bool) -> Carved:
     """Return the section that a request is about, cut out of the model that was written into its folder."""
     folder = Path(request.folder)
-    weights = {n.name: n for n in _graph(folder, "weights.pb").node} if true_weights else None
+    weights = weights_of(folder) if true_weights else None
     return carve(_graph(folder, request.plan.file), request.plan, weights)
 
 
@@ -291,7 +294,7 @@ def carved_section(request: About, true_weights: bool) -> Carved:
 def _graph(folder: Path, file: str) -> Any:
     graph_def = tf.compat.v1.GraphDef()
     graph_def.ParseFromString((folder / file).read_bytes())
-    if file not in {"graph.pb", "weights.pb"}:
+    if file != "graph.pb":
         graph_def.library.CopyFrom(_graph(folder, "graph.pb").library)
     return graph_def
 

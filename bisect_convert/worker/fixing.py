@@ -32,6 +32,7 @@ from bisect_convert.worker.rewrite.fixing import Fixed, fixed
 from bisect_convert.worker.rewrite.frontier import Moved, moved
 from bisect_convert.worker.rewrite.samples import sample_inputs
 from bisect_convert.worker.survey import Survey, surveying
+from bisect_convert.worker.weights import true_weights
 
 __all__ = ["fix", "same_program", "structure"]
 
@@ -157,10 +158,8 @@ def _labels(program: Any) -> dict[str, list[str]]:
 
 def _with_weights(folder: Path) -> Any:
     """The frozen graph as it was read, true weights and all."""
-    program, weights = tf.compat.v1.GraphDef(), tf.compat.v1.GraphDef()
+    program, true = tf.compat.v1.GraphDef(), true_weights(folder)
     program.ParseFromString((folder / "graph.pb").read_bytes())
-    weights.ParseFromString((folder / "weights.pb").read_bytes())
-    true = {n.name: n for n in weights.node}
     for node in program.node:
         if node.op == "Const" and node.name in true:
             node.CopyFrom(true[node.name])

@@ -11,7 +11,7 @@ from bisect_convert.report.plain import restored
 
 __all__ = [
     "About", "Carve", "Check", "Compare", "Events", "Fix", "Load", "Numbers", "Passes", "Probe", "Ready", "Request", "Run",
-    "Same", "Save", "Time", "from_json",
+    "Same", "Save", "Time", "Weights", "from_json",
 ]  # fmt: skip
 
 
@@ -65,6 +65,14 @@ class Load(Request):
     no_run: bool = field(default=False, kw_only=True)
     inputs: tuple[Mapping[str, Any], ...] = ()
     outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Weights(Request):
+    """Write the true values of all large weights of the model in `folder` beside it, if they are not there."""
+
+    do: ClassVar[str] = "weights"
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,7 +208,10 @@ class Time(About):
 
 
 _KINDS: dict[str, type[Request]] = {
-    kind.do: kind for kind in (Ready, Check, Passes, Load, Probe, Carve, Compare, Run, Save, Fix, Same, Events, Numbers, Time)
+    kind.do: kind
+    for kind in (
+        Ready, Check, Passes, Load, Weights, Probe, Carve, Compare, Run, Save, Fix, Same, Events, Numbers, Time,
+    )
 }  # fmt: skip
 
 

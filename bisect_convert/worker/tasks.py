@@ -55,7 +55,7 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
         return known
     imports.import_wanted()
     from bisect_convert.worker import events, execution, unpacking
-    from bisect_convert.worker.read import opening
+    from bisect_convert.worker.read import opening, rereading
 
     match request:
         case requests.Check():
@@ -64,6 +64,9 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
             return {"pipeline": unpacking.default_pipeline()}
         case requests.Load():
             return opening.read_model(request)
+        case requests.Weights():
+            rereading.write_weights(Path(request.folder))
+            return {}
         case requests.Run():
             return execution.run(request)
         case requests.Save():

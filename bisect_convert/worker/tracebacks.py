@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from bisect_convert.model.outcome import Failure, Frame, Signature, Stage, scrub
 from bisect_convert.worker.private_api.frames import in_hand, in_mil, lowered, passed, stage_of
 
-__all__ = ["classify", "failure_of"]
+__all__ = ["classify", "failure_of", "one_line"]
 
 
 def classify(error: BaseException, names: Iterable[str]) -> Failure:
@@ -39,3 +39,9 @@ def failure_of(
     signature = Signature(stage, pass_name, type(error).__name__, scrub(message, names), raising)
     text = "".join(traceback.format_exception(error))[-20_000:]
     return Failure(signature, type(error).__name__, message, hint, text)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of what the exception says, else its type."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

@@ -6,7 +6,7 @@ bodies below. Entering tensors keep the name of the op that made them, so that n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ class Carved:
     shapes: dict[str, list[int | None]] = field(default_factory=dict)
 
 
-def carve(graph_def: Any, plan: Plan, weights: dict[str, Any] | None = None) -> Carved:
+def carve(graph_def: Any, plan: Plan, weights: Mapping[str, Any] | None = None) -> Carved:
     """Return the section; `weights` maps a constant's name to its node with the true values."""
     if plan.whole:
         whole = v1.GraphDef()
@@ -73,7 +73,7 @@ def carve(graph_def: Any, plan: Plan, weights: dict[str, Any] | None = None) -> 
     return carved
 
 
-def _restore(graph_def: Any, weights: dict[str, Any] | None) -> None:
+def _restore(graph_def: Any, weights: Mapping[str, Any] | None) -> None:
     for node in graph_def.node:
         if weights and node.op == "Const" and node.name in weights:
             node.CopyFrom(weights[node.name])

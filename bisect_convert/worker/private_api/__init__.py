@@ -11,7 +11,7 @@ import coremltools as ct
 import tensorflow as tf
 from coremltools.converters.mil.frontend.tensorflow import tf_op_registry
 from tensorflow.core.framework import graph_debug_info_pb2
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.worker.private_api import frames, parts
@@ -40,12 +40,15 @@ from bisect_convert.worker.private_api.parts import (
     traced_as_keras,
     watched,
 )
+from bisect_convert.worker.private_api.saved_function import saved_function
+from bisect_convert.worker.private_api.stand_ins import StandIn, freezing_with
 
 __all__ = [
     "PASS_REGISTRY",
     "AbstractGraphPass",
     "FrozenGraph",
     "PassPipeline",
+    "StandIn",
     "StopAfterFrontend",
     "TFConverter",
     "body_graph",
@@ -53,6 +56,7 @@ __all__ = [
     "convertible_types",
     "define_functions",
     "freeze",
+    "freezing_with",
     "flat_names",
     "function_def",
     "function_of",
@@ -67,7 +71,9 @@ __all__ = [
     "watched",
     "check",
     "graph_debug_info_pb2",
+    "saved_function",
     "saved_model_pb2",
+    "trackable_object_graph_pb2",
 ]
 
 _INSTALL = "install tensorflow>=2.16 and coremltools>=8.3 (known to work: tensorflow 2.21, coremltools 9.0)"

@@ -15,7 +15,7 @@ from bisect_convert.model.names import op_of
 from bisect_convert.worker import private_api
 from bisect_convert.worker.read import keras_errors
 
-__all__ = ["layers_of", "named_by_variables", "of_graph_def", "of_object", "of_path", "result_names", "traced"]
+__all__ = ["keys_of", "layers_of", "named_by_variables", "of_graph_def", "of_object", "of_path", "traced"]
 
 #: TF2Loader's own words; with source="auto" it is "Unable to determine the type of the model".
 _FORMAT = (
@@ -85,7 +85,7 @@ def named_by_variables(function: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for v in function.variables for part in v.name.split(":")[0].split("/")[:-1]))
 
 
-def result_names(function: Any) -> dict[str, str]:
+def keys_of(function: Any) -> dict[str, str]:
     """Return what the signature calls the results -> the ops that make them in the frozen graph."""
     structure = function.structured_outputs
     names = [op_of(t.name) for t in function.outputs]

@@ -23,19 +23,18 @@ from bisect_convert.worker.read import handing, keras_errors, source_lines
 from bisect_convert.worker.read.edges import write_variants
 from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
+from bisect_convert.worker.read.saved_model import DEFAULT_SIGNATURE, NoSignature, opened
 from bisect_convert.worker.read.state_check import agrees
 from bisect_convert.worker.read.stateful import stateless
 from bisect_convert.worker.read.unfreezable import without_keepers
+from bisect_convert.worker.read.unloaded import read_unloaded, written_without
 from bisect_convert.worker.read.unreadable import saved_graph, write_unread
 from bisect_convert.worker.read.variants import needed_only, switched, variants
 from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.request import Load
+from bisect_convert.worker.tracebacks import one_line
 
-__all__ = ["concrete_function", "freeze_and_write", "read_model", "write_graph"]
-
-_DEFAULT_SIGNATURE = "serving_default"
-#: What the signature to serve is called where none is the default.
-_SERVING = ("serve", "predict", "inference", "infer", "call", "__call__", "default")
+__all__ = ["concrete_function", "freeze_and_write", "keras_function", "read_model", "write_graph"]
 
 
 def read_model(request: Load) -> dict[str, Any]:
@@ -50,6 +49,7 @@ def read_model(request: Load) -> dict[str, Any]:
         inputs=request.inputs,
         outputs=request.outputs,
         no_run=request.no_run,
+        allow_code=request.allow_code,
     )
     if path.endswith(".pb") and os.path.isfile(path):
         graph_def = _parsed(path)
@@ -58,16 +58,18 @@ def read_model(request: Load) -> dict[str, Any]:
             return write_graph(_graph_def(path, graph_def), folder, replace(reading, define=True, handed=handed))
         except ModelError as error:
             return _unread(error, graph_def, [n.name for n in graph_def.node], folder, reading)
+    if os.path.isdir(path) and (known := read_unloaded(request, reading)) is not None:
+        return known
     try:
         function, names, signature = _function(path, request.signature, request.allow_code)
-    except _NoSignature as error:
+    except NoSignature as error:
         failure = _failure(NotImplementedError("Only a single concrete function is supported."))
         nothing = tf.compat.v1.GraphDef()
         return write_facts(nothing, folder, replace(reading, signatures=tuple(error.functions), failure=failure))
     except ModelError as error:
         if not os.path.isdir(path) or error.__cause__ is None or os.path.islink(path):
             raise
-        wanted = request.signature or _DEFAULT_SIGNATURE
+        wanted = request.signature or DEFAULT_SIGNATURE
         return _unread(error, *_saved(error, path, wanted), folder, reading)
     found = source_lines.of_saved_model(path) if os.path.isdir(path) else {}
     handed = handing.of_path(path, function, signature, names)
@@ -94,12 +96,14 @@ def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str,
     reading = replace(
         reading, sources=sources, layers=handing.layers_of(function), named=handing.named_by_variables(function)
     )
+    if os.path.isfile(reading.path) and (known := written_without(function, folder, reading)) is not None:
+        return known
     try:
         graph_def = private_api.freeze(function)
     except Exception as error:  # whatever TensorFlow raises here is an outcome of the stage "load"
         return _unfrozen(function, error, folder, reading)
     found = write_variants(switched(graph_def, _given(reading)), graph_def, folder, reading)
-    return write_facts(graph_def, folder, replace(reading, keys=handing.result_names(function), variants=found))
+    return write_facts(graph_def, folder, replace(reading, keys=handing.keys_of(function), variants=found))
 
 
 def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Reading) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def _unfrozen(function: Any, error: BaseException, folder: Path, reading: Readin
     kept = without_keepers(function, error)
     if kept.rest is not None:
         (folder / REST).mkdir(exist_ok=True)
-        write_facts(kept.rest, folder / REST, replace(reading, keys=handing.result_names(function)))
+        write_facts(kept.rest, folder / REST, replace(reading, keys=handing.keys_of(function)))
     if reading.path and not reading.no_run:  # a caller's own object is not run for it
         _stateless(function, folder, reading)
     failure = _failure(error, [op.name for op in function.graph.get_operations()])
@@ -130,15 +134,7 @@ def _stateless(function: Any, folder: Path, reading: Reading) -> None:
         return
     if same:
         (folder / STATELESS).mkdir(exist_ok=True)
-        write_facts(shaped(graph_def), folder / STATELESS, replace(reading, keys=handing.result_names(function)))
-
-
-class _NoSignature(ModelError):
-    """The SavedModel has functions, but none of them is a signature."""
-
-    def __init__(self, functions: list[str]) -> None:
-        super().__init__("it has no signatures")
-        self.functions = functions
+        write_facts(shaped(graph_def), folder / STATELESS, replace(reading, keys=handing.keys_of(function)))
 
 
 def _failure(error: BaseException, names: Iterable[str] = ()) -> Outcome:
@@ -166,43 +162,17 @@ def _function(path: str, wanted: str | None, allow_code: bool) -> tuple[Any, lis
     if not os.path.exists(path):
         raise ModelError(f"no such file or folder: {path}")
     if os.path.isdir(path):
-        return _saved_model(path, wanted)
+        return opened(path, wanted)
     if path.endswith((".keras", ".h5", ".hdf5")):
         if wanted is not None:
             raise UsageError(f"a Keras file has no signatures; leave out --signature {wanted}")
-        return concrete_function(_keras_model(path, allow_code)), [], None
+        return keras_function(path, allow_code), [], None
     raise ModelError(f"{path} is none of: a SavedModel folder, a .keras, .h5 or .hdf5 file, a frozen .pb")
 
 
-def _saved_model(path: str, wanted: str | None) -> tuple[Any, list[str], str | None]:
-    if not any(os.path.exists(os.path.join(path, f"saved_model.{end}")) for end in ("pb", "pbtxt")):
-        raise ModelError(f"{path} is no SavedModel: there is no saved_model.pb in it")
-    try:
-        loaded = _loaded(path)
-    except Exception as error:  # a damaged model may raise nearly anything
-        raise ModelError(f"{path} cannot be read: {_one_line(error)}; export the model again") from error
-    signatures = dict(getattr(loaded, "signatures", {}))
-    if not signatures:
-        functions = [n for n in vars(loaded) if getattr(getattr(loaded, n), "concrete_functions", None)]
-        if functions and wanted is None:
-            raise _NoSignature(sorted(functions))
-        raise ModelError(f"{path} has no signatures; save it with tf.saved_model.save(..., signatures=...)")
-    name = wanted or next(n for n in (_DEFAULT_SIGNATURE, *_SERVING, *sorted(signatures)) if n in signatures)
-    if name not in signatures:
-        raise UsageError(f"{path} has no signature {name!r}; it has: {', '.join(sorted(signatures))}")
-    function = signatures[name]
-    function._bisect_convert_owner = loaded  # its variables live as long as the loaded object does
-    return function, sorted(signatures), name
-
-
-def _loaded(path: str) -> Any:
-    """The SavedModel; of several graphs that differ by tags the one to serve."""
-    try:
-        return tf.saved_model.load(path)
-    except ValueError as error:
-        if "tags" not in str(error) or "MetaGraph" not in str(error):
-            raise
-        return tf.saved_model.load(path, tags=["serve"])
+def keras_function(path: str, allow_code: bool) -> Any:
+    """Return the concrete function of the Keras model in the file; raises ModelError, UsageError."""
+    return concrete_function(_keras_model(path, allow_code))
 
 
 def _keras_model(path: str, allow_code: bool) -> Any:
@@ -243,11 +213,11 @@ def concrete_function(model: Any) -> Any:
             return model.get_concrete_function()
         except Exception as error:
             raise UsageError(
-                f"the tf.function has no single signature ({_one_line(error)}); pass its get_concrete_function(...)"
+                f"the tf.function has no single signature ({one_line(error)}); pass its get_concrete_function(...)"
             ) from error
     signatures = getattr(model, "signatures", None)
     if signatures:
-        return concrete_function(signatures.get(_DEFAULT_SIGNATURE) or next(iter(signatures.values())))
+        return concrete_function(signatures.get(DEFAULT_SIGNATURE) or next(iter(signatures.values())))
     if isinstance(model, tf.Module):
         return concrete_function(_only_function(model))
     raise UsageError(
@@ -291,7 +261,7 @@ def _parsed(path: str) -> Any:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # protobuf raises a kind of its own
-        raise ModelError(f"{path} is no frozen GraphDef: {_one_line(error)}") from error
+        raise ModelError(f"{path} is no frozen GraphDef: {one_line(error)}") from error
     if not graph_def.node:
         raise ModelError(f"{path} is no frozen GraphDef: it holds no op")
     return graph_def
@@ -302,10 +272,5 @@ def _graph_def(path: str, graph_def: Any) -> Any:
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(graph_def, name="")
     except Exception as error:  # the importer raises its own kinds
-        raise ModelError(f"{path} is no frozen GraphDef: {_one_line(error)}") from error
+        raise ModelError(f"{path} is no frozen GraphDef: {one_line(error)}") from error
     return graph.as_graph_def(add_shapes=True)
-
-
-def _one_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from bisect_convert.model import facts
@@ -20,11 +20,14 @@ from bisect_convert.worker.nodes import ROLES, called_by_role, rewire
 from bisect_convert.worker.read import source_lines
 from bisect_convert.worker.read.functions import Bodies
 from bisect_convert.worker.read.input_shapes import shape_of, with_shapes
-from bisect_convert.worker.read.reading import Reading
+from bisect_convert.worker.read.reading import Left, Reading
 from bisect_convert.worker.read.shared_sizes import equal_sizes
 from bisect_convert.worker.read.tensor_lists import list_items
 
-__all__ = ["layer_of", "shaped", "slim", "write_facts"]
+__all__ = ["COMPLETE", "KNOWN", "layer_of", "shaped", "slim", "slimmed", "write_facts"]
+
+#: The large weights: all of them, or those that are known where others were left in the model's files.
+COMPLETE, KNOWN = "weights.pb", "known.pb"
 
 #: Float constants with more elements than this are written as one repeated value in the slim graph.
 SLIM_ABOVE = 65_536
@@ -38,7 +41,7 @@ def shaped(graph_def: Any) -> Any:
 
 
 def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any]:
-    """Write graph.pb (slim), weights.pb, bodies and model.json into `folder`; returns a summary."""
+    """Write graph.pb (slim), its weights, bodies and model.json into `folder`; returns a summary."""
     if reading.define:
         private_api.define_functions(graph_def.library.function)
     functions = _functions(graph_def)
@@ -46,6 +49,11 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     graph_def.library.function.extend(functions.values())
     digest = hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest()
     weights = slim(graph_def)
+    count, mib = len(weights.node), sum(map(_size, weights.node)) / 2**20
+    unread = None
+    if (left := reading.left) is not None:
+        digest = hashlib.sha256(f"{digest} {left.digest}".encode()).hexdigest()
+        unread, weights = _unread(reading, left, weights)
     graph, placeholders, refused = with_shapes(graph_def, reading.inputs)
     symbols = equal_sizes(graph_def, graph, run=not reading.no_run) if reading.failure is None else {}
     results = _outputs(graph, reading.outputs) or _sinks(graph)
@@ -59,16 +67,33 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     plain = as_the_model_has_them(scopes, {*reading.layers, *reading.named})
     graphs = renamed(graphs, plain) if plain else graphs
     (folder / "graph.pb").write_bytes(graph_def.SerializeToString())
-    (folder / "weights.pb").write_bytes(weights.SerializeToString())
+    (folder / (COMPLETE if unread is None else KNOWN)).write_bytes(weights.SerializeToString())
     facts.write(
         facts.Facts(
             reading.path, reading.signature, reading.signatures, digest, graphs, files, tuple(placeholders),
-            reading.failure, reading.blamed or (), private_api.convertible_types(), len(weights.node), reading.keys,
-            refused, reading.handed, reading.variants, reading.large, reading.layers, bool(plain),
+            reading.failure, reading.blamed or (), private_api.convertible_types(), count, reading.keys,
+            refused, reading.handed, reading.variants, reading.large, reading.layers, bool(plain), mib, unread,
         ),
         folder,
     )  # fmt: skip
-    return {"ops": len(graph_def.node), "slim": len(weights.node)}
+    return {"ops": len(graph_def.node), "slim": count}
+
+
+def _unread(reading: Reading, left: Left, weights: Any) -> tuple[facts.Unread, Any]:
+    """Which of the large weights were left in the model's files, and a GraphDef of the others."""
+    known = tf.compat.v1.GraphDef()
+    variables, derived = {}, []
+    for node in weights.node:
+        key = left.variables.get(node.name)
+        if key is not None and left.value is None:
+            variables[node.name] = key
+        elif key is not None or node.name in left.true:
+            known.node.add().CopyFrom(node)
+            if key is not None and left.value is not None:
+                known.node[-1].attr["value"].tensor.CopyFrom(tf.make_tensor_proto(left.value(key)))
+        else:
+            derived.append(node.name)
+    return facts.Unread(variables, tuple(derived), left.files, reading.allow_code), known
 
 
 def _functions(graph_def: Any) -> dict[str, Any]:
@@ -97,8 +122,7 @@ def slim(graph_def: Any, *, distinct: bool = False) -> Any:
         if node.op != "Const":
             continue
         tensor = node.attr["value"].tensor
-        count = int(np.prod([d.size for d in tensor.tensor_shape.dim]))
-        if count <= SLIM_ABOVE or tensor.dtype not in (tf.float32.as_datatype_enum, tf.float64.as_datatype_enum):
+        if not slimmed(tf.as_dtype(tensor.dtype), [d.size for d in tensor.tensor_shape.dim]):
             continue
         weights.node.add().CopyFrom(node)
         value = 0.137 + (0.0005 * (len(weights.node) % 700) if distinct else 0.0)
@@ -106,6 +130,17 @@ def slim(graph_def: Any, *, distinct: bool = False) -> Any:
         tensor.tensor_content = b""
         (tensor.float_val if tensor.dtype == tf.float32.as_datatype_enum else tensor.double_val).append(value)
     return weights
+
+
+def slimmed(dtype: Any, shape: Iterable[int]) -> bool:
+    """Return whether a constant of this type and shape is written as one repeated value."""
+    return dtype in (tf.float32, tf.float64) and math.prod(shape) > SLIM_ABOVE
+
+
+def _size(node: Any) -> int:
+    """The bytes of a constant, however it is written."""
+    tensor = node.attr["value"].tensor
+    return int(tf.as_dtype(tensor.dtype).size * math.prod(d.size for d in tensor.tensor_shape.dim))
 
 
 def _outputs(graph: Any, names: Iterable[str]) -> list[str]:
