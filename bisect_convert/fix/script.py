@@ -27,7 +27,7 @@ _FILES = (
     "model/names.py",
     "worker/nodes.py",
     "worker/private_api/parts.py",
-    *(f"worker/read/{name}.py" for name in ("handles", "variants", "stateful")),
+    *(f"worker/read/{name}.py" for name in ("handles", "variants", "threaded", "stateful")),
     *(
         f"worker/rewrite/{name}.py"
         for name in ("editing", "bits", "boundary", "calls", "loops", "checks", "constants", "ranks", "dtypes")
@@ -181,7 +181,7 @@ def _module(file: str) -> _Module:
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [t.id for t in targets if isinstance(t, ast.Name) and t.id != "__all__"]
-        first = node.lineno
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
         while first > 1 and lines[first - 2].startswith("#"):
             first -= 1
         for name in names:
