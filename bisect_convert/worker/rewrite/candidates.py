@@ -50,7 +50,17 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
         values = [Edit(path, name, "", "folded") for path, _, graph in levels(program) for name in unevaluated(graph)]
         values += list(_complex_constants(program))
         return values + [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
+    if stage is Stage.MIL_PASS and "complex" in (failure.signature.pass_name or ""):
+        return list(_transforms(program))
     return _sizes(program)
+
+
+def _transforms(program: Any) -> Iterator[Edit]:
+    """Those of the Fourier transforms: the converter writes them out last, in a pass that stops at the first."""
+    for path, _, graph in levels(program):
+        for op in graph.get_operations():
+            if op.type in ("FFT", "IFFT", "RFFT", "IRFFT"):
+                yield from _for_op(path, op, "")
 
 
 def _complex_constants(program: Any) -> Iterator[Edit]:
