@@ -24,7 +24,7 @@ from bisect_convert.model import facts
 from bisect_convert.model.facts import STATE
 from bisect_convert.model.files import STATELESS
 from bisect_convert.report.findings import Finding
-from bisect_convert.report.fix import Agreement, Edit, Fix
+from bisect_convert.report.fix import Agreement, Edit, Fix, State
 from bisect_convert.worker.request import Fix as Request
 from bisect_convert.worker.request import Same
 
@@ -112,6 +112,11 @@ def _given(run: Diagnosis) -> tuple[str, ...]:
     return next((v.blamed for v in run.loaded.variants if v.kind == STATE and v.folder == run.searched.folder.name), ())
 
 
+def _handed_on(run: Diagnosis) -> tuple[State, ...]:
+    """What the app hands on from call to call."""
+    return facts.read(_program(run)).state if run.loaded.failure is not None or _given(run) else ()
+
+
 def _state(run: Diagnosis) -> Iterator[Edit]:
     """The variables that the model assigns, as inputs and outputs; or, where no output hangs on them, left out."""
     inputs = list(_given(run))
@@ -164,7 +169,7 @@ def _by_script(
     kept = {name: value for name, value in {**options, **answer["options"]}.items() if value is not None}
     text = script(
         source, [_step(e) for e in answer["edits"]], answer["results"], kept, destination.script.name,
-        destination.path.name, {p.name: p.source or "" for p in patches}, answer["originals"],
+        destination.path.name, {p.name: p.source or "" for p in patches}, answer["originals"], made.state,
     )  # fmt: skip
     written, package = folder / destination.script.name, folder / f"model{destination.path.suffix}"
     written.write_text(text, encoding="utf-8")
@@ -207,7 +212,7 @@ def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
     whole = answer["agreement"]
     return Fix(
         not answer["remaining"], edits=edits, remaining=tuple(sorted(remaining)),
-        agreement=None if whole is None else Agreement(**whole), reasons=tuple(said),
+        agreement=None if whole is None else Agreement(**whole), reasons=tuple(said), state=_handed_on(run),
     )  # fmt: skip
 
 

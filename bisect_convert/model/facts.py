@@ -10,6 +10,7 @@ from typing import Any
 
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
 from bisect_convert.model.outcome import Outcome
+from bisect_convert.report.fix import State
 
 __all__ = ["EDGES", "FILE", "LEFTOVERS", "STATE", "Facts", "Handed", "Variant", "read", "write"]
 
@@ -56,7 +57,8 @@ class Facts:
     as one repeated value. keys: what the signature calls the results -> the ops that make them. refused: TensorFlow itself
     finds that it cannot work on the shapes that were given. handed: how it comes to `ct.convert`. variants:
     the model without causes that are no ops, each also without those before it. large: variables too large for a constant,
-    in words, by the ops that read them. layers: the names of a Keras model's layers -> their classes.
+    in words, by the ops that read them. layers: the names of a Keras model's layers -> their classes. state: variables that
+    are inputs and outputs.
     """
 
     path: str = ""
@@ -76,6 +78,7 @@ class Facts:
     variants: tuple[Variant, ...] = ()
     large: Mapping[str, str] = field(default_factory=dict)
     layers: Mapping[str, str] = field(default_factory=dict)
+    state: tuple[State, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores equal facts."""
@@ -94,6 +97,7 @@ class Facts:
             "layers": dict(self.layers),
             "handed": asdict(self.handed),
             "variants": [asdict(v) for v in self.variants],
+            "state": [asdict(s) for s in self.state],
         }
 
     @classmethod
@@ -108,6 +112,7 @@ class Facts:
             handed=_handed(**data["handed"]),
             variants=tuple(Variant(v["kind"], v["folder"], tuple(v["blamed"]), tuple(v["about"])) for v in data["variants"]),
             large=data["large"], layers=data["layers"],
+            state=tuple(State(**{**s, "shape": tuple(s["shape"])}) for s in data["state"]),
         )  # fmt: skip
 
 

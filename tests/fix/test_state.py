@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import coremltools as ct
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,7 +20,7 @@ from bisect_convert.fix.converted import fixed
 from bisect_convert.fix.destination import destination
 from bisect_convert.model.files import STATELESS
 from bisect_convert.probe.client import Workers
-from bisect_convert.report.fix import Fix
+from bisect_convert.report.fix import Fix, State
 from bisect_convert.worker.read.opening import read_model
 from bisect_convert.worker.read.state_check import agrees
 from bisect_convert.worker.read.stateful import stateless
@@ -63,6 +66,10 @@ def test_state_is_given_in_and_out_and_what_no_output_needs_is_left_out(tmp_path
     fix = _fix_of(cell, cell.call, tmp_path, workers)
     assert fix.converted and fix.verified and [e.recipe for e in fix.edits] == ["stateless", "Erfc"]
     assert [e.recipe for e in fix.moved] == ["stateless"] and "as memory_in," in fix.edits[0].summary
+    assert fix.state == (State("memory_in", "memory_out", "memory", "float32", (1, 4), 0.0),)
+    assert "memory_out is given in as memory_in the next time; at first float32[1, 4], all 0" in str(fix)
+    written = ct.models.MLModel(str(tmp_path / "out.mlpackage"), skip_model_load=True).user_defined_metadata["state"]
+    assert json.loads(written) == [{**asdict(fix.state[0]), "shape": [1, 4]}]
     state = np.zeros((1, 4), "f")
     for _ in range(3):
         x = RNG.normal(size=(1, 4)).astype("f")
@@ -211,6 +218,7 @@ def test_variables_of_a_frozen_graph_are_given_in_and_out(tmp_path: Path, worker
     fix = report.fix
     assert report.complete and len(report.findings) == 1
     assert fix is not None and fix.converted and fix.verified and [e.recipe for e in fix.moved] == ["stateless"]
+    assert [(s.input, s.output, s.first) for s in fix.state] == [("memory", "kept", None)]
     given = {"x": np.ones((1, 4), "f"), "memory": np.full((1, 4), 0.5, "f")}
     made = evaluate(tmp_path / "out.mlpackage", given, precision="float32")
     assert set(made) == {"kept", "y"} and all(np.allclose(v, np.tanh(1.25), atol=2e-3) for v in made.values())

@@ -24,11 +24,11 @@ from bisect_convert.worker.read import handing, keras_errors, source_lines
 from bisect_convert.worker.read.edges import write_without_edges
 from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
-from bisect_convert.worker.read.state_check import agrees
+from bisect_convert.worker.read.state_check import agrees, kept
 from bisect_convert.worker.read.stateful import stateless
 from bisect_convert.worker.read.unfreezable import without_keepers
 from bisect_convert.worker.read.unreadable import saved_graph, write_unread
-from bisect_convert.worker.read.variants import needed_only, variants
+from bisect_convert.worker.read.variants import handed_on, needed_only, variants
 from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.request import Load
 
@@ -82,7 +82,8 @@ def write_graph(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     found = variants(graph_def, reading.outputs)
     for variant, without in found:
         (folder / variant.folder).mkdir(exist_ok=True)
-        write_facts(shaped(without), folder / variant.folder, reading)
+        state = handed_on(graph_def, variant)
+        write_facts(shaped(without), folder / variant.folder, replace(reading, state=state))
     last = found[-1][1] if found else graph_def
     kept = [v for v, _ in found] + write_without_edges(shaped(last), folder, reading)
     return write_facts(shaped(graph_def), folder, replace(reading, variants=tuple(kept)))
@@ -128,7 +129,8 @@ def _stateless(function: Any, folder: Path, reading: Reading) -> None:
         return
     if same:
         (folder / STATELESS).mkdir(exist_ok=True)
-        write_facts(shaped(graph_def), folder / STATELESS, replace(reading, keys=_keys(function)))
+        graph_def = shaped(graph_def)
+        write_facts(graph_def, folder / STATELESS, replace(reading, keys=_keys(function), state=kept(graph_def, state)))
 
 
 class _NoSignature(ModelError):

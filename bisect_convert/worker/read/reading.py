@@ -8,6 +8,7 @@ from typing import Any
 
 from bisect_convert.model.facts import Handed, Variant
 from bisect_convert.model.outcome import Outcome
+from bisect_convert.report.fix import State
 
 __all__ = ["Reading"]
 
@@ -18,7 +19,7 @@ class Reading:
 
     inputs: packed input types of the caller; outputs: the names that it wants; sources: op name -> "file:line"; define:
     let the GraphDef's own functions count as known to TensorFlow, as they are to be where it comes from a file;
-    layers: of a Keras model, name -> class; no_run: execute nothing of the graph.
+    layers: of a Keras model, name -> class; state: variables that are inputs and outputs; no_run: execute nothing of the graph.
     """
 
     path: str = ""
@@ -36,3 +37,4 @@ class Reading:
     large: Mapping[str, str] = field(default_factory=dict)
     blamed: tuple[tuple[str, str], ...] | None = None
     layers: Mapping[str, str] = field(default_factory=dict)
+    state: tuple[State, ...] = ()

@@ -9,13 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from bisect_convert.model.names import op_of
+from bisect_convert.report.fix import State
 from bisect_convert.worker.rewrite.difference import difference
 from bisect_convert.worker.rewrite.samples import there
 
-__all__ = ["agrees"]
+__all__ = ["agrees", "kept"]
 
 #: How far outputs may be apart, in parts of their scale.
 _TOLERANCE = 1e-5
+#: So many numbers are told at most.
+_MOST = 1024
 
 
 def agrees(function: Any, graph_def: Any, state: Mapping[str, tuple[str, Any]]) -> bool:
@@ -48,6 +51,21 @@ def agrees(function: Any, graph_def: Any, state: Mapping[str, tuple[str, Any]]) 
     finally:
         for variable, value in before:
             variable.assign(value)
+
+
+def kept(graph_def: Any, state: Mapping[str, tuple[str, Any]]) -> tuple[State, ...]:
+    """Return what an app is told of the state: which output is which input the next time, and what is given in at first."""
+    inputs = {n.name: n for n in graph_def.node if n.name in state}
+    return tuple(_told(inputs[name], out, variable) for name, (out, variable) in state.items())
+
+
+def _told(node: Any, output: str, variable: Any) -> State:
+    dtype, shape = tf.as_dtype(node.attr["dtype"].type), tf.TensorShape(node.attr["shape"].shape).as_list()
+    value = variable.numpy().reshape(shape).astype(dtype.as_numpy_dtype)
+    plain = value.reshape(-1)
+    same, finite = plain.size > 0 and bool((plain == plain[0]).all()), bool(np.isfinite(plain).all())
+    first = None if not finite else plain[0].item() if same else value.tolist() if plain.size <= _MOST else None
+    return State(node.name, output, op_of(variable.name), dtype.name, tuple(shape), first)
 
 
 def _as_feature(tensor: Any, value: Any) -> Any:

@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from bisect_convert.model.facts import LEFTOVERS, STATE, Variant
 from bisect_convert.model.names import op_of
+from bisect_convert.report.fix import State
 from bisect_convert.worker.nodes import data, rewire
 
-__all__ = ["needed_only", "variants", "with_state"]
+__all__ = ["handed_on", "needed_only", "variants", "with_state"]
 
 v1 = tf.compat.v1
 
@@ -56,6 +57,24 @@ def variants(graph_def: Any, outputs: Iterable[str]) -> list[tuple[Variant, Any]
         graph_def = with_state(graph_def, variables)
         found.append((Variant(STATE, "with_state", tuple(variables), tuple(written)), graph_def))
     return found
+
+
+def handed_on(graph_def: Any, variant: Variant) -> tuple[State, ...]:
+    """Return which output is which variable the next time, where one op assigns it; what it held at first is not known."""
+    nodes = {n.name: n for n in graph_def.node if n.name in variant.blamed and variant.kind == STATE}
+    written = {name: _writers(graph_def, name) for name in nodes}
+    return tuple(
+        State(
+            _feature(name), _feature(written[name][0]), name, tf.as_dtype(node.attr["dtype"].type).name,
+            tuple(tf.TensorShape(node.attr["shape"].shape).as_list()),
+        )
+        for name, node in nodes.items() if len(written[name]) == 1
+    )  # fmt: skip
+
+
+def _feature(name: str) -> str:
+    """The op's name as Core ML has it."""
+    return re.sub(r"\W", "_", name)
 
 
 def with_state(graph_def: Any, names: Iterable[str]) -> Any:

@@ -60,7 +60,7 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
         facts.Facts(
             reading.path, reading.signature, reading.signatures, digest, graphs, files, tuple(placeholders),
             reading.failure, reading.blamed or (), private_api.convertible_types(), len(weights.node), reading.keys,
-            refused, reading.handed, reading.variants, reading.large, reading.layers,
+            refused, reading.handed, reading.variants, reading.large, reading.layers, reading.state,
         ),
         folder,
     )  # fmt: skip
