@@ -126,6 +126,8 @@ SAMPLES: dict[str, Sample] = {
     "BroadcastTo": ([X, floats(5, 2, 6)], lambda x, y: raw.BroadcastTo(input=x, shape=tf.shape(y))),
     "UnsortedSegmentSum": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentSum(
         data=x, segment_ids=i, num_segments=4)),
+    "UnsortedSegmentSum whole": ([whole(5, 2, high=2**28), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentSum(
+        data=x, segment_ids=i, num_segments=4)),
     "UnsortedSegmentMax": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentMax(
         data=x, segment_ids=i, num_segments=4)),
     "UnsortedSegmentMin": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentMin(

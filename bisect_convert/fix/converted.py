@@ -32,6 +32,8 @@ __all__ = ["fixed"]
 
 #: Seconds that the search for edits, and the script by itself, may take at most.
 _LIMIT = 7200.0
+#: What is done with variables that are no state.
+_UNASSIGNED = "Assignments that no output hangs on are left out, and what loops gather from is a constant"
 #: What an app has to do with state.
 _HANDED = "the app hands the state that it got out of one call to the next; what the variables held at first, at first"
 #: Runs a script in a process in which this package cannot be imported.
@@ -128,7 +130,7 @@ def _state(run: Diagnosis) -> Iterator[Edit]:
     number = next((n for n, f in enumerate(run.findings, 1) if set(inputs) & {c.name for c in f.culprits}), 1)
     at = tuple(c.name for c in run.findings[number - 1].culprits)
     if not inputs:
-        summary = "The assignments to variables are left out: no output hangs on what they assign"
+        summary = _UNASSIGNED
         yield Edit(number, "rewrite", at, "stateless", summary)
         return
     summary = f"The state that the model assigns is given in, as {', '.join(inputs)}, and the new one out"

@@ -124,7 +124,7 @@ def script(
     listed = "".join(f"  {n}. {_said(step)}\n" for n, step in enumerate(steps, 1))
     head = _HEAD.format(
         name=_quoted(name), out=_quoted(out), model=_quoted(source.path), imports=_imports(text, [m for m, _ in taken]),
-        edits=(f"Edits:\n{listed}" if steps else "No edit is needed.\n") + _kept(state),
+        edits=(f"Edits:\n{listed}" if steps else "No edit is needed.\n" if not state else "") + _kept(state),
     )  # fmt: skip
     own_modules = "".join(f"import {name}  # of your own: have it on PYTHONPATH\n" for name in source.modules)
     return head + own_modules + "\n" + text
@@ -132,7 +132,7 @@ def script(
 
 def _kept(state: Sequence[State]) -> str:
     rows = "".join(f"  {_quoted(in_words(s))}\n" for s in state)
-    return f"State, which the app hands on from call to call:\n{rows}" if rows else ""
+    return f"Variables that it assigns are inputs and outputs:\n{rows}" if rows else ""
 
 
 def _said(step: Step) -> str:

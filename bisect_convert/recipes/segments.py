@@ -8,8 +8,8 @@ import tensorflow as tf
 
 def UnsortedSegmentSum(data, segment_ids, num_segments):
     """sum the segments by a product with their one-hot matrix"""
-    if data.dtype.is_integer:
-        raise ValueError("for floats only")
+    if data.dtype.is_integer:  # products are of floats, which are exact up to 2**24 only
+        return tf.reduce_sum(_masked(data, segment_ids, num_segments, tf.zeros([], data.dtype)), 1)
     ids = tf.cast(segment_ids, tf.int32)
     picks = _picks(tf.reshape(ids, [-1]), tf.cast(num_segments, tf.int32), data.dtype)
     rows = tf.reshape(data, [-1, *data.shape[len(ids.shape) :]])

@@ -88,7 +88,9 @@ def test_statistics_that_training_keeps_are_left_out(tmp_path: Path, workers: Wo
     call = tf.function(lambda x: {"y": norm(tf.nn.relu(x), training=True)}).get_concrete_function(X)
     fix = _fix_of(module, call, tmp_path, workers)
     assert fix.converted and fix.verified and not fix.moved
-    assert fix.edits[0].summary == "The assignments to variables are left out: no output hangs on what they assign"
+    assert fix.edits[0].summary == (
+        "Assignments that no output hangs on are left out, and what loops gather from is a constant"
+    )
 
 
 @pytest.mark.parametrize("no_run", [True, False])
@@ -98,6 +100,22 @@ def test_a_model_that_is_not_to_be_run_is_not_run_for_its_state(tmp_path: Path, 
     (tmp_path / "facts").mkdir()
     read_model(Load(str(tmp_path / "model"), str(tmp_path / "facts"), no_run=no_run))
     assert (tmp_path / "facts" / STATELESS).is_dir() is not no_run
+
+
+def test_what_a_loop_gathers_from_without_assigning_it_is_a_constant(tmp_path: Path, workers: Workers) -> None:
+    module = tf.Module()
+    module.table = tf.Variable(RNG.normal(size=(6, 4)).astype("f"))
+
+    def call(x: Any) -> Any:
+        place = tf.constant(0)
+        for _ in tf.range(3):
+            x = x + tf.gather(module.table, [place])
+            place = tf.argmax(x[0], output_type=tf.int32)
+        return {"y": x}
+
+    fix = _fix_of(module, tf.function(call).get_concrete_function(X), tmp_path, workers)
+    assert fix.converted and fix.verified and not fix.state and not fix.moved
+    assert fix.agreement is not None and fix.agreement.max_rel == 0.0
 
 
 # --- the graph -------------------------------------------------------------------------------------------------------

@@ -25,12 +25,15 @@ def stateless(function: Any) -> tuple[Any, dict[str, tuple[str, Any]]]:
     Beside it, by the names of the inputs that variables became, the output with what is assigned, and the variable. What is
     assigned and read again within a call is handed on there. Scalars enter and leave as one number in a row, truth values as
     0 and 1. Assignments that no output of the function hangs on are left out. Raises ValueError where the order of reading
-    and assigning does not follow from the graph, or more is done with a variable than that.
+    and assigning does not follow from the graph, or more is done with a variable than that. What the body of a loop gathers
+    from without assigning it, which freezing leaves half done, is a constant.
     """
     whole = function.graph.as_graph_def(add_shapes=True)
     kinds = {(f, n.name): n.op for f, nodes in _levels(whole) for n in nodes}
     found = readers(function, whole, function.graph.variables)
     assigned = {id(v): v for place, v in found.items() if not _KEPT.fullmatch(kinds[place])}
+    # freezing gives the body of a loop the variable's value, and leaves the op there that takes its handle
+    assigned |= {id(v): v for place, v in found.items() if place[0] and kinds[place].startswith("ResourceGather")}
     if not assigned:
         raise ValueError("no variable is assigned")
     variables = function.graph.variables
@@ -56,6 +59,8 @@ def _as_inputs(graph_def: Any, state: dict[str, Any], results: list[str]) -> tup
     names = _names([state[h] for h in last])
     for (handle, tensor), name in zip(last.items(), names, strict=True):
         _edges(made, handle, tensor, name)
+    for node in [n for n in made.node if n.name in there - set(last)]:  # nothing assigns it
+        node.CopyFrom(_held(state[node.name], node.name))
     wanted = list(results)
     while True:  # what is assigned may hang on further state
         kept = pruned(made, wanted)
@@ -63,12 +68,20 @@ def _as_inputs(graph_def: Any, state: dict[str, Any], results: list[str]) -> tup
         needed |= set(wanted)
         further = [f"{n}_out" for h, n in zip(last, names, strict=True) if h in needed and f"{n}_out" not in wanted]
         if not further:
-            unread = {f"{n}_in" for n in names} | there
+            unread = {f"{n}_in" for n in names}
             nodes = [n for n in kept.node if n.op != "Placeholder" or n.name in needed or n.name not in unread]
             del kept.node[:]
             kept.node.extend(nodes)
             return kept, {f"{n}_in": (f"{n}_out", state[h]) for h, n in zip(last, names, strict=True) if h in needed}
         wanted += further
+
+
+def _held(variable: Any, name: str) -> Any:
+    """The variable's value as a constant of that name."""
+    node = tf.compat.v1.NodeDef(name=name, op="Const")
+    node.attr["dtype"].type = variable.dtype.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(variable.numpy()))
+    return node
 
 
 def _edges(graph_def: Any, handle: str, tensor: str, name: str) -> None:
