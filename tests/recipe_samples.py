@@ -53,6 +53,7 @@ Sample = tuple[list[Any], Callable[..., Any]]
 #: Inputs that the converter must not know the sizes of.
 OPEN = {
     "BroadcastTo": [None, [None, 2, 6]],
+    "ResizeArea as another": [[None, 8, 6, 3], [None, 4, 3, 1]],
     "RFFT": [[None, 3, 12]],
     "RFFT cropped": [[None, 12]],
     "FFT": [[None, 3, 6]],
@@ -206,6 +207,8 @@ SAMPLES: dict[str, Sample] = {
     "ResizeNearestNeighbor": ([IMAGE], lambda x: raw.ResizeNearestNeighbor(
         images=x, size=[15, 11], align_corners=True)),
     "ResizeArea": ([IMAGE], lambda x: raw.ResizeArea(images=x, size=[4, 3])),
+    "ResizeArea as another": ([floats(2, 8, 6, 3), floats(2, 4, 3, 1)], lambda x, y: raw.ResizeArea(
+        images=x, size=tf.shape(y)[1:3])),
     "ScaleAndTranslate": ([IMAGE], lambda x: raw.ScaleAndTranslate(
         images=x, size=[4, 9], scale=[0.5, 1.5], translation=[0.0, 0.0], kernel_type="lanczos3", antialias=True)),
     "HSVToRGB": ([IMAGE], lambda x: raw.HSVToRGB(images=x)),

@@ -16,9 +16,9 @@ from bisect_convert.arguments.as_code import argument_code
 from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.fix.destination import Destination
-from bisect_convert.fix.patches import Patch
+from bisect_convert.fix.patches import Patch, told_apart
 from bisect_convert.fix.reading_code import Source
-from bisect_convert.fix.script import script
+from bisect_convert.fix.script import names_taken, script
 from bisect_convert.fix.step import Step
 from bisect_convert.model import facts
 from bisect_convert.model.facts import STATE
@@ -53,7 +53,7 @@ def fixed(
     Without a destination the model is converted and nothing is kept. patches: functions of the user's own, put in place
     first; search: look for edits that help. Raises OSError where a file cannot be written.
     """
-    model = _program(run)
+    model, patches = _program(run), told_apart(patches, names_taken())
     if not model.is_dir():
         return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
     source, options = _source(run, patches), _options(run)

@@ -22,7 +22,7 @@ from bisect_convert.recipes import MODULES
 from bisect_convert.render.fix_words import in_words
 from bisect_convert.report.fix import State
 
-__all__ = ["script"]
+__all__ = ["names_taken", "script"]
 
 _ROOT = Path(bisect_convert.__file__).parent
 _FILES = (
@@ -133,6 +133,14 @@ def script(
 def _kept(state: Sequence[State]) -> str:
     rows = "".join(f"  {_quoted(in_words(s))}\n" for s in state)
     return f"Variables that it assigns are inputs and outputs:\n{rows}" if rows else ""
+
+
+def names_taken() -> frozenset[str]:
+    """Return the names that may stand for something in a script."""
+    own = re.findall(r"^(?:def|class) (\w+)|^(\w+): ", _MAIN, flags=re.M)
+    read = ("frozen", "traced", "known", "before", "after", "tables", "in_tensorflow", "tf", "ct", "np")
+    defined = {name for module in _modules() for name in (*module.defined, *module.imports)}
+    return frozenset({*defined, *read, *(name for pair in own for name in pair if name)})
 
 
 def _said(step: Step) -> str:

@@ -21,7 +21,7 @@ def RFFT(input_tensor, fft_length):
     """multiply by the matrices of cosines and sines: with a size open the converter writes none, within 5e-6 of scale"""
     (width,) = _numbers(fft_length)
     cos, sin = _waves(width, width // 2 + 1)
-    return _open(input_tensor, width, lambda x: tf.complex(x @ cos, -(x @ sin)))
+    return _open(input_tensor, width, lambda x: tf.complex(x @ cos, 0.0 - x @ sin))
 
 
 def IRFFT(input_tensor, fft_length):
@@ -91,8 +91,10 @@ def _fourier(x, sign):
 def _waves(rows, columns):
     if rows > 4096:
         raise ValueError("for transforms of up to 4096 values only")
-    turns = 2.0 * np.pi / rows * (np.outer(np.arange(rows), np.arange(columns)) % rows)
-    return tf.constant(np.cos(turns), tf.float32), tf.constant(np.sin(turns), tf.float32)
+    steps = np.outer(np.arange(rows), np.arange(columns)) % rows
+    turns = 2.0 * np.pi / rows * steps
+    sines = np.where(2 * steps % rows == 0, 0.0, np.sin(turns))  # the sign of a part that is 0 is that of an angle
+    return tf.constant(np.cos(turns), tf.float32), tf.constant(sines, tf.float32)
 
 
 def _numbers(constant):

@@ -28,7 +28,7 @@ from bisect_convert.worker.read.state_check import agrees, kept
 from bisect_convert.worker.read.stateful import stateless
 from bisect_convert.worker.read.unfreezable import without_keepers
 from bisect_convert.worker.read.unreadable import saved_graph, write_unread
-from bisect_convert.worker.read.variants import handed_on, needed_only, variants
+from bisect_convert.worker.read.variants import needed_only, passed_on, variants
 from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.request import Load
 
@@ -82,7 +82,7 @@ def write_graph(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
     found = variants(graph_def, reading.outputs)
     for variant, without in found:
         (folder / variant.folder).mkdir(exist_ok=True)
-        state = handed_on(graph_def, variant)
+        state = passed_on(graph_def, variant)
         write_facts(shaped(without), folder / variant.folder, replace(reading, state=state))
     last = found[-1][1] if found else graph_def
     kept = [v for v, _ in found] + write_without_edges(shaped(last), folder, reading)

@@ -16,7 +16,7 @@ from bisect_convert.model.names import op_of
 from bisect_convert.report.fix import State
 from bisect_convert.worker.nodes import data, rewire
 
-__all__ = ["handed_on", "needed_only", "variants", "with_state"]
+__all__ = ["passed_on", "needed_only", "variants", "with_state"]
 
 v1 = tf.compat.v1
 
@@ -59,7 +59,7 @@ def variants(graph_def: Any, outputs: Iterable[str]) -> list[tuple[Variant, Any]
     return found
 
 
-def handed_on(graph_def: Any, variant: Variant) -> tuple[State, ...]:
+def passed_on(graph_def: Any, variant: Variant) -> tuple[State, ...]:
     """Return which output is which variable the next time, where one op assigns it; what it held at first is not known."""
     nodes = {n.name: n for n in graph_def.node if n.name in variant.blamed and variant.kind == STATE}
     written = {name: _writers(graph_def, name) for name in nodes}
