@@ -53,6 +53,7 @@ Sample = tuple[list[Any], Callable[..., Any]]
 #: Inputs that the converter must not know the sizes of.
 OPEN = {
     "BroadcastTo": [None, [None, 2, 6]],
+    "UnsortedSegmentMax open": [[None, 2, 3], None],
     "ResizeArea as another": [[None, 8, 6, 3], [None, 4, 3, 1]],
     "RFFT": [[None, 3, 12]],
     "RFFT cropped": [[None, 12]],
@@ -128,6 +129,8 @@ SAMPLES: dict[str, Sample] = {
     "UnsortedSegmentSum": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentSum(
         data=x, segment_ids=i, num_segments=4)),
     "UnsortedSegmentSum whole": ([whole(5, 2, high=2**28), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentSum(
+        data=x, segment_ids=i, num_segments=4)),
+    "UnsortedSegmentMax open": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentMax(
         data=x, segment_ids=i, num_segments=4)),
     "UnsortedSegmentMax": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentMax(
         data=x, segment_ids=i, num_segments=4)),

@@ -8,32 +8,32 @@ import tensorflow as tf
 
 
 def FFT(input):
-    """multiply by the matrices of cosines and sines: with a size open the converter writes none, within 5e-6 of scale"""
+    """multiply by matrices of cosines and sines, which the converter writes for known sizes only, within 5e-6 of scale"""
     return _open(input, input.shape[-1], lambda x: _fourier(x, -1.0))
 
 
 def IFFT(input):
-    """multiply by the matrices of cosines and sines: with a size open the converter writes none, within 5e-6 of scale"""
+    """multiply by matrices of cosines and sines, which the converter writes for known sizes only, within 5e-6 of scale"""
     return _open(input, input.shape[-1], lambda x: _fourier(x, 1.0))
 
 
 def RFFT(input_tensor, fft_length):
-    """multiply by the matrices of cosines and sines: with a size open the converter writes none, within 5e-6 of scale"""
+    """multiply by matrices of cosines and sines, which the converter writes for known sizes only, within 5e-6 of scale"""
     (width,) = _numbers(fft_length)
     cos, sin = _waves(width, width // 2 + 1)
     return _open(input_tensor, width, lambda x: tf.complex(x @ cos, 0.0 - x @ sin))
 
 
 def IRFFT(input_tensor, fft_length):
-    """multiply by the matrices of cosines and sines: with a size open the converter writes none, within 5e-6 of scale"""
+    """multiply by matrices of cosines and sines, which the converter writes for known sizes only, within 5e-6 of scale"""
     (width,) = _numbers(fft_length)
     return _open(input_tensor, width // 2 + 1, lambda x: _real(x, width))
 
 
 def _open(x, width, transformed):
     """what the transform makes of the first `width` entries"""
-    if width is None or None not in x.shape:
-        raise ValueError("for transforms of a known length, with another size open, only")
+    if width is None:
+        raise ValueError("for transforms of a known length only")
     if x.shape[-1] == width:
         return transformed(x)
     if not x.dtype.is_complex:

@@ -36,7 +36,8 @@ def _masked(data, ids, count, other):
     if len(ids.shape) != 1:
         raise ValueError("for ids of rank 1 only")
     mask = tf.equal(tf.range(count)[:, None], ids[None, :])
-    mask = tf.reshape(mask, [-1, ids.shape[0] or -1, *[1] * (len(data.shape) - 1)])
+    for _ in data.shape[1:]:
+        mask = tf.expand_dims(mask, -1)
     rows = data[None] + 0 * tf.cast(mask, data.dtype)  # a choice in Core ML has the shape of its values
     return tf.where(mask, rows, other)
 

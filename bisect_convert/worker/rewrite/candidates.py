@@ -41,7 +41,8 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if "Graph is not a DAG" in message:
         return _bridges(program)
     if "core opset" in message:
-        return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches")]
+        own = _transforms(program) if "complex_" in message else ()
+        return [*own, *(e for e in _nested(program) if e.recipe in ("known_branch", "both_branches"))]
     if "bytes" in message:
         return [Edit(path, op.name, op.type, "labels_as_numbers") for path, op in _making(program, {"string"})]
     if stage is Stage.LOAD and "input_shapes" in message:  # of a branch that is given nothing
