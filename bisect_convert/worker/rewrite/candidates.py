@@ -113,9 +113,10 @@ def _levels(path: tuple[tuple[str, str], ...], level: Any) -> Iterator[Level]:
 def _of_hint(program: Any, names: list[str], message: str) -> list[Edit]:
     """The edits for the op that raised, then those for the constructs around it, from the inside out."""
     path: tuple[tuple[str, str], ...] = ()
-    level, around = program, []
+    known = {at: (level, graph) for at, level, graph in levels(program)}
+    around = []
     for index, name in enumerate(names):
-        graph = imported(level)
+        level, graph = known[path]
         try:
             op = graph.get_operation_by_name(name)
         except (KeyError, ValueError):
@@ -124,10 +125,12 @@ def _of_hint(program: Any, names: list[str], message: str) -> list[Edit]:
         if index + 1 == len(names):
             break
         for role in ROLES.get(op.type, ()):
-            below = opened(level, op, role)
-            if any(n.name == names[index + 1] for n in below.node):
-                path, level = (*path, (name, role)), below
+            further = (*path, (name, role))
+            if further in known and any(n.name == names[index + 1] for n in known[further][0].node):
+                path = further
                 break
+        else:
+            break
     return [edit for at, op in reversed(around) for edit in _for_op(at, op, message)]
 
 
