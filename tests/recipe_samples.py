@@ -53,6 +53,14 @@ Sample = tuple[list[Any], Callable[..., Any]]
 #: Inputs that the converter must not know the sizes of.
 OPEN = {
     "BroadcastTo": [None, [None, 2, 6]],
+    "UnsortedSegmentMax open": [[None, 2, 3], None],
+    "ResizeArea as another": [[None, 8, 6, 3], [None, 4, 3, 1]],
+    "RFFT": [[None, 3, 12]],
+    "RFFT cropped": [[None, 12]],
+    "FFT": [[None, 3, 6]],
+    "IFFT": [[None, 3, 6]],
+    "IRFFT": [[None, 3, 6]],
+    "IRFFT odd": [[None, 7]],
     "ResizeBilinear__const": [[1, None, None, 3]],
 }
 #: TensorFlow cannot run these on a processor: only the conversion is looked at.
@@ -120,6 +128,10 @@ SAMPLES: dict[str, Sample] = {
     "BroadcastTo": ([X, floats(5, 2, 6)], lambda x, y: raw.BroadcastTo(input=x, shape=tf.shape(y))),
     "UnsortedSegmentSum": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentSum(
         data=x, segment_ids=i, num_segments=4)),
+    "UnsortedSegmentSum whole": ([whole(5, 2, high=2**28), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentSum(
+        data=x, segment_ids=i, num_segments=4)),
+    "UnsortedSegmentMax open": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentMax(
+        data=x, segment_ids=i, num_segments=4)),
     "UnsortedSegmentMax": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentMax(
         data=x, segment_ids=i, num_segments=4)),
     "UnsortedSegmentMin": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentMin(
@@ -133,6 +145,12 @@ SAMPLES: dict[str, Sample] = {
     "SegmentMin": ([floats(5, 3), np.array([0, 0, 1, 2, 2], np.int32)],
                    lambda x, i: raw.SegmentMin(data=x, segment_ids=i)),
     "InvertPermutation": ([np.array([2, 0, 3, 1], np.int32)], lambda x: raw.InvertPermutation(x=x)),
+    "TensorStridedSliceUpdate": ([floats(5, 3), whole(1, low=1, high=3), floats(2, 2)], lambda x, i, u: (
+        raw.TensorStridedSliceUpdate(
+            input=x, begin=tf.concat([i, [0]], 0), end=tf.concat([i + 2, [-1]], 0), strides=[1, 1], value=u))),
+    "TensorStridedSliceUpdate row": ([floats(5, 3), whole(1, low=1, high=5), floats(3)], lambda x, i, u: (
+        raw.TensorStridedSliceUpdate(
+            input=x, begin=i, end=i + 1, strides=[1], value=u, shrink_axis_mask=1))),
     "TensorScatterUpdate": ([floats(5, 3), np.array([[3], [1]], np.int32), floats(2, 3)],
                             lambda x, i, u: raw.TensorScatterUpdate(tensor=x, indices=i, updates=u)),
     "TensorScatterSub": ([floats(5, 3), np.array([[3], [1]], np.int32), floats(2, 3)],
@@ -192,6 +210,8 @@ SAMPLES: dict[str, Sample] = {
     "ResizeNearestNeighbor": ([IMAGE], lambda x: raw.ResizeNearestNeighbor(
         images=x, size=[15, 11], align_corners=True)),
     "ResizeArea": ([IMAGE], lambda x: raw.ResizeArea(images=x, size=[4, 3])),
+    "ResizeArea as another": ([floats(2, 8, 6, 3), floats(2, 4, 3, 1)], lambda x, y: raw.ResizeArea(
+        images=x, size=tf.shape(y)[1:3])),
     "ScaleAndTranslate": ([IMAGE], lambda x: raw.ScaleAndTranslate(
         images=x, size=[4, 9], scale=[0.5, 1.5], translation=[0.0, 0.0], kernel_type="lanczos3", antialias=True)),
     "HSVToRGB": ([IMAGE], lambda x: raw.HSVToRGB(images=x)),
@@ -222,6 +242,12 @@ SAMPLES: dict[str, Sample] = {
     "ComplexAbs": complexes(lambda x: raw.ComplexAbs(x=x)),
     "Angle": complexes(lambda x: raw.Angle(input=x)),
     "Conj": complexes(lambda x: raw.Conj(input=x)),
+    "RFFT": ([floats(2, 3, 12)], lambda x: raw.RFFT(input=x, fft_length=[12])),
+    "RFFT cropped": ([floats(2, 12)], lambda x: raw.RFFT(input=x, fft_length=[8])),
+    "FFT": ([floats(2, 3, 6)], lambda x: raw.FFT(input=C(x, 2.0 * x))),
+    "IFFT": ([floats(2, 3, 6)], lambda x: raw.IFFT(input=C(x, 2.0 * x))),
+    "IRFFT": ([floats(2, 3, 6)], lambda x: raw.IRFFT(input=C(x, 2.0 * x), fft_length=[10])),
+    "IRFFT odd": ([floats(2, 7)], lambda x: raw.IRFFT(input=C(x, 2.0 * x), fft_length=[11])),
     "FFT2D": complexes(lambda x: raw.FFT2D(input=x)),
     "IFFT2D": complexes(lambda x: raw.IFFT2D(input=x)),
     "RFFT2D": ([floats(2, 4, 8)], lambda x: raw.RFFT2D(input=x, fft_length=[4, 8])),

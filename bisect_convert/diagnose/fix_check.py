@@ -37,13 +37,15 @@ def _most(distances: Iterable[float | None]) -> float | None:
 
 
 def _numbers(fix: Fix, run: Diagnosis, prober: Prober) -> Numbers | None:
-    if fix.model is None or run.samples is None:
-        return None
     stateless = run.loaded.failure is not None
+    # a caller's own arrays are none for the state: where there is such, random ones are taken
+    given = ("random", "random") if stateless and run.wishes.numbers == samples.AUTO else run.samples
+    if fix.model is None or given is None:
+        return None
     edited = run.loaded.folder / STATELESS if stateless else run.searched.folder
     moved = edited / MOVED
     prober.turn_to(read_facts(moved if moved.is_dir() else edited))
-    done = compared(prober, *run.samples, run.wishes.tolerance, os.path.abspath(fix.model))
+    done = compared(prober, *given, run.wishes.tolerance, os.path.abspath(fix.model))
     if done.numbers is None:
         return None
     run.numbers = replace(done.numbers, against=None)

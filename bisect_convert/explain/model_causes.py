@@ -36,6 +36,8 @@ _EXPORT = """\
 model.export(OUT)  # a Keras model; its serve endpoint is traced with training=False
 tf.saved_model.save(module, OUT, signatures=tf.function(lambda x: model(x, training=False)).get_concrete_function(spec))
 """
+#: Ops that assign a variable, or rows of it.
+_ASSIGNS = re.compile(r"Assign|Resource(Scatter|StridedSliceAssign)")
 #: Random ops that layers draw with only while they are trained.
 _RANDOM = re.compile(r"^(Stateless|Stateful)?(Random|TruncatedNormal|ParameterizedTruncatedNormal)|^Rng")
 
@@ -170,7 +172,7 @@ def assigned_state(findings: Sequence[Finding], given: Sequence[str], model: Mod
     training = set().union(*_training_layers(model))
     ours = [
         f for f in findings
-        if f.culprits and all(c.op.startswith("Assign") and not _scopes(c.layer or "") & training for c in f.culprits)
+        if f.culprits and all(_ASSIGNS.match(c.op) and not _scopes(c.layer or "") & training for c in f.culprits)
     ]  # fmt: skip
     return [_of_state(f, given, converts) if f in ours else f for f in findings]
 

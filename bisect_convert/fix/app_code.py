@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from bisect_convert.fix.step import Step
+from bisect_convert.report.fix import State
 
 __all__ = ["app_code", "told"]
 
@@ -98,17 +101,21 @@ def app_code(kind: str, steps: Sequence[Step], results: Sequence[str], originals
     return text
 
 
-def told(steps: Sequence[Step]) -> str:
-    """Return the statements by which the model says where its boundary is, and by which its tables are written."""
+def told(steps: Sequence[Step], state: Sequence[State] = ()) -> str:
+    """Return the statements by which the model says where its boundary is and what is handed on from call to call, and by
+    which its tables are written.
+    """
+    kept = json.dumps([asdict(s) for s in state])
+    handed = f'    model.user_defined_metadata["state"] = {ascii(kept)}\n' if state else ""
     starts = _starts(steps)
     ends = [s.at for s in steps if s.recipe == "ends_before"]
     said = [f"it starts at {', '.join(t.removesuffix(':0') for t in starts.values())}"] if starts else []
     said += [f"it ends before {', '.join(ends)}"] if ends else []
     said += [f"{s.at} is the app's own" for s in steps if s.recipe == "passes_by"]
     if not said:
-        return ""
+        return handed
     line = f'    model.user_defined_metadata["boundary"] = {ascii("; ".join(said) + ": the app does the rest")}\n'
-    return line + (_TABLES if starts else "")
+    return handed + line + (_TABLES if starts else "")
 
 
 def _feature(name: str) -> str:

@@ -16,15 +16,15 @@ from bisect_convert.arguments.as_code import argument_code
 from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.errors import EnvironmentError_
 from bisect_convert.fix.destination import Destination
-from bisect_convert.fix.patches import Patch
+from bisect_convert.fix.patches import Patch, told_apart
 from bisect_convert.fix.reading_code import Source
-from bisect_convert.fix.script import script
+from bisect_convert.fix.script import names_taken, script
 from bisect_convert.fix.step import Step
 from bisect_convert.model import facts
 from bisect_convert.model.facts import DEFAULTS, EDGES, STATE
 from bisect_convert.model.files import STATELESS
 from bisect_convert.report.findings import Finding
-from bisect_convert.report.fix import Agreement, Edit, Fix
+from bisect_convert.report.fix import Agreement, Edit, Fix, State
 from bisect_convert.worker.request import Fix as Request
 from bisect_convert.worker.request import Same
 
@@ -32,6 +32,8 @@ __all__ = ["fixed"]
 
 #: Seconds that the search for edits, and the script by itself, may take at most.
 _LIMIT = 7200.0
+#: What is done with variables that are no state.
+_UNASSIGNED = "Assignments that no output hangs on are left out, and what loops gather from is a constant"
 #: What an app has to do with state.
 _HANDED = "the app hands the state that it got out of one call to the next; what the variables held at first, at first"
 #: Runs a script in a process in which this package cannot be imported.
@@ -51,7 +53,7 @@ def fixed(
     Without a destination the model is converted and nothing is kept. patches: functions of the user's own, put in place
     first; search: look for edits that help. Raises OSError where a file cannot be written.
     """
-    model = _program(run)
+    model, patches = _program(run), told_apart(patches, names_taken())
     if not model.is_dir():
         return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
     source, options = _source(run, patches), _options(run)
@@ -127,6 +129,11 @@ def _defaults(run: Diagnosis) -> Iterator[Edit]:
         yield Edit(number, "rewrite", names, "with_defaults", summary, caution="the app cannot give it any more")
 
 
+def _handed_on(run: Diagnosis) -> tuple[State, ...]:
+    """What the app hands on from call to call."""
+    return facts.read(_program(run)).state if run.loaded.failure is not None or _given(run) else ()
+
+
 def _state(run: Diagnosis) -> Iterator[Edit]:
     """The variables that the model assigns, as inputs and outputs; or, where no output hangs on them, left out."""
     inputs = list(_given(run))
@@ -138,7 +145,7 @@ def _state(run: Diagnosis) -> Iterator[Edit]:
     number = next((n for n, f in enumerate(run.findings, 1) if set(inputs) & {c.name for c in f.culprits}), 1)
     at = tuple(c.name for c in run.findings[number - 1].culprits)
     if not inputs:
-        summary = "The assignments to variables are left out: no output hangs on what they assign"
+        summary = _UNASSIGNED
         yield Edit(number, "rewrite", at, "stateless", summary)
         return
     summary = f"The state that the model assigns is given in, as {', '.join(inputs)}, and the new one out"
@@ -180,7 +187,7 @@ def _by_script(
     kept = {name: value for name, value in {**options, **answer["options"]}.items() if value is not None}
     text = script(
         source, [_step(e) for e in answer["edits"]], answer["results"], kept, destination.script.name,
-        destination.path.name, {p.name: p.source or "" for p in patches}, answer["originals"],
+        destination.path.name, {p.name: p.source or "" for p in patches}, answer["originals"], made.state,
     )  # fmt: skip
     written, package = folder / destination.script.name, folder / f"model{destination.path.suffix}"
     written.write_text(text, encoding="utf-8")
@@ -223,7 +230,7 @@ def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
     whole = answer["agreement"]
     return Fix(
         not answer["remaining"], edits=edits, remaining=tuple(sorted(remaining)),
-        agreement=None if whole is None else Agreement(**whole), reasons=tuple(said),
+        agreement=None if whole is None else Agreement(**whole), reasons=tuple(said), state=_handed_on(run),
     )  # fmt: skip
 
 

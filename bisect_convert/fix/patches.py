@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import inspect
+import re
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bisect_convert.errors import UsageError
 
-__all__ = ["Patch", "patch_of"]
+__all__ = ["Patch", "patch_of", "told_apart"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,21 @@ def patch_of(target: str, function: Callable[..., Any]) -> Patch:
     except Exception as error:  # whatever keeps it from being pickled
         raise UsageError(f"{name} cannot be handed to another process: {error}") from error
     return Patch(target, name, code, _source(function, name))
+
+
+def told_apart(patches: Iterable[Patch], taken: AbstractSet[str]) -> tuple[Patch, ...]:
+    """Return the patches, each under a name that is none of these and that no other function has: all get into one script."""
+    known: dict[str, str] = {}
+    made = []
+    for patch in patches:
+        name, number = patch.name, 1
+        while name in taken or known.get(name, patch.code) != patch.code:
+            number += 1
+            name = f"{patch.name}_{number}"
+        known[name] = patch.code
+        source = None if patch.source is None else re.sub(rf"\b{patch.name}\b", name, patch.source)
+        made.append(replace(patch, name=name, source=source))
+    return tuple(made)
 
 
 def _source(function: Callable[..., Any], name: str) -> str | None:

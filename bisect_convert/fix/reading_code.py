@@ -13,7 +13,8 @@ def frozen(path: str) -> Any:
     function, _owner = traced(path)
     graph_def = {frozen}
 {defaults}    for body in graph_def.library.function:
-        body.CopyFrom(context.context().get_function_def(body.signature.name))
+        if context.context().has_function(body.signature.name):
+            body.CopyFrom(context.context().get_function_def(body.signature.name))
     return shaped(graph_def)
 '''
 _SAVED_MODEL = '''

@@ -19,15 +19,17 @@ from bisect_convert.fix.app_code import app_code, told
 from bisect_convert.fix.reading_code import Escaped, Source, reading_code
 from bisect_convert.fix.step import Step
 from bisect_convert.recipes import MODULES
+from bisect_convert.render.fix_words import in_words
+from bisect_convert.report.fix import State
 
-__all__ = ["script"]
+__all__ = ["names_taken", "script"]
 
 _ROOT = Path(bisect_convert.__file__).parent
 _FILES = (
     "model/names.py",
     "worker/nodes.py",
     "worker/private_api/parts.py",
-    *(f"worker/read/{name}.py" for name in ("handles", "variants", "defaults", "stateful")),
+    *(f"worker/read/{name}.py" for name in ("handles", "variants", "defaults", "threaded", "stateful")),
     *(
         f"worker/rewrite/{name}.py"
         for name in ("editing", "bits", "boundary", "calls", "loops", "checks", "constants", "ranks", "dtypes")
@@ -86,11 +88,12 @@ if __name__ == "__main__":
 
 def script(
     source: Source, steps: Sequence[Step], results: Sequence[str], options: Mapping[str, Any], name: str, out: str,
-    own: Mapping[str, str] | None = None, originals: Sequence[str] = (),
+    own: Mapping[str, str] | None = None, originals: Sequence[str] = (), state: Sequence[State] = (),
 ) -> str:  # fmt: skip
     """Return the script's text; what it takes from the model stands in it as escaped literals only.
 
-    own: functions of the user's, by name, as text; originals: the ops that make the outputs of the model as it was.
+    own: functions of the user's, by name, as text; originals: the ops that make the outputs of the model as it was;
+    state: what an app hands on from call to call.
     """
     own = own or {}
     roots = {
@@ -116,16 +119,29 @@ def script(
         results=Escaped(results),
         arguments="".join(kept),
         after=after,
-        boundary=told(steps),
+        boundary=told(steps, state),
     )
     text = f"{body}\n{reading_code(source)}{app_code(source.kind, steps, results, originals)}\n{main}"
     listed = "".join(f"  {n}. {_said(step)}\n" for n, step in enumerate(steps, 1))
     head = _HEAD.format(
         name=_quoted(name), out=_quoted(out), model=_quoted(source.path), imports=_imports(text, [m for m, _ in taken]),
-        edits=f"Edits:\n{listed}" if steps else "No edit is needed.\n",
+        edits=(f"Edits:\n{listed}" if steps else "No edit is needed.\n" if not state else "") + _kept(state),
     )  # fmt: skip
     own_modules = "".join(f"import {name}  # of your own: have it on PYTHONPATH\n" for name in source.modules)
     return head + own_modules + "\n" + text
+
+
+def _kept(state: Sequence[State]) -> str:
+    rows = "".join(f"  {_quoted(in_words(s))}\n" for s in state)
+    return f"Variables that it assigns are inputs and outputs:\n{rows}" if rows else ""
+
+
+def names_taken() -> frozenset[str]:
+    """Return the names that may stand for something in a script."""
+    own = re.findall(r"^(?:def|class) (\w+)|^(\w+): ", _MAIN, flags=re.M)
+    read = ("frozen", "traced", "known", "before", "after", "tables", "in_tensorflow", "tf", "ct", "np")
+    defined = {name for module in _modules() for name in (*module.defined, *module.imports)}
+    return frozenset({*defined, *read, *(name for pair in own for name in pair if name)})
 
 
 def _said(step: Step) -> str:
@@ -182,7 +198,7 @@ def _module(file: str) -> _Module:
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [t.id for t in targets if isinstance(t, ast.Name) and t.id != "__all__"]
-        first = node.lineno
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
         while first > 1 and lines[first - 2].startswith("#"):
             first -= 1
         for name in names:

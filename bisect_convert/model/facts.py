@@ -10,6 +10,7 @@ from typing import Any
 
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
 from bisect_convert.model.outcome import Outcome
+from bisect_convert.report.fix import State
 
 __all__ = ["DEFAULTS", "EDGES", "FILE", "LEFTOVERS", "STATE", "Facts", "Handed", "Unread", "Variant", "read", "write"]
 
@@ -75,6 +76,7 @@ class Facts:
     in words, by the ops that read them. layers: the names of a Keras model's layers -> their classes.
     exact: no trace put a number behind the layers of ops. mib: how large the
     weights are that stand as one repeated value; unread: those of them that were left in the model's files, if any were.
+    state: variables that are inputs and outputs.
     """
 
     path: str = ""
@@ -97,6 +99,7 @@ class Facts:
     exact: bool = False
     mib: float = 0.0
     unread: Unread | None = None
+    state: tuple[State, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` restores equal facts."""
@@ -118,6 +121,7 @@ class Facts:
             "handed": asdict(self.handed),
             "variants": [asdict(v) for v in self.variants],
             "unread": None if self.unread is None else asdict(self.unread),
+            "state": [asdict(s) for s in self.state],
         }
 
     @classmethod
@@ -132,6 +136,7 @@ class Facts:
             handed=_handed(**data["handed"]),
             variants=tuple(Variant(v["kind"], v["folder"], tuple(v["blamed"]), tuple(v["about"])) for v in data["variants"]),
             large=data["large"], layers=data["layers"], exact=data["exact"], mib=data["mib"], unread=_unread(data["unread"]),
+            state=tuple(State(**{**s, "shape": tuple(s["shape"])}) for s in data["state"]),
         )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ __all__ = ["MODULES", "UNFIT", "Recipe", "all_recipes", "recipes_of"]
 UNFIT = "the rewrite does not fit"
 #: What is longer than so many characters stands on lines of its own.
 _WIDE = 110
-MODULES = ("elementwise", "tensors", "segments", "images", "linear")
+MODULES = ("elementwise", "tensors", "segments", "images", "linear", "fourier")
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ def _code(functions: list[str]) -> str:
     imports = "import tensorflow as tf\n"
     if any("math." in f.replace("tf.math.", "") for f in functions):
         imports = "import math\n\n" + imports
+    if any("np." in f for f in functions):
+        imports = imports.replace("import tensorflow", "import numpy as np\nimport tensorflow")
     return "\n\n".join([imports, *functions])
 
 

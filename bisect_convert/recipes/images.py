@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -34,7 +35,11 @@ def _by_matrices(x, size, resize):
 
 
 def _numbers(constant):
-    value = tf.get_static_value(tf.convert_to_tensor(constant))
+    constant = tf.convert_to_tensor(constant)
+    value = tf.get_static_value(constant)
+    if value is None and constant.dtype == tf.int32 and len(constant.shape) == 1:
+        sizes = tf.zeros(constant).shape  # what follows from shapes of which not all is known
+        value = None if None in sizes else np.array(sizes.as_list())
     if value is None:
         raise ValueError("for constant numbers only")
     return value.reshape(-1).tolist()

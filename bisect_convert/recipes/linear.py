@@ -26,66 +26,6 @@ def Conj(x):
     return tf.complex(tf.math.real(x), -tf.math.imag(x))
 
 
-def FFT2D(input):
-    """transform the last axis twice, with both parts transposed between"""
-    return _swapped(_fourier(_swapped(_fourier(input, -1.0)), -1.0))
-
-
-def IFFT2D(input):
-    """transform the last axis twice, with both parts transposed between"""
-    return _swapped(_fourier(_swapped(_fourier(input, 1.0)), 1.0))
-
-
-def RFFT2D(input_tensor, fft_length):
-    """transform the last axis, then the one before it, with both parts transposed between"""
-    if input_tensor.shape[-2:].as_list() != _numbers(fft_length):
-        raise ValueError("for transforms of the full size only")
-    if None not in input_tensor.shape:
-        return _swapped(_fourier(_swapped(tf.signal.rfft(input_tensor)), -1.0))
-    width = input_tensor.shape[-1]
-    cos, sin = _waves(width, width // 2 + 1)
-    return _swapped(_fourier(_swapped(tf.complex(input_tensor @ cos, -(input_tensor @ sin))), -1.0))
-
-
-def IRFFT2D(input_tensor, fft_length):
-    """transform the axis before the last, with both parts transposed between, then the last"""
-    height, width = _numbers(fft_length)
-    if input_tensor.shape[-2:].as_list() != [height, width // 2 + 1]:
-        raise ValueError("for transforms of the full size only")
-    x = _swapped(_fourier(_swapped(input_tensor), 1.0))
-    if None not in input_tensor.shape:
-        return tf.signal.irfft(x, [width])
-    twice = [[1.0 if k in (0, width / 2) else 2.0] for k in range(width // 2 + 1)]
-    cos, sin = (tf.transpose(wave) * tf.constant(twice) / width for wave in _waves(width, width // 2 + 1))
-    return tf.math.real(x) @ cos - tf.math.imag(x) @ sin
-
-
-def _fourier(x, sign):
-    if None not in x.shape:
-        return tf.signal.fft(x) if sign < 0.0 else tf.signal.ifft(x)
-    n = x.shape[-1]  # with a size open the converter does not take tf.signal.fft
-    (cos, sin), real, imag = _waves(n, n), tf.math.real(x), tf.math.imag(x)
-    scale = 1.0 if sign < 0.0 else 1.0 / n
-    return tf.complex(scale * (real @ cos - sign * (imag @ sin)), scale * (imag @ cos + sign * (real @ sin)))
-
-
-def _waves(rows, columns):
-    turns = [[2.0 * math.pi * (i * k % rows) / rows for k in range(columns)] for i in range(rows)]
-    return tuple(tf.constant([[wave(t) for t in row] for row in turns]) for wave in (math.cos, math.sin))
-
-
-def _numbers(constant):
-    value = tf.get_static_value(tf.convert_to_tensor(constant))
-    if value is None:
-        raise ValueError("for constant numbers only")
-    return value.reshape(-1).tolist()
-
-
-def _swapped(x):
-    order = [*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2]
-    return tf.complex(tf.transpose(tf.math.real(x), order), tf.transpose(tf.math.imag(x), order))
-
-
 def Mul__complex64(x, y):
     """multiply the parts, and keep real and imaginary part apart from there on"""
     (a, b), (c, d) = _parts(x), _parts(y)
@@ -122,6 +62,13 @@ def _parts(x):
     if value is None:
         return tf.math.real(x), tf.math.imag(x)
     return tf.constant(value.real.copy()), tf.constant(value.imag.copy())
+
+
+def _numbers(constant):
+    value = tf.get_static_value(tf.convert_to_tensor(constant))
+    if value is None:
+        raise ValueError("for constant numbers only")
+    return value.reshape(-1).tolist()
 
 
 def Transpose__complex64(a, perm):

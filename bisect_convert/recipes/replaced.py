@@ -107,6 +107,10 @@ REPLACED: Mapping[str, Replaced] = {
     "MatrixDiagPartV3": _of("tf.linalg.diag_part", 'input, name="diag_part", k=0, padding_value=0, align="RIGHT_LEFT"'),
     "MatrixBandPart": _of("tf.linalg.band_part", "input, num_lower, num_upper, name=None"),
     "UnravelIndex": _of("tf.unravel_index", "indices, dims, name=None"),
+    "TensorStridedSliceUpdate": _of(
+        "tf.raw_ops.TensorStridedSliceUpdate",
+        "input, begin, end, strides, value, begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0, "
+        "shrink_axis_mask=0, name=None"),
     "DenseBincount": _of("tf.raw_ops.DenseBincount", "input, size, weights, binary_output=False, name=None"),
     "LowerBound": _of("tf.searchsorted", 'sorted_sequence, values, side="left", out_type=tf.int32, name=None'),
     "UpperBound": _of("tf.searchsorted", 'sorted_sequence, values, side="right", out_type=tf.int32, name=None'),
@@ -164,6 +168,12 @@ REPLACED: Mapping[str, Replaced] = {
     "ComplexAbs": _of("tf.math.abs", "x, name=None"),
     "Angle": _of("tf.math.angle", "input, name=None"),
     "Conj": _of("tf.math.conj", "x, name=None"),
+    "FFT": _of("tf.signal.fft", "input, name=None"),
+    "IFFT": _of("tf.signal.ifft", "input, name=None"),
+    "RFFT": _of("tf.signal.rfft", "input_tensor, fft_length=None, name=None",
+                "fft_length = input_tensor.shape[-1:] if fft_length is None else fft_length"),
+    "IRFFT": _of("tf.signal.irfft", "input_tensor, fft_length=None, name=None",
+                 "fft_length = [2 * input_tensor.shape[-1] - 2] if fft_length is None else fft_length"),
     "FFT2D": _of("tf.signal.fft2d", "input, name=None"),
     "IFFT2D": _of("tf.signal.ifft2d", "input, name=None"),
     "RFFT2D": _of("tf.signal.rfft2d", "input_tensor, fft_length=None, name=None",

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 def UnsortedSegmentSum(data, segment_ids, num_segments):
     """sum the segments by a product with their one-hot matrix"""
-    if data.dtype.is_integer:
-        raise ValueError("for floats only")
+    if data.dtype.is_integer:  # products are of floats, which are exact up to 2**24 only
+        return tf.reduce_sum(_masked(data, segment_ids, num_segments, tf.zeros([], data.dtype)), 1)
     ids = tf.cast(segment_ids, tf.int32)
     picks = _picks(tf.reshape(ids, [-1]), tf.cast(num_segments, tf.int32), data.dtype)
     rows = tf.reshape(data, [-1, *data.shape[len(ids.shape) :]])
@@ -36,7 +36,8 @@ def _masked(data, ids, count, other):
     if len(ids.shape) != 1:
         raise ValueError("for ids of rank 1 only")
     mask = tf.equal(tf.range(count)[:, None], ids[None, :])
-    mask = tf.reshape(mask, [-1, ids.shape[0] or -1, *[1] * (len(data.shape) - 1)])
+    for _ in data.shape[1:]:
+        mask = tf.expand_dims(mask, -1)
     rows = data[None] + 0 * tf.cast(mask, data.dtype)  # a choice in Core ML has the shape of its values
     return tf.where(mask, rows, other)
 

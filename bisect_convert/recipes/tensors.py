@@ -55,6 +55,33 @@ def XlaDynamicUpdateSlice(x, update, indices):
     return tf.where(inside, update, x)
 
 
+def TensorStridedSliceUpdate(
+    input, begin, end, strides, value, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask
+):
+    """take each element from the value or from what is there, by its place"""
+    if ellipsis_mask or new_axis_mask or {*_numbers(strides)} != {1}:
+        raise ValueError("for slices of neighbours, without an ellipsis, only")
+    inside, rank = tf.ones([1] * len(input.shape), tf.bool), len(input.shape)
+    for axis in range(begin.shape[0]):
+        if shrink_axis_mask >> axis & 1:
+            value = tf.expand_dims(value, axis)
+    value = tf.reshape(value, [1] * (rank - len(value.shape)) + value.shape.as_list())
+    for axis in range(begin.shape[0]):
+        size, one = input.shape[axis], shrink_axis_mask >> axis & 1
+        first, last = tf.cast(begin[axis], tf.int32), tf.cast(end[axis], tf.int32)
+        first = (
+            tf.zeros([], tf.int32) if begin_mask >> axis & 1 and not one else tf.where(first < 0, first + size, first)
+        )
+        last = first + 1 if one else tf.where(last < 0, last + size, last)
+        place = tf.range(size)
+        within = place >= first
+        within = within if end_mask >> axis & 1 and not one else tf.logical_and(within, place < last)
+        inside = tf.logical_and(inside, tf.reshape(within, [-1 if at == axis else 1 for at in range(rank)]))
+        if value.shape[axis] != 1:
+            value = tf.gather(value, tf.minimum(tf.maximum(place - first, 0), value.shape[axis] - 1), axis=axis)
+    return tf.where(inside, value, input)
+
+
 def TensorScatterUpdate(tensor, indices, updates):
     """take the updates where there are any (indices must be unique)"""
     there, fresh = _scattered(tensor, indices, updates)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect_convert.render.names import harmless
-from bisect_convert.report.fix import Agreement, Edit, Fix
+from bisect_convert.report.fix import Agreement, Edit, Fix, State
 
-__all__ = ["agreement_line", "edit_lines", "fix_headline", "fix_text"]
+__all__ = ["agreement_line", "edit_lines", "fix_headline", "fix_text", "in_words", "state_lines"]
 
 
 def edit_lines(fix: Fix) -> list[str]:
@@ -43,10 +43,31 @@ def agreement_line(fix: Fix) -> str:
     return f"{said}; what was written, evaluated: {_parts(fix.agreement)}"
 
 
+def state_lines(fix: Fix) -> list[str]:
+    """Return a line for each variable that the app hands on from call to call."""
+    return [in_words(state) for state in fix.state]
+
+
+def in_words(state: State) -> str:
+    """Return which output is given in as which input the next time, and what is at first.
+
+    >>> in_words(State("h_in", "h_out", "lstm/h", "float32", (1, 8), 0.0))
+    'h_out is given in as h_in the next time; at first float32[1, 8], all 0'
+    """
+    kind = f"{state.dtype}[{', '.join(map(str, state.shape))}]"
+    if isinstance(state.first, (int, float)):
+        first = f"{kind}, {'all ' if state.shape != (1,) else ''}{state.first:g}"
+    elif state.first is None:
+        first = f"{kind}, what the variable {state.variable} holds"
+    else:
+        first = f"{kind}, the numbers that the report and the model's metadata have"
+    return f"{state.output} is given in as {state.input} the next time; at first {first}"
+
+
 def fix_text(fix: Fix) -> str:
     """Return what came of it as a few lines."""
     rows = [fix_headline(fix)]
-    rows += [f"  {harmless(line)}" for line in edit_lines(fix)]
+    rows += [f"  {harmless(line)}" for line in (*edit_lines(fix), *state_lines(fix))]
     if fix.agreement is not None and fix.converted:
         found = fix.agreement
         rows.append(f"  outputs: largest difference {_parts(found)} on {found.samples} sets of inputs")

@@ -45,6 +45,7 @@ def markdown(report: Report) -> str:
 def _fix(fix: Fix) -> list[str]:
     """What came of editing the model."""
     lines = [f"- {_sentence(parse(line))}" for line in fix_words.edit_lines(fix)]
+    lines += [f"- state: {_sentence(parse(line))}" for line in fix_words.state_lines(fix)]
     files = [f"- {label}: {code(path)}" for path, label in ((fix.model, "model"), (fix.script, "script")) if path]
     reasons = [f"- {'note' if fix.converted else 'because'}: {_sentence(parse(reason))}" for reason in fix.reasons]
     equal = [f"- {escaped(fix_words.agreement_line(fix))}"] if fix.converted and fix.edits else []

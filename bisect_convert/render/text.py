@@ -232,6 +232,8 @@ def _fix(fix: Fix, pen: _Pen) -> list[str]:
     for line in edits[:_EDITS_SHOWN]:
         rows += pen.entry("edit" if fix.converted else "tried", plain(parse(line)))
     rows += [_more(len(edits) - _EDITS_SHOWN, "kind")] if len(edits) > _EDITS_SHOWN else []
+    for line in fix_words.state_lines(fix)[:_EDITS_SHOWN]:
+        rows += pen.entry("state", plain(parse(line)))
     rows += pen.entry("equal", fix_words.agreement_line(fix)) if fix.edits and fix.converted else []
     for reason in fix.reasons:
         rows += pen.entry("because" if not fix.converted else "note", plain(parse(reason)))

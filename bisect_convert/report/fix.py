@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Agreement", "Edit", "Fix"]
+__all__ = ["Agreement", "Edit", "Fix", "State"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,29 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class State:
+    """What the app keeps from call to call: it is given in as `input`, and `output` is what is given in the next time.
+
+    variable: the model's own name of it; first: what is given in at first, one number where all are the same, else nested
+    lists; None where the model does not say, or where it is too much: then it is what the variable holds.
+    """
+
+    input: str
+    output: str
+    variable: str
+    dtype: str
+    shape: tuple[int, ...]
+    first: Any = None
+
+
+@dataclass(frozen=True)
 class Fix:
     """The edits with which the model converts, or with which it got furthest.
 
     model, script: paths of what was written; remaining: the findings, counted from 1, that no edit mends; reasons: why not;
     agreement: of the outputs of the original and of what was written, evaluated, or else of the edited graph; edited: of the
-    edited graph in TensorFlow, where both are known; verified: the script made the same program by itself.
+    edited graph in TensorFlow, where both are known; verified: the script made the same program by itself; state: what the
+    app hands on from call to call.
     """
 
     converted: bool
@@ -53,6 +71,7 @@ class Fix:
     edited: Agreement | None = None
     verified: bool = False
     reasons: tuple[str, ...] = ()
+    state: tuple[State, ...] = ()
 
     @property
     def moved(self) -> tuple[Edit, ...]:

@@ -13,16 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import bisect_convert
 from bisect_convert import Report
 from bisect_convert.diagnose.find import find_packed
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import UsageError
+from bisect_convert.fix import script as scripts
 from bisect_convert.fix.converted import fixed
 from bisect_convert.fix.destination import Destination, destination
+from bisect_convert.fix.patches import patch_of, told_apart
 from bisect_convert.fix.reading_code import Source
-from bisect_convert.fix.script import script
+from bisect_convert.fix.script import names_taken, script
 from bisect_convert.fix.step import Step
 from bisect_convert.probe.client import Workers
 from bisect_convert.render.fix_words import agreement_line
@@ -185,6 +188,27 @@ def test_no_name_of_a_model_gets_out_of_a_scripts_literals() -> None:
     assert lines
     assert all(ascii(name)[1:-1] in line or line.startswith(("  ", "Model:")) for line in lines)
     assert "bisect_convert" not in text.partition('"""\n')[2].replace("bisect-convert", "")
+
+
+def test_no_two_functions_of_a_script_have_one_name() -> None:
+    defined = [name for module in scripts._modules() for name in module.defined if not name.startswith("_")]
+    assert len(defined) == len(set(defined))
+
+    def rows(x: Any) -> Any:
+        return x
+
+    first = patch_of("a", rows)
+
+    def rows(x: Any) -> Any:  # type: ignore[no-redef]
+        return rows(-x)
+
+    def Erfc(x: Any) -> Any:
+        return 1.0 - tf.math.erf(x)
+
+    made = told_apart([first, first, patch_of("b", rows), patch_of("c", Erfc)], names_taken())
+    assert [p.name for p in made] == ["rows", "rows", "rows_2", "Erfc_2"]
+    assert made[2].source is None or "def rows_2" in made[2].source
+    assert made[3].source is not None and made[3].source.startswith("def Erfc_2(x")
 
 
 def test_the_public_names_are_there() -> None:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from bisect_convert.model.facts import EDGES, Variant
 from bisect_convert.model.names import op_of
 from bisect_convert.worker.read.reading import Reading
+from bisect_convert.worker.read.variants import passed_on
 from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import Edit
@@ -31,7 +32,7 @@ def write_variants(
     """Write the facts of the model's variants, and of the last of them without stages at its edges; returns them all."""
     for variant, without in found:
         (folder / variant.folder).mkdir(exist_ok=True)
-        write_facts(shaped(without), folder / variant.folder, reading)
+        write_facts(shaped(without), folder / variant.folder, replace(reading, state=passed_on(graph_def, variant)))
     last = shaped(found[-1][1] if found else graph_def)
     return (*(v for v, _ in found), *_write_without_edges(last, folder, reading))
 

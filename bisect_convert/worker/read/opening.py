@@ -24,7 +24,7 @@ from bisect_convert.worker.read.edges import write_variants
 from bisect_convert.worker.read.keras_code import holds_code
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.saved_model import DEFAULT_SIGNATURE, NoSignature, opened
-from bisect_convert.worker.read.state_check import agrees
+from bisect_convert.worker.read.state_check import agrees, kept
 from bisect_convert.worker.read.stateful import stateless
 from bisect_convert.worker.read.unfreezable import without_keepers
 from bisect_convert.worker.read.unloaded import read_unloaded, written_without
@@ -134,7 +134,12 @@ def _stateless(function: Any, folder: Path, reading: Reading) -> None:
         return
     if same:
         (folder / STATELESS).mkdir(exist_ok=True)
-        write_facts(shaped(graph_def), folder / STATELESS, replace(reading, keys=handing.keys_of(function)))
+        graph_def = shaped(graph_def)
+        write_facts(
+            graph_def,
+            folder / STATELESS,
+            replace(reading, keys=handing.keys_of(function), state=kept(graph_def, state)),
+        )
 
 
 def _failure(error: BaseException, names: Iterable[str] = ()) -> Outcome:

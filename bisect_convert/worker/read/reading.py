@@ -8,6 +8,7 @@ from typing import Any
 
 from bisect_convert.model.facts import Handed, Variant
 from bisect_convert.model.outcome import Outcome
+from bisect_convert.report.fix import State
 
 __all__ = ["Left", "Reading"]
 
@@ -33,8 +34,9 @@ class Reading:
 
     inputs: packed input types of the caller; outputs: the names that it wants; sources: op name -> "file:line"; define:
     let the GraphDef's own functions count as known to TensorFlow, as they are to be where it comes from a file;
-    layers: of a Keras model, name -> class; named: the layers that variables are called after; no_run: execute nothing of
-    the graph; allow_code: run code in the model's file; left: where it was frozen without its large weights.
+    layers: of a Keras model, name -> class; named: the layers that variables are called after; state: variables that are
+    inputs and outputs; no_run: execute nothing of the graph; allow_code: run code in the model's file; left: where it was
+    frozen without its large weights.
     """
 
     path: str = ""
@@ -55,3 +57,4 @@ class Reading:
     layers: Mapping[str, str] = field(default_factory=dict)
     named: tuple[str, ...] = ()
     left: Left | None = None
+    state: tuple[State, ...] = ()

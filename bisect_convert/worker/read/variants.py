@@ -13,10 +13,11 @@ import tensorflow as tf
 
 from bisect_convert.model.facts import DEFAULTS, LEFTOVERS, STATE, Variant
 from bisect_convert.model.names import op_of
+from bisect_convert.report.fix import State
 from bisect_convert.worker.nodes import data, rewire
 from bisect_convert.worker.read.defaults import default_of, with_default_values, with_defaults
 
-__all__ = ["needed_only", "switched", "variants", "with_state"]
+__all__ = ["needed_only", "passed_on", "switched", "variants", "with_state"]
 
 v1 = tf.compat.v1
 
@@ -76,6 +77,24 @@ def switched(graph_def: Any, inputs: Collection[str]) -> list[tuple[Variant, Any
     except Exception:  # more hangs on them than a graph of inference holds: there is no such form
         return []
     return [(Variant(DEFAULTS, "with_defaults", tuple(switches), tuple(values)), made)]
+
+
+def passed_on(graph_def: Any, variant: Variant) -> tuple[State, ...]:
+    """Return which output is which variable the next time, where one op assigns it; what it held at first is not known."""
+    nodes = {n.name: n for n in graph_def.node if n.name in variant.blamed and variant.kind == STATE}
+    written = {name: _writers(graph_def, name) for name in nodes}
+    return tuple(
+        State(
+            _feature(name), _feature(written[name][0]), name, tf.as_dtype(node.attr["dtype"].type).name,
+            tuple(tf.TensorShape(node.attr["shape"].shape).as_list()),
+        )
+        for name, node in nodes.items() if len(written[name]) == 1
+    )  # fmt: skip
+
+
+def _feature(name: str) -> str:
+    """The op's name as Core ML has it."""
+    return re.sub(r"\W", "_", name)
 
 
 def with_state(graph_def: Any, names: Iterable[str]) -> Any:

@@ -73,6 +73,7 @@ def write_facts(graph_def: Any, folder: Path, reading: Reading) -> dict[str, Any
             reading.path, reading.signature, reading.signatures, digest, graphs, files, tuple(placeholders),
             reading.failure, reading.blamed or (), private_api.convertible_types(), count, reading.keys,
             refused, reading.handed, reading.variants, reading.large, reading.layers, bool(plain), mib, unread,
+            reading.state,
         ),
         folder,
     )  # fmt: skip

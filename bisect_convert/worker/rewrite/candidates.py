@@ -41,7 +41,8 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if "Graph is not a DAG" in message:
         return _bridges(program)
     if "core opset" in message:
-        return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches")]
+        own = _transforms(program) if "complex_" in message else ()
+        return [*own, *(e for e in _nested(program) if e.recipe in ("known_branch", "both_branches"))]
     if "bytes" in message:
         return [Edit(path, op.name, op.type, "labels_as_numbers") for path, op in _making(program, {"string"})]
     if stage is Stage.LOAD and "input_shapes" in message:  # of a branch that is given nothing
@@ -50,7 +51,17 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
         values = [Edit(path, name, "", "folded") for path, _, graph in levels(program) for name in unevaluated(graph)]
         values += list(_complex_constants(program))
         return values + [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
+    if stage is Stage.MIL_PASS and "complex" in (failure.signature.pass_name or ""):
+        return list(_transforms(program))
     return _sizes(program)
+
+
+def _transforms(program: Any) -> Iterator[Edit]:
+    """Those of the Fourier transforms: the converter writes them out last, in a pass that stops at the first."""
+    for path, _, graph in levels(program):
+        for op in graph.get_operations():
+            if op.type in ("FFT", "IFFT", "RFFT", "IRFFT"):
+                yield from _for_op(path, op, "")
 
 
 def _complex_constants(program: Any) -> Iterator[Edit]:
@@ -102,9 +113,10 @@ def _levels(path: tuple[tuple[str, str], ...], level: Any) -> Iterator[Level]:
 def _of_hint(program: Any, names: list[str], message: str) -> list[Edit]:
     """The edits for the op that raised, then those for the constructs around it, from the inside out."""
     path: tuple[tuple[str, str], ...] = ()
-    level, around = program, []
+    known = {at: (level, graph) for at, level, graph in levels(program)}
+    around = []
     for index, name in enumerate(names):
-        graph = imported(level)
+        level, graph = known[path]
         try:
             op = graph.get_operation_by_name(name)
         except (KeyError, ValueError):
@@ -113,10 +125,12 @@ def _of_hint(program: Any, names: list[str], message: str) -> list[Edit]:
         if index + 1 == len(names):
             break
         for role in ROLES.get(op.type, ()):
-            below = opened(level, op, role)
-            if any(n.name == names[index + 1] for n in below.node):
-                path, level = (*path, (name, role)), below
+            further = (*path, (name, role))
+            if further in known and any(n.name == names[index + 1] for n in known[further][0].node):
+                path = further
                 break
+        else:
+            break
     return [edit for at, op in reversed(around) for edit in _for_op(at, op, message)]
 
 

@@ -114,7 +114,7 @@ def _chosen(done: Fixed, failures: Sequence[Failure], faulty: Sequence[Edit]) ->
         seen.add(place)
         options = candidates(done.program, failure)
         fresh = [e for e in options if e not in done.refused and e not in done.edits and e not in faulty]
-        many = failure.signature.stage.name == "GRAPH_PASS" or not failure.hint
+        many = failure.signature.stage.name in ("GRAPH_PASS", "MIL_PASS") or not failure.hint
         taken: set[tuple[Any, str]] = {(e.path, e.op) for e in chosen}
         for edit in fresh:
             if (edit.path, edit.op) not in taken:

@@ -168,7 +168,7 @@ def _front(graph: Any, dag: nx.DiGraph[str], front: set[str]) -> tuple[set[str],
     """The front until what it hands on can be inputs, and those tensors."""
     while True:
         handed = _handed(graph, dag, front)
-        unfit = [t for t in handed if t.dtype in _NO_FEATURE or _vague(t)]
+        unfit = [t for t in handed if t.dtype in _NO_FEATURE or _vague(t) or t.shape.rank == 0]
         if not unfit:
             narrower = _narrower(graph, dag, front, handed)
             if narrower is None:
