@@ -79,10 +79,8 @@ def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for cause in answer["causes"]:
         groups.setdefault((cause["type"], cause["kind"]), []).append(cause)
-    tried = [Remedy(r["kind"], r["summary"], r["verified"], r["code"]) for r in answer["remedies"]]
     for (op, kind), causes in groups.items():
-        remedies = [*(tried if kind in _BY_PRECISION else []), *advice(op, kind)]
-        yield _finding(model, kind, causes, remedies)
+        yield _finding(model, kind, causes, _remedies(answer, op, kind, {c["op"] for c in causes}))
     if not groups:
         kept = [t.rpartition(":")[0].rpartition(" ") for r in answer["remedies"] for t in r["kept"]]
         together = (
@@ -92,7 +90,19 @@ def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
         )
         kind = "precision" if answer["precision"] == "float16" else "converter"
         message = answer.get("message", "no op by itself makes the outputs differ, together they do")
+        tried = [_remedy(r) for r in answer["remedies"]]
         yield _finding(model, kind, [{**c, "message": message} for c in together], tried, message)
+
+
+def _remedies(answer: Mapping[str, Any], op: str, kind: str, at: set[str]) -> list[Remedy]:
+    """What was tried for these ops, or for all; and what is known to help, where no rewrite was."""
+    tried = [_remedy(r) for r in answer["remedies"] if kind in _BY_PRECISION and r.get("op") in (None, *at)]
+    known = [] if any(r.kind == "rewrite" for r in tried) else advice(op, kind)
+    return [*tried, *known]
+
+
+def _remedy(tried: Mapping[str, Any]) -> Remedy:
+    return Remedy(tried["kind"], tried["summary"], tried["verified"], tried["code"])
 
 
 def _finding(

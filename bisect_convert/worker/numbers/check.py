@@ -69,7 +69,7 @@ def check(request: Numbers) -> dict[str, Any]:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees:
         alone = Alone(folder, carved.graph_def, packed)
-        return answer | _explained(done, original, feeds, alone, Again(carved, request, done))
+        return answer | _explained(done, original, feeds, alone, Again(carved, request, done, feeds))
     return answer if answer.get("device_agrees", True) else answer | _of_device(answer["device"])
 
 

@@ -15,6 +15,8 @@ from bisect_convert.worker.numbers.original import Original
 __all__ = ["RANDOM", "exact_kind", "rounding_kind"]
 
 RANDOM = re.compile(r"Random|Multinomial|Rng|Shuffle|StatelessTrunc|TruncatedNormal")
+#: Where float16 begins to lose digits; and how far all may be off, by scale, for a small number to be what is wrong.
+_NORMAL, _LITTLE = 6.1e-5, 5e-3
 _INT32 = -(2**31), 2**31 - 1
 _NARROW = frozenset({"uint8", "int8", "uint16", "int16", "uint32", "uint64"})
 
@@ -65,6 +67,11 @@ def rounding_kind(kind: str, local: Local) -> tuple[str, str]:
         return "precision", (
             f"{kind} makes whole numbers that float16 does not have, such as {local.want:.6g}: above 2048 it has the even "
             f"ones only, and {local.got:.6g} comes of it"
+        )
+    if local.error < _LITTLE and local.small[1] and abs(local.small[1]) < _NORMAL:
+        return "underflow", (
+            f"{kind} makes {local.small[1]:.3g} and float16 has {local.small[0]:.3g}: below 6.1e-05 it loses digits, below "
+            "6e-08 it has zero, and constants below are taken for 6e-08"
         )
     if local.lost or local.unrounded < local.error / 4:
         return "underflow", (

@@ -23,6 +23,8 @@ _DTYPE = re.compile(r"_to_fp(16|32)(_\d+)?$")
 #: The part of a tensor that rounding may take away before what reads it is no longer to blame for its own result: four
 #: times what it takes of numbers in float16's normal range.
 _GONE = 2e-3
+#: What a single number may lose of itself.
+_SMALL = 0.02
 _INT = -(2**31), 2**31 - 1
 
 
@@ -33,7 +35,8 @@ class Local:
     error: in parts of its `scale`; unrounded: the same before the result itself was rounded; part: of its worst element;
     reached: the largest number before rounding, which may be inside; lost: numbers inside became zero; inherited: an input
     is none that the program can hold, so that the error is passed on; uneven: whole numbers that float16 does not have; got
-    and want: where they are furthest apart; run: in a body, the run that this is of, which is the worst.
+    and want: where they are furthest apart; small: the same
+    of the element that is furthest off in parts of itself; run: in a body, the run that this is of, which is the worst.
     """
 
     tensor: str
@@ -47,6 +50,7 @@ class Local:
     uneven: bool
     got: float
     want: float
+    small: tuple[float, float] = (0.0, 0.0)
     run: int = 0
 
 
@@ -131,7 +135,7 @@ class Lockstep:
             found[tensor] = _worse(found.get(tensor), replace(told, run=max(runs[tensor] - 1, 0)))
             true = np.asarray(want).astype(np.asarray(got).dtype)
             spoiled[var] = _beyond(want, rounds)
-            return half(true) if rounds and not spoiled[var] else true
+            return _rounded(true) if rounds and not spoiled[var] else true
 
         self._run(result)
         self._runs |= {t: one.run for t, one in found.items() if one.run}
@@ -222,10 +226,11 @@ def _told(tensor: str, value: Any, got: Any, want: Any, inside: tuple[float, boo
         off = np.nan_to_num(np.where(a == b, 0.0, np.abs(a - b)), nan=np.inf)
     at = int(np.argmax(off)) if off.size else None
     reached, lost, spoiled = inside
+    part, worst = _part(a, b)
     return Local(
-        tensor, apart.max_rel, distance(value, want).max_rel, _part(a, b), apart.scale, reached, lost, spoiled,
+        tensor, apart.max_rel, distance(value, want).max_rel, part, apart.scale, reached, lost, spoiled,
         uneven(want) and apart.max_abs > 0,
-        0.0 if at is None else float(a[at]), 0.0 if at is None else float(b[at]),
+        0.0 if at is None else float(a[at]), 0.0 if at is None else float(b[at]), worst,
     )  # fmt: skip
 
 
@@ -259,6 +264,16 @@ def uneven(want: Any) -> bool:
     return bool((array == np.floor(array)).all()) and not bool((half(array.astype(np.float32)) == array).all())
 
 
+def _rounded(true: Any) -> Any:
+    """Rounded but for numbers so small that float16 loses them: that they are lost is their maker's fault, not the reader's."""
+    value = half(true)
+    return (
+        np.where(np.abs(value - true) > _SMALL * np.abs(true), true, value)
+        if np.asarray(true).dtype.kind == "f"
+        else value
+    )
+
+
 def _largest(value: Any) -> float:
     array = np.asarray(value)
     if array.dtype.kind != "f" or not array.size:
@@ -272,13 +287,13 @@ def _vanishes(true: Any) -> bool:
     return np.asarray(true).dtype.kind == "f" and bool(np.any(true != 0)) and not bool(np.any(half(true)))
 
 
-def _part(a: Any, b: Any) -> float:
-    """The largest error of an element in parts of itself."""
-    if a.shape != b.shape:
-        return np.inf
-    there = (b != 0) & np.isfinite(b)
+def _part(a: Any, b: Any) -> tuple[float, tuple[float, float]]:
+    """The largest error of an element in parts of itself, and that element: what it is, and what it is to be."""
+    there = (b != 0) & np.isfinite(b) if a.shape == b.shape else np.zeros(0, bool)
     if not there.any():
-        return 0.0
+        return (np.inf if a.shape != b.shape else 0.0), (0.0, 0.0)
+    a, b = a[there], b[there]
     with np.errstate(all="ignore"):
-        parts = np.abs(a[there] - b[there]) / np.abs(b[there])
-    return float(np.where(np.isnan(parts), np.inf, parts).max())
+        parts = np.nan_to_num(np.abs(a - b) / np.abs(b), nan=np.inf)
+    at = int(np.argmax(parts))
+    return float(parts[at]), (float(a[at]), float(b[at]))
