@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,10 @@ import pytest
 import tensorflow as tf
 
 from bisect_convert import find
+from bisect_convert.diagnose.find import find_packed
+from bisect_convert.diagnose.wishes import Wishes
+from bisect_convert.fix.converted import fixed
+from bisect_convert.fix.destination import Destination
 from bisect_convert.probe.client import Workers
 
 rng = np.random.default_rng(3)
@@ -92,3 +98,21 @@ def test_a_mask_for_infinity_is_one_that_float16_holds(workers: Workers) -> None
     report = find(tf.function(masked, input_signature=specs), numbers=inputs, workers=workers)
     assert [f.error_type for f in report.findings] == ["overflow"]
     assert any(r.verified and "-30000" in (r.code or "") for r in report.findings[0].remedies), str(report)
+
+
+def test_what_would_help_is_tried_on_what_a_fix_wrote(workers: Workers, tmp_path: Path) -> None:
+    x = normal(4, 10)
+    module = tf.Module()
+    module.call = tf.function(
+        lambda x: {"y": tf.math.erfc(tf.math.log(1.0 + tf.exp(x, name="exp")) / 20.0)},
+        input_signature=[tf.TensorSpec(x.shape, name="x")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=module.call)
+    place = Destination(tmp_path / "out.mlpackage")
+    report = find_packed(
+        tmp_path / "model", {}, Wishes(numbers={"x": x}), workers, fixing=partial(fixed, destination=place)
+    )
+    differs = report.findings[-1]
+    assert differs.stage == "numbers" and differs.culprits[0].op == "Exp"
+    assert [r.kind for r in differs.remedies] == ["option", "rewrite"] and all(r.verified for r in differs.remedies)
+    assert "op_selector" in (differs.remedies[0].code or "")

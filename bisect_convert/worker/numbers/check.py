@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import tensorflow as tf
 from bisect_convert.errors import UsageError
 from bisect_convert.evaluator import Unevaluated, program_of
 from bisect_convert.model import facts
+from bisect_convert.model.files import EDITED
 from bisect_convert.worker import tracebacks
 from bisect_convert.worker.conversion import carved_section, limit_memory
+from bisect_convert.worker.cut.sections import Carved
 from bisect_convert.worker.numbers import core_ml
 from bisect_convert.worker.numbers.bodies import parted
 from bisect_convert.worker.numbers.causes import Cause
@@ -69,8 +72,20 @@ def check(request: Numbers) -> dict[str, Any]:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees:
         alone = Alone(folder, carved.graph_def, packed)
-        return answer | _explained(done, original, feeds, alone, Again(carved, request, done, feeds))
+        return answer | _explained(
+            done, original, feeds, alone, Again(_written(carved, folder, request), request, done, feeds)
+        )
     return answer if answer.get("device_agrees", True) else answer | _of_device(answer["device"])
+
+
+def _written(carved: Carved, folder: Path, request: Numbers) -> Carved:
+    """What is converted again where something would help: the model, or what a fix made of it and wrote."""
+    edited = folder / EDITED
+    if not request.against or not edited.is_file():
+        return carved
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.ParseFromString(edited.read_bytes())
+    return replace(carved, graph_def=graph_def, functions=list(graph_def.library.function))
 
 
 def _of_nan(results: Sequence[str], wanted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,6 @@ from bisect_convert.worker.numbers.names import correspondence, fitted
 
 __all__ = ["Local", "Lockstep", "uneven"]
 
-_DTYPE = re.compile(r"_to_fp(16|32)(_\d+)?$")
 #: The part of a tensor that rounding may take away before what reads it is no longer to blame for its own result: four
 #: times what it takes of numbers in float16's normal range.
 _GONE = 2e-3
@@ -195,9 +193,7 @@ class Lockstep:
     def ops_of(self, tensor: str) -> set[str]:
         """Return the names of the program's ops that make the tensor, but for changes of dtype."""
         made = [self._made[var] for var in self.region(tensor)[0] if var in self._made]
-        return {
-            op.name for op in made if not op.blocks and (op.op_type != "cast" or not _DTYPE.search(op.outputs[0].name))
-        }
+        return {op.name for op in made if not op.blocks and op.op_type != "cast"}
 
     def _is_half(self, var: Any, value: Any) -> bool:
         kinds = ("fp16", "fp32") if self.float32 else ("fp16",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +36,7 @@ class Again:
 
     def remedies(self, search: Search, causes: Sequence[Cause]) -> list[dict[str, Any]]:
         """Return what would help against what float16 does, each with whether it was seen to."""
-        if self._done.precision != "float16" or self._request.against:
+        if self._done.precision != "float16" or (self._request.against and not causes):
             return []
         if causes and not any(c.kind in _BY_PRECISION for c in causes):
             return []
@@ -48,9 +48,9 @@ class Again:
         seeds = [c.tensor for c in causes if c.kind in _BY_PRECISION]
         for searched in self._searches(search):
             tensors = kept(searched, seeds)
-            if not tensors:
+            names = names_of(searched, tensors or ())
+            if not tensors or not names:
                 continue
-            names = names_of(searched, tensors)
             found = [{
                 "kind": "option", "summary": f"keep {len(names)} op{'s' * (len(names) != 1)} in float32",
                 "verified": self._agrees(kept_in_float32(names)), "code": code(names), "kept": tensors,
@@ -67,7 +67,13 @@ class Again:
     def _searches(self, search: Search) -> Iterator[Search]:
         """The search, then the same in the program as it is without float16, whose constants are those of the model."""
         yield search
-        model = converted(self._carved, self._request.plan, dict(self._request.options), compute_precision=in_float32())
+        try:
+            packed = dict(self._request.options)
+            model = converted(self._carved, self._request.plan, packed, compute_precision=in_float32())
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except Exception:  # a package that was made elsewhere may be of a model that does not convert here
+            return
         steps = Lockstep(
             program_of(model),
             search.steps.feeds,
@@ -101,7 +107,7 @@ class Again:
         graph_def, values = self._carved.graph_def, search.steps.values
         fitting: dict[str, list[Form]] = {}
         for op in dict.fromkeys(c.op for c in causes if c.kind in _BY_PRECISION and not parted(c.op)[0]):
-            fitting[op] = forms(graph_def, op, lambda tensor: _largest(values.get(tensor)))[:_TRIES]
+            fitting[op] = _fitting(graph_def, op, lambda tensor: _largest(values.get(tensor)))
         fitting = {op: found for op, found in fitting.items() if found}
         chosen = {
             op: one for op, found in fitting.items() if (one := next(filter(self._helps, found), None)) is not None
@@ -149,6 +155,13 @@ class Again:
             return None
         apart = agreement(self._done.wanted, wanted).worst
         return f"{form.summary}: both agree then, but the model's own outputs change by {apart:.2g} of scale"
+
+
+def _fitting(graph_def: Any, op: str, largest: Callable[[str], float]) -> list[Form]:
+    try:
+        return forms(graph_def, op, largest)[:_TRIES]
+    except (KeyError, ValueError):  # an edit took the op away
+        return []
 
 
 def _told(op: str, form: Form, summary: str, verified: bool) -> dict[str, Any]:
