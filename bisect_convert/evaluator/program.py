@@ -10,7 +10,7 @@ import numpy as np
 
 from bisect_convert.evaluator.kernels import KERNELS, Inputs
 
-__all__ = ["Result", "Unevaluated", "dtype_of", "run", "unknown_ops"]
+__all__ = ["Result", "Unevaluated", "all_ops", "dtype_of", "run", "unknown_ops"]
 
 #: What is done with a result before anybody reads it: rounded, looked at, replaced.
 Result = Callable[[Any, Any, Any], Any]
@@ -41,8 +41,9 @@ def run(
     """Return the program's outputs by name, given arrays for its inputs by name.
 
     program: coremltools' own form of an ML program. `result` gets each op, what it puts out and the value, and returns
-    the value that goes on; `operand` gets each op, what it reads and the value, and returns the value that it reads.
-    `undefined` hears of values for which Core ML promises no result.
+    the value that goes on; for what enters the program or the body of a loop it gets no op. `operand` gets each op, what
+    it reads and the value, and returns the value that it reads. `undefined` hears of values for which Core ML promises no
+    result.
     Raises Unevaluated for an op that there is no kernel of, ValueError for inputs that do not fit.
     """
     block = program.functions[function]
@@ -67,7 +68,7 @@ def unknown_ops(block: Any) -> list[str]:
     >>> unknown_ops(program.functions["main"])
     []
     """
-    kinds = {op.op_type for op in _all_ops(block)} - {"const", "while_loop", "cond"}
+    kinds = {op.op_type for op in all_ops(block)} - {"const", "while_loop", "cond"}
     return sorted(kinds - KERNELS.keys())
 
 
@@ -85,11 +86,12 @@ def dtype_of(var: Any) -> str:
     return str(var.dtype) if info is None else str(info().name)
 
 
-def _all_ops(block: Any) -> Iterator[Any]:
+def all_ops(block: Any) -> Iterator[Any]:
+    """Yield the ops of the block and of those within."""
     for op in block.operations:
         yield op
         for inner in op.blocks:
-            yield from _all_ops(inner)
+            yield from all_ops(inner)
 
 
 def _held(var: Any, value: Any) -> Any:
@@ -160,11 +162,14 @@ class _Run:
         condition, body = op.blocks
         state = [_value(var, values) for var in op.inputs["loop_vars"]]
         while True:
-            values.update(zip(condition.inputs, state, strict=True))
+            values.update(self._entering(condition, state))
             if not bool(self.block(condition, values)[0]):
                 return state
-            values.update(zip(body.inputs, state, strict=True))
+            values.update(self._entering(body, state))
             state = self.block(body, values)
+
+    def _entering(self, block: Any, state: list[Any]) -> dict[Any, Any]:
+        return {var: self._result(None, var, value) for var, value in zip(block.inputs, state, strict=True)}
 
 
 def _unlike_declared(var: Any, value: Any) -> str | None:

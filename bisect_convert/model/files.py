@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bisect_convert.errors import ModelError, UsageError
 
-__all__ = ["MOVED", "REST", "STATELESS", "check_path", "damage", "digest", "models_in", "size"]
+__all__ = ["EDITED", "MOVED", "REST", "STATELESS", "check_path", "damage", "digest", "models_in", "size"]
 
 #: The folder, beside the facts of a model that never froze, with those of what freezes without the ops at fault.
 REST = "rest"
@@ -20,6 +20,8 @@ REST = "rest"
 STATELESS = "stateless"
 #: The folder, beside the facts of a model that was fixed, with those of what is between boundaries that moved.
 MOVED = "moved"
+#: The file, beside the facts of a model that was fixed, with the graph that was written.
+EDITED = "edited.pb"
 
 _FILES = (".pb", ".keras", ".h5", ".hdf5")
 #: Files that are often taken for models of TensorFlow that one can convert, and what to do.

@@ -79,27 +79,42 @@ def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for cause in answer["causes"]:
         groups.setdefault((cause["type"], cause["kind"]), []).append(cause)
-    tried = [Remedy(r["kind"], r["summary"], r["verified"], r["code"]) for r in answer["remedies"]]
     for (op, kind), causes in groups.items():
-        remedies = [*(tried if kind in _BY_PRECISION else []), *advice(op, kind)]
-        yield _finding(model, kind, causes, remedies)
+        yield _finding(model, kind, causes, _remedies(answer, op, kind, {c["op"] for c in causes}))
     if not groups:
-        kept = [t.rpartition(":")[0] for r in answer["remedies"] for t in r["kept"]]
-        together = [{"op": op, "type": "", "confirmed": False} for op in kept] if len(kept) <= _TOGETHER else []
+        kept = [t.rpartition(":")[0].rpartition(" ") for r in answer["remedies"] for t in r["kept"]]
+        together = (
+            [{"function": f, "op": op, "type": "", "confirmed": False} for f, _, op in kept]
+            if len(kept) <= _TOGETHER
+            else []
+        )
         kind = "precision" if answer["precision"] == "float16" else "converter"
         message = answer.get("message", "no op by itself makes the outputs differ, together they do")
+        tried = [_remedy(r) for r in answer["remedies"]]
         yield _finding(model, kind, [{**c, "message": message} for c in together], tried, message)
+
+
+def _remedies(answer: Mapping[str, Any], op: str, kind: str, at: set[str]) -> list[Remedy]:
+    """What was tried for these ops, or for all; and what is known to help, where no rewrite was."""
+    tried = [_remedy(r) for r in answer["remedies"] if kind in _BY_PRECISION and r.get("op") in (None, *at)]
+    known = [] if any(r.kind == "rewrite" for r in tried) else advice(op, kind)
+    return [*tried, *known]
+
+
+def _remedy(tried: Mapping[str, Any]) -> Remedy:
+    return Remedy(tried["kind"], tried["summary"], tried["verified"], tried["code"])
 
 
 def _finding(
     model: Model, kind: str, causes: list[Any], remedies: Iterable[Remedy], message: str | None = None
 ) -> Finding:
     names = [c["op"] for c in causes]
-    first = next((n for n in names if n in model.main.order), None)
+    at = [(c["function"], c["op"]) for c in causes]
+    first = next((one for one in at if one[0] in model.graphs and one[1] in model.graphs[one[0]].order), None)
     return Finding(
         stage=NUMBERS, pass_name=None, error_type=kind, error_message=message or causes[0]["message"],
         culprits=tuple(_culprit(model, c) for c in causes),
-        context=Context() if first is None else context_of(model, "", first),
+        context=Context() if first is None else context_of(model, *first),
         witness=Witness() if first is None or message else _witness(model, first, bool(causes[0]["confirmed"])),
         explanation=why(kind), remedies=tuple(remedies), interaction=bool(message) and len(names) > 1, passes=None,
         repro=None, places=(tuple(names),) if message else tuple((name,) for name in names),
@@ -108,15 +123,16 @@ def _finding(
 
 def _culprit(model: Model, cause: Mapping[str, Any]) -> Culprit:
     """The op as reports show it; one that reads constants alone is none of the graph's, which has it with its readers."""
-    name = cause["op"]
-    return culprit_of(model.main, name) if name in model.main.ops else Culprit(name, cause["type"])
+    name, graph = cause["op"], model.graphs.get(cause["function"])
+    return culprit_of(graph, name) if graph is not None and name in graph.ops else Culprit(name, cause["type"])
 
 
-def _witness(model: Model, name: str, confirmed: bool) -> Witness:
+def _witness(model: Model, at: tuple[str, str], confirmed: bool) -> Witness:
     """The op by itself, converted alone and evaluated on the original's own inputs."""
+    graph, name = model.graphs[at[0]], at[1]
     ops = frozenset({name})
     return Witness(
-        ops=(name,), inputs=tuple(fact_of(t) for t in model.main.entering(ops)),
-        outputs=tuple(fact_of(t) for t in model.main.leaving(ops)), minimal=True, confirmed=confirmed,
-        types=(model.main.ops[name].type,),
+        ops=(name,), inputs=tuple(fact_of(t) for t in graph.entering(ops)),
+        outputs=tuple(fact_of(t) for t in graph.leaving(ops)), minimal=True, confirmed=confirmed,
+        types=(graph.ops[name].type,),
     )  # fmt: skip

@@ -31,7 +31,7 @@ _REWRITES = {
     (
         "Sub",
         "precision",
-    ): "tf.nn.moments or tf.math.reduce_variance for a variance by moments: it subtracts the mean first",
+    ): "subtract before the numbers get large, or in what feeds the model; of a mean of squares: tf.math.reduce_variance",
     ("Prod", "underflow"): "the sum of logarithms for the logarithm of a product",
     ("Square", "underflow"): "scale before squaring, and an epsilon that float16 holds (above 6e-08)",
 }

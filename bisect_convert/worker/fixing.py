@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from bisect_convert.errors import BisectConvertError
 from bisect_convert.model import facts
-from bisect_convert.model.files import MOVED
+from bisect_convert.model.files import EDITED, MOVED
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure
 from bisect_convert.worker import compression, private_api, tracebacks, unpacking
@@ -61,6 +61,8 @@ def fix(request: Fix) -> dict[str, Any]:
     done, apart, whole, unseen, converter = made.done, made.apart, made.whole, made.unseen, made.converter
     if request.out and not done.remaining and apart is None:
         converter.save(done.whole, request.out)
+    if not done.remaining and apart is None:
+        (folder / EDITED).write_bytes(done.whole.SerializeToString())
     return {
         "edits": [_described(e, done.equal.get(e)) for e in (*start.edits, *done.edits)],
         "remaining": [_failure(f) for f in done.remaining] if apart is None else [_parted(apart)],

@@ -11,6 +11,7 @@ import numpy as np
 
 from bisect_convert.evaluator.rounding import LIMIT
 from bisect_convert.worker.numbers.agreement import agree
+from bisect_convert.worker.numbers.bodies import parted
 from bisect_convert.worker.numbers.kinds import RANDOM, exact_kind, rounding_kind
 from bisect_convert.worker.numbers.lockstep import Local, Lockstep, uneven
 from bisect_convert.worker.numbers.original import Original
@@ -70,7 +71,13 @@ class Search:
         for tensor in [t for t in suspects if t in worst]:
             if self._matters(tensor, rounded=True):
                 found.append(self._by_rounding(tensor, suspects[tensor]))
-        return found or self._of_float64()
+        return found or self._repeated() or self._of_float64()
+
+    def _repeated(self) -> list[Cause]:
+        """The ops of loops whose error is small each time that they run, and adds up."""
+        inside = {t: one for t, one in self.rounded.items() if parted(t)[0] and not one.inherited and one.error > 0}
+        worst = sorted(inside, key=lambda t: -inside[t].error)[:_MOST]
+        return [self._by_rounding(t, inside[t]) for t in inside if t in worst and self._matters(t, rounded=True)]
 
     def _of_float64(self) -> list[Cause]:
         """The ops whose result is wrong because what they read loses its last digits in float32, as a time in seconds does."""
@@ -136,7 +143,7 @@ class Search:
             strangers = []
             self.faults = {}
             for tensor in wrong:
-                op, values = tensor.rpartition(":")[0], self.steps.values
+                op, values = tensor.rpartition(":")[0], self.steps.around(tensor)
                 if (drawn := self._drawn_before(op)) is not None:
                     self.faults[tensor], self.drawn[tensor] = exact[tensor], drawn
                     continue
@@ -172,14 +179,14 @@ class Search:
     def _uneven_before(self, op: str) -> str | None:
         """The first op that makes whole numbers that float16 does not have, of those without a name in the program."""
         for tensor in self.original.read_by(op):
-            value = self.steps.values.get(tensor)
+            value = self.steps.value(tensor)
             if value is not None and not self.steps.known(tensor) and uneven(value):
                 before = tensor.rpartition(":")[0]
                 return self._uneven_before(before) or before
         return None
 
     def _is_whole(self, tensor: str) -> bool:
-        return np.asarray(self.steps.values[tensor]).dtype.kind in "biu"
+        return np.asarray(self.steps.value(tensor)).dtype.kind in "biu"
 
     def picks(self) -> list[str]:
         """Return the ops that pick otherwise than the original, among values that float16 takes for equal, and matter."""
@@ -204,17 +211,17 @@ class Search:
     def _exact(self, tensor: str, local: Local) -> Cause:
         op = tensor.rpartition(":")[0]
         if (drawn := self.drawn.get(tensor)) is not None:
-            kind, message = exact_kind(drawn, self.original, local, self.steps.values, None)
+            kind, message = exact_kind(drawn, self.original, local, self.steps.around(tensor), None)
             return Cause(tensor, kind, message, False, drawn)
         said = [self.steps.undefined[name] for name in self.steps.ops_of(tensor) if name in self.steps.undefined]
-        kind, message = exact_kind(op, self.original, local, self.steps.values, said[0] if said else None)
-        error = self.alone.error(op, self.steps.values, float32=True)
+        kind, message = exact_kind(op, self.original, local, self.steps.around(tensor), said[0] if said else None)
+        error = self.alone.error(op, self.steps.around(tensor), float32=True)
         return Cause(tensor, kind, message, error is not None and error > _EXACT)
 
     def _by_rounding(self, tensor: str, local: Local) -> Cause:
         op = tensor.rpartition(":")[0]
         first = self._uneven_before(op) if local.uneven else None
         kind, message = rounding_kind(self.original.type_of(first or op), local)
-        error = self.alone.error(op, self.steps.values, float32=False) if self.alone.is_op(op) else None
+        error = self.alone.error(op, self.steps.around(tensor), float32=False) if self.alone.is_op(op) else None
         least = 0 if local.uneven or self._is_whole(tensor) else self.tolerance / 5
         return Cause(tensor, kind, message, error is not None and error > least, first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,10 @@ __all__ = ["samples"]
 COUNT = 5
 _SIZES = (32, 64, 224, 8, 128)
 _THROUGH = frozenset({"Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "AddV2", "Transpose", "ClipByValue"})
+_ARITHMETIC = frozenset({"Mul", "Sub", "FloorDiv", "BitwiseXor", "Abs", "Neg", "Square", "ConcatV2", "Pack"})
+_ASKS = frozenset({"Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual"})
+#: Numbers that are hashed may be any; a time has a name that says so.
+_IDS, _TIME = 1 << 40, re.compile(r"time(?!step|_step|s?$)|timestamp|epoch|unix|millis|(^|_)date(_|$)|_ts$|_ms$|_at$")
 _PIXELS = (255.0, 127.5, 1 / 255, 1 / 127.5, 103.939, 123.68)
 
 
@@ -65,9 +70,8 @@ def _drawn(op: Any, given: Any, size: int, rng: Any, kind: str) -> Any:
     if dtype.kind == "b":
         return rng.random(shape) < 0.5
     if dtype.kind in "iu":
-        rows = _rows(tensor)
-        most = rows if rows is not None else 256 if dtype.itemsize == 1 else 2
-        return rng.integers(0, most, shape).astype(dtype)
+        least, most = _range(op.name, tensor, dtype)
+        return rng.integers(least, most, shape).astype(dtype)
     if len(shape) == 4 and shape[-1] in (1, 3, 4):
         return (rng.uniform(0, 1, shape) * (255 if _takes_pixels(tensor) else 1)).astype(dtype)
     return rng.normal(0, 1, shape).astype(dtype)
@@ -95,6 +99,38 @@ def _readers(tensor: Any, depth: int = 6) -> Any:
         yield op, tensor
         if depth and op.type in _THROUGH:
             yield from _readers(op.outputs[0], depth - 1)
+
+
+def _range(name: str, tensor: Any, dtype: Any) -> tuple[int, int]:
+    """Between what whole numbers lie: rows of a table, bytes, times, ids that are hashed; small where they may be sizes."""
+    rows = _rows(tensor)
+    if rows is not None or dtype.itemsize == 1:
+        return 0, rows if rows is not None else 128 if dtype.kind == "i" else 256
+    uses = _uses(tensor)
+    if uses is None:
+        return 0, 2
+    end = int(np.iinfo(dtype).max)
+    if _TIME.search(name.lower()):
+        now = 1_700_000_000 * (1000 if re.search("ms|milli", name.lower()) else 1)
+        return (now, now + 10_000_000) if now + 10_000_000 < end else (0, 86_400 if 86_400 < end else 100)
+    return (0, min(end, _IDS)) if uses else (0, 100)
+
+
+def _uses(tensor: Any) -> bool | None:
+    """Whether the whole numbers are hashed; None where they may be places or sizes, of which large ones are none."""
+    hashed, todo, seen = False, [tensor], set()
+    while todo:
+        for op in todo.pop().consumers():
+            if op.name in seen or not op.outputs:
+                continue
+            seen.add(op.name)
+            if op.type in ("FloorMod", "Mod") and tf.get_static_value(op.inputs[1]) is not None:
+                hashed = True  # what comes of it is small
+            elif op.type in _ARITHMETIC or op.type in _THROUGH:
+                todo += [t for t in op.outputs if t.dtype.is_integer]
+            elif any(t.dtype.is_integer for t in op.outputs) or op.type not in _ASKS:
+                return None
+    return hashed
 
 
 def _rows(tensor: Any) -> int | None:

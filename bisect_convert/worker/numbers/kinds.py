@@ -15,6 +15,10 @@ from bisect_convert.worker.numbers.original import Original
 __all__ = ["RANDOM", "exact_kind", "rounding_kind"]
 
 RANDOM = re.compile(r"Random|Multinomial|Rng|Shuffle|StatelessTrunc|TruncatedNormal")
+#: Where float16 begins to lose digits; and how far all may be off, by scale, for a small number to be what is wrong.
+_NORMAL, _LITTLE = 6.1e-5, 5e-3
+#: The lowest number of float32 stands for none at all, as the maximum of nothing.
+_FAR = 1e38
 _INT32 = -(2**31), 2**31 - 1
 _NARROW = frozenset({"uint8", "int8", "uint16", "int16", "uint32", "uint64"})
 
@@ -31,6 +35,11 @@ def exact_kind(
         return "undefined", f"{kind}: {undefined}, for which Core ML promises no result"
     if (far := _beyond_int32(op, original, values)) is not None:
         return "integer", f"{kind}: {far} is beyond int32, which ends at {_INT32[1]}: Core ML has no int64"
+    if np.isinf(local.got) and abs(local.want) > _FAR and (local.got > 0) == (local.want > 0):
+        return "overflow", (
+            f"{kind} makes {local.want:.6g}, about where float32 ends, and {local.got:g} comes of it; float16 ends at "
+            f"{LIMIT:.0f}"
+        )
     if narrow := sorted(makes & _NARROW or reads & _NARROW):
         return "wraps", (
             f"{kind} of {narrow[0]} wraps in TensorFlow; Core ML computes in int32: {local.got:g} where TensorFlow has "
@@ -61,10 +70,17 @@ def rounding_kind(kind: str, local: Local) -> tuple[str, str]:
     """Return kind and message for an op of this type whose result is wrong in float16 only."""
     if local.reached > LIMIT:
         return "overflow", f"{kind} reaches {local.reached:.6g}; float16 ends at {LIMIT:.0f}"
+    if np.isinf(local.got) and LIMIT < abs(local.want) < np.inf:
+        return "overflow", f"{kind} makes {local.want:.6g}, and {local.got:g} comes of it; float16 ends at {LIMIT:.0f}"
     if local.uneven:
         return "precision", (
             f"{kind} makes whole numbers that float16 does not have, such as {local.want:.6g}: above 2048 it has the even "
             f"ones only, and {local.got:.6g} comes of it"
+        )
+    if local.error < _LITTLE and local.small[1] and abs(local.small[1]) < _NORMAL:
+        return "underflow", (
+            f"{kind} makes {local.small[1]:.3g} and float16 has {local.small[0]:.3g}: below 6.1e-05 it loses digits, below "
+            "6e-08 it has zero, and constants below are taken for 6e-08"
         )
     if local.lost or local.unrounded < local.error / 4:
         return "underflow", (

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from bisect_convert.evaluator import run
-from bisect_convert.evaluator.program import dtype_of
+from bisect_convert.evaluator.program import all_ops, dtype_of
 from bisect_convert.evaluator.rounding import LIMIT, half
 from bisect_convert.worker.numbers.agreement import distance, fed
+from bisect_convert.worker.numbers.bodies import Inside, parted
 from bisect_convert.worker.numbers.names import correspondence, fitted
 
 __all__ = ["Local", "Lockstep", "uneven"]
 
-_DTYPE = re.compile(r"_to_fp(16|32)(_\d+)?$")
 #: The part of a tensor that rounding may take away before what reads it is no longer to blame for its own result: four
 #: times what it takes of numbers in float16's normal range.
 _GONE = 2e-3
+#: What a single number may lose of itself.
+_SMALL = 0.02
 _INT = -(2**31), 2**31 - 1
 
 
@@ -31,7 +33,8 @@ class Local:
     error: in parts of its `scale`; unrounded: the same before the result itself was rounded; part: of its worst element;
     reached: the largest number before rounding, which may be inside; lost: numbers inside became zero; inherited: an input
     is none that the program can hold, so that the error is passed on; uneven: whole numbers that float16 does not have; got
-    and want: where they are furthest apart.
+    and want: where they are furthest apart; small: the same
+    of the element that is furthest off in parts of itself; run: in a body, the run that this is of, which is the worst.
     """
 
     tensor: str
@@ -45,15 +48,21 @@ class Local:
     uneven: bool
     got: float
     want: float
+    small: tuple[float, float] = (0.0, 0.0)
+    run: int = 0
 
 
 @dataclass
 class Lockstep:
-    """A program and all values of the original on one sample; `vars` has the tensor for each var of the program."""
+    """A program and all values of the original on one sample, those `inside` of its bodies too.
+
+    `vars` has the tensor for each var of the program.
+    """
 
     program: Any
     feeds: Mapping[str, Any]
     values: Mapping[str, Any]
+    inside: Inside = field(default_factory=Inside)
     vars: dict[Any, str] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
     source: Callable[[str], str] = str
@@ -64,11 +73,13 @@ class Lockstep:
     def __post_init__(self) -> None:
         self.block = self.program.functions["main"]
         self.vars = {}
-        for var, tensor in correspondence(self.block, self.values).items():
-            if (source := self.source(tensor)) not in self.vars.values():
+        for var, tensor in correspondence(self.block, self.values, self.inside.names).items():
+            source = tensor if parted(tensor)[0] else self.source(tensor)
+            if source not in self.vars.values():
                 self.vars[var] = source
         self._of = {tensor: var for var, tensor in self.vars.items()}
-        self._made = {var: op for op in self.block.operations for var in op.outputs}
+        self._made = {var: op for op in all_ops(self.block) for var in op.outputs}
+        self._runs: dict[str, int] = {}
 
     def forget(self, tensors: Iterable[str]) -> None:
         """Take these tensors for none of the program's vars."""
@@ -98,11 +109,16 @@ class Lockstep:
         spoiled: dict[Any, bool] = {}
         reached: dict[Any, float] = {}
         lost: dict[Any, bool] = {}
+        runs: Counter[str] = Counter()
+        outer = set(self.block.inputs.values())
 
         def result(op: Any, var: Any, value: Any) -> Any:
             read = [] if op is None else list(_read(op))
             spoiled[var] = any(spoiled.get(v, False) for v in read)
             if not isinstance(value, np.ndarray | np.generic):
+                return value
+            if op is None and var not in outer:
+                spoiled[var] = _beyond(value, rounded)
                 return value
             inner = [v for v in read if v not in self.vars]
             rounds = rounded and dtype_of(var) == "fp16"
@@ -110,16 +126,37 @@ class Lockstep:
             reached[var] = max([_largest(value), *(reached.get(v, 0.0) for v in inner)])
             lost[var] = _vanishes(value) or any(lost.get(v, False) for v in inner) if rounds else False
             tensor = self.vars.get(var)
-            want = None if tensor is None else fitted(self.values[tensor], got)
+            want = None if tensor is None else self._true(tensor, runs, got)
             if tensor is None or want is None:
                 return got
-            found[tensor] = _told(tensor, value, got, want, (reached[var], lost[var], spoiled[var]))
+            told = _told(tensor, value, got, want, (reached[var], lost[var], spoiled[var]))
+            found[tensor] = _worse(found.get(tensor), replace(told, run=max(runs[tensor] - 1, 0)))
             true = np.asarray(want).astype(np.asarray(got).dtype)
             spoiled[var] = _beyond(want, rounds)
-            return half(true) if rounds and not spoiled[var] else true
+            return _rounded(true) if rounds and not spoiled[var] else true
 
         self._run(result)
+        self._runs |= {t: one.run for t, one in found.items() if one.run}
         return found
+
+    def around(self, tensor: str) -> Mapping[str, Any]:
+        """Return the values of the graph level that the tensor is in: of a body those of the run that went worst."""
+        function, _ = parted(tensor)
+        if not function:
+            return self.values
+        run, levels = self._runs.get(tensor, 0), self.inside.values
+        return {t: v[min(run, len(v) - 1)] for t, v in levels.items() if parted(t)[0] == function}
+
+    def value(self, tensor: str) -> Any:
+        """Return the original's value, in a body that of the first run; None for a tensor without one."""
+        return self.inside.values[tensor][0] if tensor in self.inside.values else self.values.get(tensor)
+
+    def _true(self, tensor: str, runs: Counter[str], got: Any) -> Any:
+        """The original's value as the program lays it out; of a body that of the next run."""
+        if (each := self.inside.values.get(tensor)) is None:
+            return fitted(self.values[tensor], got)
+        runs[tensor] += 1
+        return fitted(each[runs[tensor] - 1], got) if runs[tensor] <= len(each) else None
 
     def alone(self, chosen: Iterable[str], true: Iterable[str], rounded: bool = True) -> dict[str, Any]:
         """Return the outputs where only these tensors are made in float16, and those in `true` are the original's."""
@@ -137,16 +174,17 @@ class Lockstep:
 
     def _mixed(self, halves: Iterable[Any], true: set[str]) -> dict[str, Any]:
         """The outputs where the ops that make `halves` read and give float16, and all others float32."""
-        halves = set(halves)
+        halves = {var for var in halves if (op := self._made.get(var)) is None or not op.blocks}
+        runs: Counter[str] = Counter()
 
         def given(op: Any, var: Any, value: Any) -> Any:
             widens = op.op_type == "cast" and dtype_of(op.outputs[0]) == "fp32"
-            reads = any(v in halves for v in op.outputs) and hasattr(var, "dtype") and not widens
+            reads = any(v in halves for v in op.outputs) and isinstance(value, np.ndarray | np.generic) and not widens
             return half(value) if reads and self._is_half(var, value) else value
 
         def result(op: Any, var: Any, value: Any) -> Any:
             tensor = self.vars.get(var)
-            if tensor in true and (want := fitted(self.values[tensor], value)) is not None:
+            if tensor is not None and tensor in true and (want := self._true(tensor, runs, value)) is not None:
                 return np.asarray(want).astype(np.asarray(value).dtype)
             return half(value) if var in halves and self._is_half(var, value) else value
 
@@ -155,7 +193,7 @@ class Lockstep:
     def ops_of(self, tensor: str) -> set[str]:
         """Return the names of the program's ops that make the tensor, but for changes of dtype."""
         made = [self._made[var] for var in self.region(tensor)[0] if var in self._made]
-        return {op.name for op in made if op.op_type != "cast" or not _DTYPE.search(op.outputs[0].name)}
+        return {op.name for op in made if not op.blocks and op.op_type != "cast"}
 
     def _is_half(self, var: Any, value: Any) -> bool:
         kinds = ("fp16", "fp32") if self.float32 else ("fp16",)
@@ -172,6 +210,7 @@ def _read(op: Any) -> Iterator[Any]:
     for var in op.inputs.values():
         yield from var if isinstance(var, list | tuple) else [var]
     for block in op.blocks:
+        yield from block.outputs
         for inner in block.operations:
             yield from _read(inner)
 
@@ -183,11 +222,19 @@ def _told(tensor: str, value: Any, got: Any, want: Any, inside: tuple[float, boo
         off = np.nan_to_num(np.where(a == b, 0.0, np.abs(a - b)), nan=np.inf)
     at = int(np.argmax(off)) if off.size else None
     reached, lost, spoiled = inside
+    part, worst = _part(a, b)
     return Local(
-        tensor, apart.max_rel, distance(value, want).max_rel, _part(a, b), apart.scale, reached, lost, spoiled,
+        tensor, apart.max_rel, distance(value, want).max_rel, part, apart.scale, reached, lost, spoiled,
         uneven(want) and apart.max_abs > 0,
-        0.0 if at is None else float(a[at]), 0.0 if at is None else float(b[at]),
+        0.0 if at is None else float(a[at]), 0.0 if at is None else float(b[at]), worst,
     )  # fmt: skip
+
+
+def _worse(one: Local | None, other: Local) -> Local:
+    """The one that says more of two runs: what is its own fault before what it inherits, then the larger error."""
+    if one is None or one.inherited != other.inherited:
+        return other if one is None or one.inherited else one
+    return max(one, other, key=lambda local: (local.error, local.part))
 
 
 def _beyond(want: Any, rounds: bool) -> bool:
@@ -213,6 +260,16 @@ def uneven(want: Any) -> bool:
     return bool((array == np.floor(array)).all()) and not bool((half(array.astype(np.float32)) == array).all())
 
 
+def _rounded(true: Any) -> Any:
+    """Rounded but for numbers so small that float16 loses them: that they are lost is their maker's fault, not the reader's."""
+    value = half(true)
+    return (
+        np.where(np.abs(value - true) > _SMALL * np.abs(true), true, value)
+        if np.asarray(true).dtype.kind == "f"
+        else value
+    )
+
+
 def _largest(value: Any) -> float:
     array = np.asarray(value)
     if array.dtype.kind != "f" or not array.size:
@@ -226,13 +283,13 @@ def _vanishes(true: Any) -> bool:
     return np.asarray(true).dtype.kind == "f" and bool(np.any(true != 0)) and not bool(np.any(half(true)))
 
 
-def _part(a: Any, b: Any) -> float:
-    """The largest error of an element in parts of itself."""
-    if a.shape != b.shape:
-        return np.inf
-    there = (b != 0) & np.isfinite(b)
+def _part(a: Any, b: Any) -> tuple[float, tuple[float, float]]:
+    """The largest error of an element in parts of itself, and that element: what it is, and what it is to be."""
+    there = (b != 0) & np.isfinite(b) if a.shape == b.shape else np.zeros(0, bool)
     if not there.any():
-        return 0.0
+        return (np.inf if a.shape != b.shape else 0.0), (0.0, 0.0)
+    a, b = a[there], b[there]
     with np.errstate(all="ignore"):
-        parts = np.abs(a[there] - b[there]) / np.abs(b[there])
-    return float(np.where(np.isnan(parts), np.inf, parts).max())
+        parts = np.nan_to_num(np.abs(a - b) / np.abs(b), nan=np.inf)
+    at = int(np.argmax(parts))
+    return float(parts[at]), (float(a[at]), float(b[at]))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bisect_convert.worker.numbers.bodies import Bodies, label, parted
+
 __all__ = ["Original", "undefined_in"]
 
 v1 = tf.compat.v1
@@ -37,6 +39,7 @@ class Original:
         with self._graph.as_default():
             tf.import_graph_def(graph_def, name="")
         self._session = v1.Session(graph=self._graph)
+        self.bodies = Bodies(graph_def)
         self.inputs = [op for op in self._graph.get_operations() if op.type == "Placeholder"]
 
     def run(self, tensors: Sequence[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,12 +59,16 @@ class Original:
         return self.run(names, feeds)
 
     def type_of(self, name: str) -> str:
-        """Return the type of the op of this name."""
-        return str(self._graph.get_operation_by_name(name).type)
+        """Return the type of the op of this name; that of one in a body is its `bodies.label`, here and below."""
+        return str(self._op(name).type)
+
+    def _op(self, name: str) -> Any:
+        function, own = parted(name)
+        return self.bodies.op(function, own) if function else self._graph.get_operation_by_name(own)
 
     def dtypes(self, name: str) -> tuple[set[str], set[str]]:
         """Return the dtypes that the op reads, and that it makes."""
-        op = self._graph.get_operation_by_name(name)
+        op = self._op(name)
         return {t.dtype.base_dtype.name for t in op.inputs}, {t.dtype.base_dtype.name for t in op.outputs}
 
     def source(self, tensor: str) -> str:
@@ -74,9 +81,9 @@ class Original:
 
     def read_by(self, name: str) -> list[str]:
         """Return the tensors that the op reads."""
-        return [t.name for t in self._graph.get_operation_by_name(name).inputs]
+        return [label(parted(name)[0], t.name) for t in self._op(name).inputs]
 
     def constant(self, tensor: str) -> Any:
         """Return the value of a tensor that is a constant, else None."""
-        op = self._graph.get_tensor_by_name(tensor).op
+        op = self._op(tensor.rpartition(":")[0])
         return tf.make_ndarray(op.get_attr("value")) if op.type == "Const" else None

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from bisect_convert.evaluator import Unevaluated
 from bisect_convert.evaluator.rounding import rounding
 from bisect_convert.model import facts
@@ -14,6 +16,7 @@ from bisect_convert.model.graph import Model
 from bisect_convert.worker.comparison import placed
 from bisect_convert.worker.cut.sections import carve
 from bisect_convert.worker.numbers.agreement import distance, evaluated
+from bisect_convert.worker.numbers.bodies import parted
 from bisect_convert.worker.numbers.converting import converted, in_float32
 
 __all__ = ["Alone"]
@@ -23,16 +26,23 @@ class Alone:
     """Sections of the model that was written into the folder; `graph_def` is the whole, true weights and all."""
 
     def __init__(self, folder: Path, graph_def: Any, packed: Mapping[str, Any]) -> None:
-        known = facts.read(folder)
+        known, self._folder = facts.read(folder), folder
         self._model = Model(known.path, known.signature, dict(known.graphs), known.digest, signatures=known.signatures)
         self._files = known.files
         self._graph_def = graph_def
         self._packed = {k: v for k, v in packed.items() if k != "optimize"}
         self._known: dict[tuple[str, bool], float | None] = {}
 
+    def _graph(self, file: str) -> Any:
+        graph_def = tf.compat.v1.GraphDef()
+        graph_def.ParseFromString((self._folder / file).read_bytes())
+        graph_def.library.CopyFrom(self._graph_def.library)
+        return graph_def
+
     def is_op(self, name: str) -> bool:
         """Whether the main graph has such an op."""
-        return name in self._model.main.atoms
+        function, own = parted(name)
+        return function in self._model.graphs and own in self._model.graphs[function].atoms
 
     def error(self, op: str, values: Mapping[str, Any], float32: bool) -> float | None:
         """Return how far the op's results are from the original's, in parts of their scale; None where that is not known."""
@@ -42,8 +52,10 @@ class Alone:
 
     def _error(self, op: str, values: Mapping[str, Any], float32: bool) -> float | None:
         try:
-            planned = plan(self._model, Section("", frozenset({op})), self._files)
-            carved = carve(self._graph_def, planned)
+            function, own = parted(op)
+            values = {parted(tensor)[1]: value for tensor, value in values.items()}
+            planned = plan(self._model, Section(function, frozenset({own})), self._files)
+            carved = carve(self._graph(planned.file) if function else self._graph_def, planned)
             feeds = {
                 n.partition(":")[0]: v
                 for e in planned.entries
