@@ -222,12 +222,13 @@ class Session(Lookup, Fixing):
         1. the whole model (7 ops): fails, NotImplementedError: Conversion for TF op 'Erfc' not implemented.
            control: does it fail at all, and how? That failure is the target
         """
-        asked = self._workspace.walk.step(answer)
+        about = self._workspace.turned if self._workspace.walk.ahead is not None else self._workspace
+        asked = self._workspace.walk.step(answer)  # it may turn to another form of the model behind that
         if answer is not None:
             self._workspace.no_evidence()
         if asked is None:
             return None
-        section = Section.of(self._workspace.turned, asked.query.section)
+        section = Section.of(about, asked.query.section)
         return Step.answered(len(self._workspace.walk.steps), asked, section)
 
     def hunt(self, *, progress: bool | None = None) -> Report:

@@ -90,13 +90,13 @@ def test_a_pipe_in_a_models_place_is_a_row_and_not_waited_for(models: Path, caps
 #: Reading one of the models never ends.
 HANGS = """
 import time
-import tensorflow as tf
-real = tf.saved_model.load
-def load(path, *words, **options):
-    if path.endswith("b"):
+from bisect_convert.worker.read import opening
+real = opening.read_unloaded
+def hangs(request, reading):
+    if request.path.endswith("b"):
         time.sleep(600)
-    return real(path, *words, **options)
-tf.saved_model.load = load
+    return real(request, reading)
+opening.read_unloaded = hangs
 """
 
 
