@@ -38,6 +38,8 @@ tf.saved_model.save(module, OUT, signatures=tf.function(lambda x: model(x, train
 """
 #: Ops that assign a variable, or rows of it.
 _ASSIGNS = re.compile(r"Assign|Resource(Scatter|StridedSliceAssign)")
+#: Names of switches that turn training on.
+_TRAINS = re.compile(r"train|learning_phase", re.IGNORECASE)
 #: Random ops that layers draw with only while they are trained.
 _RANDOM = re.compile(r"^(Stateless|Stateful)?(Random|TruncatedNormal|ParameterizedTruncatedNormal)|^Rng")
 

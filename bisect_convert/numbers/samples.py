@@ -51,7 +51,7 @@ def chosen(wish: str | Mapping[str, Any], graph: Graph, folder: Path) -> str:
 
 
 def _placed(file: str, given: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
-    wanted = {n: graph.ops[n].outputs[0] for n in graph.ops if graph.ops[n].type == "Placeholder"}
+    wanted = {n: graph.ops[n].outputs[0] for n in graph.ops if graph.ops[n].type.startswith("Placeholder")}
     names = {_plain(name): name for name in wanted}
     placed = {names.get(_plain(key), key): value for key, value in given.items()}
     if unknown := sorted(placed.keys() - wanted.keys()):

@@ -21,6 +21,18 @@ v1 = tf.compat.v1
 X = np.random.default_rng(1).normal(size=(3, 8)).astype("f")
 
 
+def test_an_array_with_a_default_is_an_input_like_any_other(tmp_path: Path, workers: Workers) -> None:
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [1, 8], name="x")
+        tf.add(x * v1.placeholder_with_default(tf.ones([1, 8]), [1, 8], name="mask"), 1.0, name="y")
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    place = destination(str(tmp_path / "out.mlpackage"), {})
+    report = find_packed(path, {}, Wishes(numbers="random"), workers, fixing=partial(fixed, destination=place))
+    assert report.fix is not None and report.fix.converted and report.fix.verified
+    assert report.numbers is not None and report.numbers.compared
+
+
 def _switched(training: bool) -> tuple[Any, Any]:
     """A graph with a conditional of TensorFlow 1 in a branch of another, and dropout with a rate that is given."""
     v1.disable_control_flow_v2()
@@ -48,6 +60,8 @@ def test_conditionals_that_hang_on_defaults_are_decided_and_compute_the_same(tra
         frozen = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
     assert with_default_values(frozen) == ["phase", "half"]
     made = with_defaults(frozen, ["phase", "half"])
+    read = {i.partition(":")[0] for n in made.node for i in n.input if not i.startswith("^")}
+    assert {n.name for n in made.node if n.op != "Const"} - read == {"y"}  # what only ordered branches is no output
     assert not {n.op for n in made.node} & {"Switch", "Merge", "PlaceholderWithDefault"}
     with tf.Graph().as_default():
         (found,) = tf.graph_util.import_graph_def(made, return_elements=["y:0"])

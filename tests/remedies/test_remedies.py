@@ -86,7 +86,9 @@ class FakeProber:
 
     def __init__(self, model: Model, options: Mapping[str, Any], answer: Callable[..., Outcome]) -> None:
         self.model = model
-        self.loaded = SimpleNamespace(inputs=({"name": "x", "dtype": "float32"},), keys={}, refused=False, unknown=frozenset())
+        self.loaded = SimpleNamespace(
+            inputs=({"name": "x", "dtype": "float32"},), keys={}, refused=False, unknown=frozenset()
+        )
         self.options = dict(options)
         self.answer = answer
         self.asked: list[str] = []

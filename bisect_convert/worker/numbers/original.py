@@ -40,7 +40,7 @@ class Original:
             tf.import_graph_def(graph_def, name="")
         self._session = v1.Session(graph=self._graph)
         self.bodies = Bodies(graph_def)
-        self.inputs = [op for op in self._graph.get_operations() if op.type == "Placeholder"]
+        self.inputs = [op for op in self._graph.get_operations() if op.type.startswith("Placeholder")]
 
     def run(self, tensors: Sequence[str], feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of the tensors by their names."""

@@ -10,27 +10,29 @@ import tensorflow as tf
 from bisect_convert.model.names import op_of
 from bisect_convert.worker.nodes import controls, data, rewire
 from bisect_convert.worker.rewrite.constants import from_constants
-from bisect_convert.worker.rewrite.editing import imported
+from bisect_convert.worker.rewrite.editing import imported, pruned
 
 __all__ = ["default_of", "with_defaults", "with_default_values"]
 
 
 def with_default_values(graph_def: Any) -> list[str]:
-    """Return the names of the inputs that are scalars, which no Core ML input can be, and have a constant for a default."""
-    constants = {n.name for n in graph_def.node if n.op == "Const"}
-    return [
+    """Return the names of scalar inputs, which Core ML has none of, with defaults that follow from constants."""
+    scalars = [
         n.name
         for n in graph_def.node
-        if n.op == "PlaceholderWithDefault"
-        and tf.TensorShape(n.attr["shape"].shape).rank == 0
-        and op_of(data(n)[0]) in constants
+        if n.op == "PlaceholderWithDefault" and tf.TensorShape(n.attr["shape"].shape).rank == 0
     ]
+    if not scalars:
+        return []
+    graph = imported(graph_def)
+    return [name for name in scalars if from_constants(graph.get_operation_by_name(name).inputs[0].op)]
 
 
 def default_of(graph_def: Any, name: str) -> Any:
     """Return the value that the input has where none is given."""
-    nodes = {n.name: n for n in graph_def.node}
-    return tf.make_ndarray(nodes[op_of(data(nodes[name])[0])].attr["value"].tensor).item()
+    graph = imported(graph_def)
+    with tf.compat.v1.Session(graph=graph) as session:
+        return session.run(graph.get_operation_by_name(name).inputs[0]).item()
 
 
 def with_defaults(graph_def: Any, names: Iterable[str]) -> Any:
@@ -49,6 +51,9 @@ def with_defaults(graph_def: Any, names: Iterable[str]) -> Any:
 
 def _without_dead(graph_def: Any, decided: Mapping[str, bool]) -> Any:
     """The GraphDef without what is never computed, as TensorFlow's executor has it: a Merge takes what is alive."""
+    pivots = _pivots(graph_def)
+    read = {op_of(t) for node in graph_def.node for t in data(node)}
+    ends = [n.name for n in graph_def.node if n.name not in read | pivots]
     dead: set[str] = set()  # ops, and results of those Switch ops that are alive
     for node in _in_order(graph_def):
         reads = data(node)
@@ -60,15 +65,24 @@ def _without_dead(graph_def: Any, decided: Mapping[str, bool]) -> Any:
             dead.add(node.name)
         elif node.name in decided:
             dead.add(f"{node.name}:{0 if decided[node.name] else 1}")
+    gone = dead | pivots
     made = tf.compat.v1.GraphDef()
     made.CopyFrom(graph_def)
     del made.node[:]
-    for node in (n for n in graph_def.node if n.name not in dead):
+    for node in (n for n in graph_def.node if n.name not in gone):
         if node.name in decided:
             _hand_on(node, data(node)[0])
-        rewire(node, lambda t: op_of(t) if op_of(t) in decided else t, waits=lambda op: op not in dead)
+        rewire(node, lambda t: op_of(t) if op_of(t) in decided else t, waits=lambda op: op not in gone)
         made.node.append(node)
-    return made
+    return pruned(made, ends)
+
+
+def _pivots(graph_def: Any) -> set[str]:
+    """The ops that hold a branch back until it is taken: Identities of a Switch that are waited for and not read."""
+    nodes = {n.name: n for n in graph_def.node}
+    read = {op_of(t) for node in graph_def.node for t in data(node)}
+    held = {n for n in nodes if nodes[n].op == "Identity" and n not in read}
+    return {n for n in held if nodes[op_of(data(nodes[n])[0])].op == "Switch"}
 
 
 def _hand_on(node: Any, tensor: str) -> None:

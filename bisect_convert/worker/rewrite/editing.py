@@ -256,8 +256,8 @@ def replaced(graph_def: Any, graph: Any, name: str, tensors: Sequence[Any]) -> A
 def pruned(graph_def: Any, results: Sequence[str]) -> Any:
     """Return the GraphDef without the nodes that none of these results needs; what is fed stays."""
     nodes = {n.name: n for n in graph_def.node}
-    kept = {n.name for n in graph_def.node if n.op.startswith("Placeholder")}
-    todo = [name for name in results if name in nodes]
+    kept: set[str] = set()
+    todo = [name for name in results if name in nodes] + [n for n in nodes if nodes[n].op.startswith("Placeholder")]
     while todo:
         kept.add(name := todo.pop())
         sources = (i.lstrip("^").partition(":")[0] for i in nodes[name].input)

@@ -26,7 +26,7 @@ def sample_inputs(program: Any, shapes: Mapping[str, Sequence[int | None]], coun
     shapes: those that the caller gives to inputs. Integers lie within the tables that they index.
     """
     graph = imported(program)
-    inputs = [op for op in graph.get_operations() if op.type == "Placeholder"]
+    inputs = [op for op in graph.get_operations() if op.type.startswith("Placeholder")]
     uses = {op.name: _used(op.outputs[0]) for op in inputs if op.outputs[0].dtype.is_integer}
     return [
         {f"{op.name}:0": _drawn(op, shapes.get(op.name), uses, np.random.default_rng(seed), seed == count) for op in inputs}
