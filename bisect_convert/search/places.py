@@ -135,9 +135,8 @@ class Places:
             if (name, op) in taken or (name, op) in section.removed:
                 continue
             gone = self._bodies.removed_but(home, [call], frozenset({(name, op)}))
-            part = Section(
-                home, frozenset({call}), self.descent.locator.part(section, frozenset({call})).removed | gone
-            )
+            taken_out = self.descent.locator.part(replace(section, graph=home), frozenset({call})).removed
+            part = Section(home, frozenset({call}), taken_out | gone)
             if self.prober.verdict(part, cause.failure.signature, Kind.IN_PLACE.asks(op, call)) is Verdict.FAIL:
                 taken.add((name, op))
                 yield replace(cause, graph=name, ops=(op,), witness=part)
