@@ -37,9 +37,9 @@ def agreement_line(fix: Fix) -> str:
         return "not compared as a whole: TensorFlow cannot run it on inputs made up for it, or it draws random numbers"
     in_graph = fix.edited or fix.agreement
     count = f"{in_graph.samples} set{'s' * (in_graph.samples != 1)} of inputs"
+    if fix.edited is None:  # of the edited graph or of what was written, whichever could be run
+        return f"the outputs of both models on {count}: largest difference {_parts(in_graph)}"
     said = f"in TensorFlow the outputs of both models on {count}: largest difference {_parts(in_graph)}"
-    if fix.edited is None:
-        return said
     return f"{said}; what was written, evaluated: {_parts(fix.agreement)}"
 
 
