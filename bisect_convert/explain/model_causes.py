@@ -54,9 +54,9 @@ def gone_without(before: Outcome, without: Outcome) -> Failure | None:
 
 
 def left_out(model: Model, without: Model) -> Section:
-    """Return what the model has and its form without a cause has not."""
-    main = model.main
-    gone = frozenset(n for n in main.atoms if n not in without.main.ops)
+    """Return what the model has and its form without a cause has not, or has as something else."""
+    main, left = model.main, without.main.ops
+    gone = frozenset(n for n in main.atoms if n not in left or left[n].type != main.ops[n].type)
     return Section("", feedable(main, gone, main.atoms)[0])
 
 

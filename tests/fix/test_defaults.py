@@ -21,6 +21,26 @@ v1 = tf.compat.v1
 X = np.random.default_rng(1).normal(size=(3, 8)).astype("f")
 
 
+@pytest.mark.parametrize("second", [False, True])
+def test_what_stands_in_a_branch_that_is_not_taken_is_gone_loops_too(second: bool) -> None:
+    v1.disable_control_flow_v2()
+    try:
+        with tf.Graph().as_default() as graph:
+            x = v1.placeholder(tf.float32, [3, 8], name="x")
+            phase = v1.placeholder_with_default(False, [], name="phase")
+            turns = lambda: v1.while_loop(lambda h: tf.reduce_sum(h) < 5.0, lambda h: [h + 1.0], [x])  # noqa: E731
+            left, right = (lambda: tf.nn.relu(x), turns) if second else (turns, lambda: tf.nn.relu(x))
+            tf.identity(v1.cond(phase, left, right), name="y")
+            expected = v1.Session().run("y:0", {"x:0": X})
+    finally:
+        v1.enable_control_flow_v2()
+    made = with_defaults(graph.as_graph_def(), ["phase"])
+    assert bool({n.op for n in made.node} & {"Enter", "NextIteration"}) is second
+    with tf.Graph().as_default(), v1.Session() as session:
+        (found,) = tf.graph_util.import_graph_def(made, return_elements=["y:0"])
+        np.testing.assert_array_equal(session.run(found, {"import/x:0": X}), expected)
+
+
 def test_an_array_with_a_default_is_an_input_like_any_other(tmp_path: Path, workers: Workers) -> None:
     with tf.Graph().as_default() as graph:
         x = v1.placeholder(tf.float32, [1, 8], name="x")
@@ -33,9 +53,10 @@ def test_an_array_with_a_default_is_an_input_like_any_other(tmp_path: Path, work
     assert report.numbers is not None and report.numbers.compared
 
 
-def _switched(training: bool) -> tuple[Any, Any]:
-    """A graph with a conditional of TensorFlow 1 in a branch of another, and dropout with a rate that is given."""
-    v1.disable_control_flow_v2()
+def _switched(training: bool, *, functions: bool = False) -> tuple[Any, Any]:
+    """A graph with a conditional in a branch of another, of TensorFlow 1 or of functions, and a number that is given."""
+    if not functions:
+        v1.disable_control_flow_v2()
     try:
         with tf.Graph().as_default() as graph:
             x = v1.placeholder(tf.float32, [None, 8], name="x")
@@ -69,9 +90,9 @@ def test_conditionals_that_hang_on_defaults_are_decided_and_compute_the_same(tra
             np.testing.assert_array_equal(session.run(found, {"import/x:0": X}), expected)
 
 
-@pytest.mark.parametrize("kind", ["pb", "saved_model"])
+@pytest.mark.parametrize("kind", ["pb", "saved_model", "functions"])
 def test_a_switch_of_training_is_one_cause_and_its_default_the_fix(kind: str, tmp_path: Path, workers: Workers) -> None:
-    graph, y = _switched(False)
+    graph, y = _switched(False, functions=kind == "functions")
     path = tmp_path / ("model.pb" if kind == "pb" else "model")
     with graph.as_default(), v1.Session() as session:
         session.run(v1.global_variables_initializer())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from bisect_convert.worker import compression, private_api, unpacking
 from bisect_convert.worker.conversion import concerning
 from bisect_convert.worker.cut.sections import Carved
 
-__all__ = ["converted", "in_float32", "kept_in_float32"]
+__all__ = ["converted", "in_float32", "kept_in_float32", "unnumbered"]
 
 
 def converted(carved: Carved, plan: Plan, packed: Mapping[str, Any], **instead: Any) -> Any:
@@ -35,10 +36,19 @@ def in_float32() -> Any:
     return ct.precision.FLOAT32
 
 
+def unnumbered(name: str) -> str:
+    """Return the name of a program's op without the numbers of its function, which each process has its own of.
+
+    >>> unnumbered("net/while/__inference_while_1_body_148_30_while/mul_1")
+    'net_while___inference_while_body_while_mul_1'
+    """
+    head, mark, tail = re.sub(r"\W", "_", name).partition("__inference_")
+    return head + mark + re.sub(r"(_\d+)+(?=_)", "", tail)
+
+
 def kept_in_float32(names: frozenset[str]) -> Any:
     """Return the precision float16 but for the ops of these names, in which all but letters and digits is "_"."""
-    import re
-
     import coremltools as ct
 
-    return ct.transform.FP16ComputePrecision(op_selector=lambda op: re.sub(r"\W", "_", op.name) not in names)
+    kept = {unnumbered(name) for name in names}
+    return ct.transform.FP16ComputePrecision(op_selector=lambda op: unnumbered(op.name) not in kept)

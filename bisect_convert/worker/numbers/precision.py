@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bisect_convert.worker.numbers.causes import Search
+from bisect_convert.worker.numbers.converting import unnumbered
 from bisect_convert.worker.numbers.names import plain
 
 __all__ = ["code", "kept", "names_of"]
@@ -58,13 +59,24 @@ def _smaller(search: Search, chosen: list[str]) -> list[str]:
     return chosen
 
 
+_SELECTOR = 'selector = lambda op: re.sub(r"\\W", "_", op.name) not in keep\n'
+_NAMED = """\
+def named(op):  # the numbers of a function are others in each process
+    head, mark, tail = re.sub(r"\\W", "_", op.name).partition("__inference_")
+    return head + mark + re.sub(r"(_\\d+)+(?=_)", "", tail)
+
+selector = lambda op: named(op) not in keep
+"""
+
+
 def code(names: Iterable[str]) -> str:
     """Return the argument of `ct.convert` that keeps the ops of these names in float32, as code."""
+    names = {unnumbered(name) for name in names}
     listed = ", ".join(repr(name) for name in sorted(names))
+    numbered = any("__inference_" in name for name in names)
     return (
         "import re\n"
-        f"keep = {{{listed}}}\n"
-        'selector = lambda op: re.sub(r"\\W", "_", op.name) not in keep\n'
+        f"keep = {{{listed}}}\n{_NAMED if numbered else _SELECTOR}"
         "compute_precision=ct.transform.FP16ComputePrecision(op_selector=selector)"
     )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from bisect_convert.model.names import op_of
 from bisect_convert.worker.nodes import controls, data, rewire
-from bisect_convert.worker.rewrite.constants import from_constants
+from bisect_convert.worker.rewrite.calls import known_branch
+from bisect_convert.worker.rewrite.constants import folded, from_constants
 from bisect_convert.worker.rewrite.editing import imported, pruned
 
 __all__ = ["default_of", "with_defaults", "with_default_values"]
@@ -46,22 +47,35 @@ def with_defaults(graph_def: Any, names: Iterable[str]) -> Any:
             node.op = "Identity"
             node.attr.clear()
             node.attr["T"].type = kind
-    return _without_dead(made, _decided(made))
+    made = _without_dead(made, _decided(made))
+    ends = _unread(made, ())
+    while (op := _known(made)) is not None:
+        predicate = op.inputs[0].op
+        made = made if predicate.type == "Const" else folded(made, predicate.name)
+        made = known_branch(made, op.name)
+    return pruned(made, ends)
+
+
+def _known(graph_def: Any) -> Any:
+    """The first conditional of functions whose predicate follows from constants; None where there is none."""
+    ops = imported(graph_def).get_operations()
+    return next((op for op in ops if op.type in ("If", "StatelessIf") and from_constants(op.inputs[0].op)), None)
 
 
 def _without_dead(graph_def: Any, decided: Mapping[str, bool]) -> Any:
     """The GraphDef without what is never computed, as TensorFlow's executor has it: a Merge takes what is alive."""
     pivots = _pivots(graph_def)
-    read = {op_of(t) for node in graph_def.node for t in data(node)}
-    ends = [n.name for n in graph_def.node if n.name not in read | pivots]
+    ends = _unread(graph_def, pivots)
+    seen: set[str] = set()
     dead: set[str] = set()  # ops, and results of those Switch ops that are alive
     for node in _in_order(graph_def):
         reads = data(node)
         alive = [t for t in reads if op_of(t) not in dead and (t if ":" in t else f"{t}:0") not in dead]
-        if node.op == "Merge" and alive:
+        seen.add(node.name)
+        if node.op == "Merge" and any(op_of(t) in seen for t in alive):  # what comes later is the next turn of a loop
             if len(alive) == 1:
                 _hand_on(node, alive[0])
-        elif len(alive) < len(reads) or any(op in dead for op in controls(node)):
+        elif node.op == "Merge" or len(alive) < len(reads) or any(op in dead for op in controls(node)):
             dead.add(node.name)
         elif node.name in decided:
             dead.add(f"{node.name}:{0 if decided[node.name] else 1}")
@@ -75,6 +89,12 @@ def _without_dead(graph_def: Any, decided: Mapping[str, bool]) -> Any:
         rewire(node, lambda t: op_of(t) if op_of(t) in decided else t, waits=lambda op: op not in gone)
         made.node.append(node)
     return pruned(made, ends)
+
+
+def _unread(graph_def: Any, but: Collection[str]) -> list[str]:
+    """The ops that nothing reads, but for these: what the model ends in."""
+    read = {op_of(t) for node in graph_def.node for t in data(node)}
+    return [n.name for n in graph_def.node if n.name not in read and n.name not in but]
 
 
 def _pivots(graph_def: Any) -> set[str]:

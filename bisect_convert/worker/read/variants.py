@@ -16,6 +16,7 @@ from bisect_convert.model.names import op_of
 from bisect_convert.report.fix import State
 from bisect_convert.worker.nodes import data, rewire
 from bisect_convert.worker.read.defaults import default_of, with_default_values, with_defaults
+from bisect_convert.worker.rewrite.editing import imported
 
 __all__ = ["needed_only", "passed_on", "switched", "variants", "with_state"]
 
@@ -74,6 +75,7 @@ def switched(graph_def: Any, inputs: Collection[str]) -> list[tuple[Variant, Any
     values = [str(default_of(graph_def, name)) for name in switches]
     try:
         made = with_defaults(graph_def, switches)
+        imported(made)
     except Exception:  # more hangs on them than a graph of inference holds: there is no such form
         return []
     return [(Variant(DEFAULTS, "with_defaults", tuple(switches), tuple(values)), made)]
