@@ -23,7 +23,7 @@ from bisect_convert.worker.conversion import limit_memory
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.writing import shaped, slim, write_facts
 from bisect_convert.worker.request import Fix
-from bisect_convert.worker.rewrite.agreement import agreement, labels_of
+from bisect_convert.worker.rewrite.agreement import agreement, labels_of, taken
 from bisect_convert.worker.rewrite.candidates import levels
 from bisect_convert.worker.rewrite.difference import Agreement
 from bisect_convert.worker.rewrite.editing import imported
@@ -109,6 +109,10 @@ def _edited(start: Moved, request: Fix) -> _Made:
     done = fixed(program, results, inputs, converter.failures, first, search=request.search)
     outputs = [f"{r}:0" for r in results]
     whole = agreement(program, done.whole, outputs, inputs) if inputs else None
+    if whole is None and 0 < len(fit := taken(program, outputs, inputs)) < len(inputs):
+        inputs = fit
+        done = fixed(program, results, inputs, converter.failures, first, search=request.search)
+        whole = agreement(program, done.whole, outputs, inputs)
     if done.differs(whole) and (uncompared := [e for e in done.edits if done.equal.get(e) is None]):
         done = fixed(program, results, inputs, converter.failures, first, search=request.search, without=uncompared)
         whole = agreement(program, done.whole, outputs, inputs)

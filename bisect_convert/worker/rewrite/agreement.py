@@ -18,7 +18,7 @@ from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import EXACT, REGIONAL, Edit
 from bisect_convert.worker.rewrite.samples import Feeds, Parts, Values, runs, there
 
-__all__ = ["DRAWS", "agreement", "labels_of", "where_made"]
+__all__ = ["DRAWS", "agreement", "labels_of", "taken", "where_made"]
 
 _HANDLES = (tf.variant, tf.resource)
 _VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
@@ -152,7 +152,10 @@ def _compared(
         if feed is not feeds[0] and _all_drawn(own, fixed):  # they are drawn alike for each set
             continue
         for word, case in _varied(own, fixed) if time.monotonic() - started < _LONGEST else ():
-            one = parts[0].run(list(moved), case)
+            try:
+                one = parts[0].run(list(moved), case)
+            except tf.errors.InvalidArgumentError:  # the op itself takes no such values, as an inverse takes no zeros
+                continue
             gap = _apart(one, parts[1].run(list(moved.values()), case), moved, labels, scales)
             total |= Agreement(samples=1, apart=(word,) if gap.max_rel > tolerance else ())
     return replace(total, tolerance=tolerance)
@@ -184,6 +187,19 @@ def _where_they_meet(before: Any, now: Any, feeds: Sequence[Feeds]) -> Agreement
     for one, other in zip(known, runs(now, names, feeds), strict=True):
         total |= _apart(one, other, {n: n for n in names}, {}, _scales(known))
     return total if names else None
+
+
+def taken(program: Any, results: Sequence[str], inputs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of the inputs that the program itself takes: an inverse raises on zeros."""
+    graph = imported(program)
+    found: list[dict[str, Any]] = []
+    for feed in inputs:
+        try:
+            runs(graph, results, [feed])
+        except tf.errors.InvalidArgumentError:
+            continue
+        found.append(feed)
+    return found
 
 
 def labels_of(tensor: Any) -> Any:
