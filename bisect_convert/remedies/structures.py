@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from bisect_convert.explain.case import Case
@@ -87,8 +88,11 @@ def structure_remedies(case: Case, why: Why, prober: Prober) -> list[Remedy]:
 
 
 def _sections(case: Case, prober: Prober) -> Iterator[Section]:
-    """What an edit is tried on: the witness, which may be too small for it, the model, and that without what never converts."""
-    yield case.found.witness
+    """What an edit is tried on: the witness, also with its bodies whole, the model, and that without what never converts."""
+    witness = case.found.witness
+    yield witness
+    if witness.removed:
+        yield replace(witness, removed=frozenset())
     yield whole(prober.model)
     main, unknown = prober.model.main, prober.loaded.unknown
     if unknown:
