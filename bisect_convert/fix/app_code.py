@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from bisect_convert.fix.step import Step
+from bisect_convert.model.names import in_core_ml
 from bisect_convert.report.fix import State
 
 __all__ = ["app_code", "told"]
@@ -87,7 +87,7 @@ def app_code(kind: str, steps: Sequence[Step], results: Sequence[str], originals
     starts = _starts(steps)
     beside = {s.op for s in steps if s.recipe == "passes_by"}
     originals = [name for name in originals if name not in beside]
-    ends = {_feature(name): _tensor(name) for name in results if name.endswith(_SUFFIX)}
+    ends = {in_core_ml(name): _tensor(name) for name in results if name.endswith(_SUFFIX)}
     if not starts and not ends:
         return ""
     text = _GRAPH if kind == "pb" else _FUNCTION
@@ -95,7 +95,7 @@ def app_code(kind: str, steps: Sequence[Step], results: Sequence[str], originals
         text += _BEFORE.format(starts=_pairs(starts))
     if ends:
         kept = [name for name in originals if name in results]
-        same = _pairs({_feature(name): f"{name}:0" for name in kept})
+        same = _pairs({in_core_ml(name): f"{name}:0" for name in kept})
         behind = [name for name in originals if name not in kept]
         text += _AFTER.format(ends=_pairs(ends), kept=same, results=_literals(behind))
     return text
@@ -118,18 +118,13 @@ def told(steps: Sequence[Step], state: Sequence[State] = ()) -> str:
     return handed + line + (_TABLES if starts else "")
 
 
-def _feature(name: str) -> str:
-    """The op's name as Core ML has it."""
-    return re.sub(r"\W", "_", name)
-
-
 def _starts(steps: Sequence[Step]) -> dict[str, str]:
     """The inputs that an app makes, and the tensors of the TensorFlow model that they are."""
     found = {}
     for step in (s for s in steps if s.recipe == "starts_here"):
         number = step.attributes.get("number", "0")
         behind = "" if number == "0" else f"_result{number}"
-        found[_feature(f"{step.op}{behind}")] = f"{step.op}:{number}"
+        found[in_core_ml(f"{step.op}{behind}")] = f"{step.op}:{number}"
     return found
 
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 
-__all__ = ["BRANCHES", "CALLS", "HANDLES", "LOOPS", "NO_VALUES", "bytes_of", "op_of"]
+__all__ = ["BRANCHES", "CALLS", "HANDLES", "LOOPS", "NO_VALUES", "bytes_of", "in_core_ml", "op_of"]
 
 LOOPS = frozenset({"While", "StatelessWhile"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
@@ -25,6 +25,15 @@ def bytes_of(dtype: str, shape: Iterable[int | None] | None) -> int:
     """
     width = re.search(r"\d+$", dtype)
     return math.prod(size or 1 for size in shape or ()) * (int(width[0]) if width else 8) // 8
+
+
+def in_core_ml(name: str) -> str:
+    """Return the name as a Core ML model has it: letters, digits and underscores.
+
+    >>> in_core_ml("net/dense:1")
+    'net_dense_1'
+    """
+    return re.sub(r"\W", "_", name)
 
 
 def op_of(tensor: str) -> str:

@@ -11,6 +11,7 @@ from bisect_convert.explain.case import culprit_of, fact_of
 from bisect_convert.explain.placement import context_of
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Model
+from bisect_convert.model.names import in_core_ml
 from bisect_convert.numbers.words import advice, why
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import NUMBERS, Context, Culprit, Finding, Remedy, Witness
@@ -71,7 +72,7 @@ def compared(
 def _headroom(model: Model, room: Mapping[str, Any]) -> Headroom:
     """The same with the model's op that the value of the program is named after, where there is one."""
     plain = re.sub(r"(_to_fp16|_cast_fp16)$", "", room["op"])
-    name = next((op for op in model.main.ops if re.sub(r"\W", "_", op) == plain), plain)
+    name = next((op for op in model.main.ops if in_core_ml(op) == plain), plain)
     return Headroom(name, room["reached"], room["limit"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from bisect_convert.errors import UsageError
 from bisect_convert.model.graph import Graph, Tensor
+from bisect_convert.model.names import in_core_ml
 
 __all__ = ["AUTO", "WORDS", "beside", "chosen"]
 
@@ -98,4 +98,4 @@ def _check(file: str, name: str, value: Any, tensor: Tensor) -> None:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"\W", "_", name.removesuffix(":0"))
+    return in_core_ml(name.removesuffix(":0"))

@@ -5,7 +5,6 @@ Values cross as .npz files, keyed by the model's own tensor names.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from bisect_convert.errors import BisectConvertError, UsageError
+from bisect_convert.model.names import in_core_ml
 from bisect_convert.worker import compression, private_api, unpacking
 from bisect_convert.worker.as_tensorflow import as_tensorflow
 from bisect_convert.worker.conversion import carved_section, concerning, known_symbols
@@ -120,7 +120,7 @@ def _ends(graph: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 def _keyed(tensors: Any) -> dict[str, Any]:
     keyed: dict[str, Any] = {}
     for tensor in tensors:
-        key = re.sub(r"\W", "_", tensor.name.removesuffix(":0"))
+        key = in_core_ml(tensor.name.removesuffix(":0"))
         keyed[key if key not in keyed else f"{key}_{len(keyed)}"] = tensor
     return keyed
 

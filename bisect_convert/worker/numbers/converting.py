@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bisect_convert.model.cuts import Plan
+from bisect_convert.model.names import in_core_ml
 from bisect_convert.worker import compression, private_api, unpacking
 from bisect_convert.worker.conversion import concerning
 from bisect_convert.worker.cut.sections import Carved
@@ -42,7 +43,7 @@ def unnumbered(name: str) -> str:
     >>> unnumbered("net/while/__inference_while_1_body_148_30_while/mul_1")
     'net_while___inference_while_body_while_mul_1'
     """
-    head, mark, tail = re.sub(r"\W", "_", name).partition("__inference_")
+    head, mark, tail = in_core_ml(name).partition("__inference_")
     return head + mark + re.sub(r"(_\d+)+(?=_)", "", tail)
 
 

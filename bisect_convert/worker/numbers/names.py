@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bisect_convert.evaluator.program import all_ops, dtype_of
+from bisect_convert.model.names import in_core_ml
 
 __all__ = ["correspondence", "fitted", "plain"]
 
@@ -26,7 +27,7 @@ def plain(name: str) -> str:
     >>> plain("act/exp_cast_fp16"), plain("stats/var")
     ('act_exp', 'stats_var')
     """
-    return re.sub(r"\W", "_", re.sub(r"_cast_fp16$", "", name))
+    return in_core_ml(re.sub(r"_cast_fp16$", "", name))
 
 
 def correspondence(block: Any, values: Mapping[str, Any], inner: Mapping[str, str]) -> dict[Any, str]:

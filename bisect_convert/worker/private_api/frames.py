@@ -7,7 +7,6 @@ a word, so `check` holds each name against the code object that has it (`READ`).
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, FrameType
 from typing import Any
@@ -24,6 +23,7 @@ from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipeline, Pa
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 from coremltools.models import utils as model_utils
 
+from bisect_convert.model.names import in_core_ml
 from bisect_convert.model.outcome import ARGUMENTS, Frame, Stage
 
 __all__ = ["READ", "compressed_op", "compressing", "in_hand", "in_mil", "lowered", "missing", "passed", "stage_of"]
@@ -153,19 +153,14 @@ def in_hand(frames: list[FrameType], names: Mapping[str, str]) -> str | None:
 
 def in_mil(names: Iterable[str]) -> dict[str, str]:
     """Return the names of ops by what the converter makes of them in the end."""
-    return {_in_mil(name): name for name in names}
-
-
-def _in_mil(name: str) -> str:
-    """The name in letters, digits and underscores, as the converter's last pass leaves it."""
-    return re.sub(r"\W", "_", name)
+    return {in_core_ml(name): name for name in names}
 
 
 def _origin(op: Operation, names: Mapping[str, str]) -> str | None:
     """The op of the model that an op of MIL, or else what reads it, was made of: the one whose name its own begins with."""
     readers = op.outputs[0].child_ops if op.op_type == "const" and op.outputs else []
     for one in (*readers, op):
-        name = _in_mil(str(getattr(one, "name", "")))
+        name = in_core_ml(str(getattr(one, "name", "")))
         while name and name not in names:
             name = name.rpartition("_")[0]
         if name:

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from bisect_convert.model.names import op_of
+from bisect_convert.model.names import in_core_ml, op_of
 from bisect_convert.worker.private_api import freeze
 from bisect_convert.worker.read.handles import readers
 from bisect_convert.worker.read.threaded import Held, threaded
@@ -119,5 +119,5 @@ def _node(graph_def: Any, name: str, op: str, inputs: Iterable[str], **kinds: in
 
 def _names(variables: list[Any]) -> list[str]:
     """A name for each variable: its own, with a number where several bear it."""
-    plain = [re.sub(r"\W", "_", op_of(v.name)) or "state" for v in variables]
+    plain = [in_core_ml(op_of(v.name)) or "state" for v in variables]
     return [n if plain.count(n) == 1 else f"{n}_{plain[:number].count(n)}" for number, n in enumerate(plain)]

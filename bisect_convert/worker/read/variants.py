@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert.model.facts import DEFAULTS, LEFTOVERS, STATE, Variant
-from bisect_convert.model.names import op_of
+from bisect_convert.model.names import in_core_ml, op_of
 from bisect_convert.report.fix import State
 from bisect_convert.worker.nodes import data, rewire
 from bisect_convert.worker.read.defaults import default_of, with_default_values, with_defaults
@@ -87,16 +87,11 @@ def passed_on(graph_def: Any, variant: Variant) -> tuple[State, ...]:
     written = {name: _writers(graph_def, name) for name in nodes}
     return tuple(
         State(
-            _feature(name), _feature(written[name][0]), name, tf.as_dtype(node.attr["dtype"].type).name,
+            in_core_ml(name), in_core_ml(written[name][0]), name, tf.as_dtype(node.attr["dtype"].type).name,
             tuple(tf.TensorShape(node.attr["shape"].shape).as_list()),
         )
         for name, node in nodes.items() if len(written[name]) == 1
     )  # fmt: skip
-
-
-def _feature(name: str) -> str:
-    """The op's name as Core ML has it."""
-    return re.sub(r"\W", "_", name)
 
 
 def with_state(graph_def: Any, names: Iterable[str]) -> Any:
