@@ -58,13 +58,17 @@ def needed(rate: float) -> int:
 def deaths_needed(died: int, answered: int) -> int:
     """Return how many deaths in a row are the section's own, where so many processes died by chance and so many did not.
 
-    A section may be struck more often than most, since what strikes may do so once an input: twice as often is allowed for.
+    The chance is taken at the upper end of what so few processes leave open (Wilson's score interval, two deviations),
+    and twice: what strikes may do so once an input, so that a section may be struck more often than most.
 
-    >>> deaths_needed(0, 50), deaths_needed(1, 1), deaths_needed(10, 10)
-    (8, 33, 33)
+    >>> deaths_needed(0, 50), deaths_needed(1, 20), deaths_needed(3, 7)
+    (8, 11, 40)
     """
-    chance = 1 - (1 - (died + 1) / (died + answered + 2)) ** 2
-    return min(_MOST_DEATHS, max(_DEATHS, math.ceil(math.log(_RISK) / math.log(chance))))
+    asked, z = max(1, died + answered), 2.0
+    rate, slack = died / asked, z * z / asked
+    upper = (rate + slack / 2 + math.sqrt(slack * (rate * (1 - rate) + slack / 4))) / (1 + slack)
+    chance = 1 - (1 - upper) ** 2
+    return _MOST_DEATHS if chance >= 1 else min(_MOST_DEATHS, max(_DEATHS, math.ceil(math.log(_RISK) / math.log(chance))))
 
 
 @dataclass(frozen=True)
