@@ -61,13 +61,19 @@ def culprits(report: Report) -> tuple[str, ...]:
 
 
 def culprit_in_short(report: Report) -> str:
-    """Return the first culprit with its layer, as a summary of tests has room for; "" where nothing is to blame."""
+    """Return the first cause, or culprit with its layer, as a summary of tests has room for; "" where nothing is to blame."""
+    if report.findings and report.findings[0].cause:
+        return harmless(report.findings[0].cause) + _more(report)
     culprit = next((c for f in report.findings for c in f.culprits), None)
     if culprit is None:
         return ""
-    more = len(report.findings) - 1
     at = f"layer {culprit.layer}" if culprit.layer else culprit.name
-    return harmless(f"{culprit.op} at {at}") + (f" and {more} more finding{'s' * (more != 1)}" if more else "")
+    return harmless(f"{culprit.op} at {at}") + _more(report)
+
+
+def _more(report: Report) -> str:
+    more = len(report.findings) - 1
+    return f" and {more} more finding{'s' * (more != 1)}" if more else ""
 
 
 class Bisecting:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Failures", "failed_call"]
 
+_NO_GRAPH = "ct.convert takes no tf.Graph: hand it graph.as_graph_def(), as was done here"
 _FP16 = {"common::add_fp16_cast", "common::add_int16_cast"}
 
 
@@ -29,6 +30,8 @@ class Call:
 
     model: Any
     arguments: dict[str, Any]
+    note: str = ""
+    """What `coremltools.convert` objects to before it looks at any op, with what to do."""
 
 
 class Failures:
@@ -70,8 +73,8 @@ class Failures:
         cause = culprit_in_short(report)
         first = self._known.setdefault((report.digest, *culprits(report)), item.nodeid)
         if cause and first != item.nodeid:
-            return _Told(f"the same as in {first}: {cause}", cause), properties
-        return _Told(_told(report), cause), properties
+            return _Told("\n".join(filter(None, [f"the same as in {first}: {cause}", failed.note])), cause), properties
+        return _Told("\n".join(filter(None, [_told(report), failed.note])), cause), properties
 
     @staticmethod
     def _add(item: pytest.Item, report: pytest.TestReport, told: _Told, properties: Properties) -> None:
@@ -172,13 +175,14 @@ def _call(frame: FrameType) -> Call | None:
     model = found.pop("model", None)
     if model is None or str(source or "auto") not in {"auto", "tensorflow", "tensorflow2"}:
         return None
+    note = ""
     if isinstance(model, (str, os.PathLike)):
         model = os.path.abspath(os.fspath(model))
     elif type(model).__module__.startswith("tensorflow.") and type(model).__name__ in {"Graph", "FuncGraph"}:
-        model = model.as_graph_def()
+        model, note = model.as_graph_def(), _NO_GRAPH
     if "pass_pipeline" in found and _is_default(found["pass_pipeline"]):
         del found["pass_pipeline"]
-    return Call(model, {name: value for name, value in found.items() if name in KNOWN and value != []})
+    return Call(model, {name: value for name, value in found.items() if name in KNOWN and value != []}, note)
 
 
 def _is_default(pipeline: Any) -> bool:

@@ -160,6 +160,22 @@ def test_the_summary_names_the_culprit_one_cause_is_told_once_and_the_converters
     assert "convert_main_graph" in run(*arguments, "-v").stdout.str()
 
 
+def test_that_no_graph_of_tensorflow_1_is_taken_is_told(
+    pytester: pytest.Pytester, run: Callable[..., pytest.RunResult]
+) -> None:
+    pytester.makepyfile(
+        """
+        import coremltools, tensorflow as tf
+        def test_graph():
+            with tf.Graph().as_default() as graph:
+                tf.nn.relu(tf.compat.v1.placeholder(tf.float32, [1, 8]), name="y")
+            coremltools.convert(graph, source="tensorflow")
+        """
+    )
+    result = run("--bisect-convert", "-p", "no:xdist")
+    result.stdout.fnmatch_lines(["it converts here*", "ct.convert takes no tf.Graph: hand it graph.as_graph_def()*"])
+
+
 _CONVERT = """
 def convert(model, source="auto", inputs=None, pass_pipeline=None, states=None, debug=False):
     exact_source = SOURCE
