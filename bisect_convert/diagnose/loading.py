@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert.errors import ModelError, UsageError
+from bisect_convert.explain.model_causes import SOURCELESS
 from bisect_convert.model.files import damage, size
 from bisect_convert.model.loaded import Loaded, read_facts
 from bisect_convert.probe.client import Workers
@@ -78,4 +79,5 @@ def handed_notes(loaded: Loaded, verdict: str, *, chosen: bool) -> list[str]:
         ]
     if not refused or loaded.handed.keras or chosen or verdict != "converts":
         return []
-    return [f"ct.convert({model.path or 'model'}) itself fails: {refused}. The call below converts"]
+    called = f"ct.convert({model.path or 'model'}, source='tensorflow')"
+    return [f"{called} itself fails: {refused}. {SOURCELESS}. The call below converts"]

@@ -17,6 +17,7 @@ from bisect_convert.model.outcome import Failure, Outcome
 from bisect_convert.report.findings import Culprit, Finding, Remedy, Witness
 
 __all__ = [
+    "SOURCELESS",
     "assigned_state",
     "endless_constant",
     "gone_without",
@@ -26,6 +27,8 @@ __all__ = [
     "refused_model",
 ]
 
+#: `ct.convert` tries each framework where it is told of none, and swallows what they say.
+SOURCELESS = "Without source='tensorflow' it says only `Unable to determine the type of the model`"
 _LISTED = 4
 #: Names of layers that draw at inference, and of those that draw in training.
 _SAMPLES = re.compile(r"samp|latent|stochastic|(^|_)z($|_)|vae|noise_source|dropout_mc", re.IGNORECASE)
@@ -40,6 +43,8 @@ tf.saved_model.save(module, OUT, signatures=tf.function(lambda x: model(x, train
 _ASSIGNS = re.compile(r"Assign|Resource(Scatter|StridedSliceAssign)")
 #: Names of switches that turn training on.
 _TRAINS = re.compile(r"train|learning_phase", re.IGNORECASE)
+#: Names of the part that dropout keeps, which is all of it in inference.
+_KEEPS = re.compile(r"keep_?prob", re.IGNORECASE)
 #: Random ops that layers draw with only while they are trained.
 _RANDOM = re.compile(r"^(Stateless|Stateful)?(Random|TruncatedNormal|ParameterizedTruncatedNormal)|^Rng")
 
@@ -92,6 +97,9 @@ def _defaults(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str,
     names = listed(list(variant.blamed[:_LISTED]))
     held = listed([f"{n} = {value}" for n, value in zip(variant.blamed, variant.about, strict=True)][:_LISTED])
     cause = f"the scalar input{many} {names} {'have defaults' if many else 'has a default'}, and Core ML has no scalar inputs"
+    left_on = [n for n, value in zip(variant.blamed, variant.about, strict=True) if _leaves_training_on(n, value)]
+    if left_on:
+        cause += f"; the default of {listed(left_on[:_LISTED])} leaves training on"
     why = (
         "TensorFlow 1 switches training on and off by such inputs: whoever predicts gives none, and the default is taken. "
         "Core ML asks for each of its inputs, and none has rank 0."
@@ -99,7 +107,13 @@ def _defaults(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str,
     summary = (
         f"make {'constants of the defaults' if many else 'a constant of the default'}, {held}; --fix OUT.mlpackage does"
     )
+    if left_on:
+        why += " Where the app is to predict, freeze the graph with the value of inference in its place."
     return cause, why, Remedy("rewrite", summary, converts, past=not converts)
+
+
+def _leaves_training_on(name: str, value: str) -> bool:
+    return value == "True" if _TRAINS.search(name) else bool(_KEEPS.search(name)) and value not in ("1", "1.0")
 
 
 def _state(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
@@ -156,7 +170,7 @@ def refused_model(handed: Handed, code: str, *, converts: bool) -> Finding:
     taken = "takes it" if converts else "gets further"
     why = (
         "`ct.convert` traces a Keras model itself, with attributes that only a functional model of its own Keras has: "
-        "it stops before it looks at any op."
+        f"it stops before it looks at any op. {SOURCELESS}."
     )
     summary = f"hand it over as {another} of the same layers"
     return Finding(

@@ -125,7 +125,7 @@ def _defaults(run: Diagnosis) -> Iterator[Edit]:
     """The inputs that are constants of their defaults."""
     if names := _blamed(run, DEFAULTS):
         number = next((n for n, f in enumerate(run.findings, 1) if set(names) & {c.name for c in f.culprits}), 1)
-        summary = f"{', '.join(names)}: the default in its place, as a constant"
+        summary = "the default in its place, as a constant"
         yield Edit(number, "rewrite", names, "with_defaults", summary, caution="the app cannot give it any more")
 
 

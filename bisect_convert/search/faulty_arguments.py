@@ -62,8 +62,10 @@ def check(loaded: Loaded, given: Mapping[str, Any]) -> None:
     for spec in given.get("inputs") or ():
         name = spec.get("name") or (next(iter(known)) if len(known) == 1 else None)
         sizes, own = spec.get("static"), known.get(name)
-        if sizes is not None and name in known and not fits(sizes, own):
-            raise UsageError(f"shape {spelt(sizes)} does not fit input {name!r}, which is {spelt(own)}")
+        if sizes is None or name not in known or fits(sizes, own) or (own == [] and sizes == [1]):
+            continue  # coremltools takes a scalar as a list of one
+        what = spelt(own) if own else "a scalar"
+        raise UsageError(f"shape {spelt(sizes)} does not fit input {name!r}, which is {what}")
 
 
 def call_of(prober: Prober) -> Call:

@@ -90,6 +90,35 @@ def test_conditionals_that_hang_on_defaults_are_decided_and_compute_the_same(tra
             np.testing.assert_array_equal(session.run(found, {"import/x:0": X}), expected)
 
 
+def test_which_branch_was_taken_is_a_constant() -> None:
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [3, 8], name="x")
+        phase = v1.placeholder_with_default(False, [], name="phase")
+        off, on = v1.raw_ops.Switch(data=x, pred=phase)
+        either, which = v1.raw_ops.Merge(inputs=[off * 2.0, on * 3.0])
+        tf.identity(either + tf.cast(which + 5, tf.float32), name="y")
+    made = with_defaults(graph.as_graph_def(), ["phase"])
+    with tf.Graph().as_default(), v1.Session() as session:
+        (found,) = tf.graph_util.import_graph_def(made, return_elements=["y:0"])
+        np.testing.assert_array_equal(session.run(found, {"import/x:0": X}), X * 2 + 5)
+
+
+@pytest.mark.parametrize("default, left_on", [(True, True), (False, False), ("eval", False)])
+def test_a_default_that_leaves_training_on_is_told(
+    default: bool | str, left_on: bool, tmp_path: Path, workers: Workers
+) -> None:
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [3, 8], name="x")
+        training = v1.placeholder_with_default(default, [], name="training")
+        training = tf.equal(training, "train") if isinstance(default, str) else training
+        tf.where(training, x * 0.5, x, name="y")
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    (finding,) = find_packed(path, {}, Wishes(), workers).findings
+    assert ("leaves training on" in finding.cause) is left_on
+    assert f"`training = {default}`" in finding.remedies[0].summary
+
+
 @pytest.mark.parametrize("kind", ["pb", "saved_model", "functions"])
 def test_a_switch_of_training_is_one_cause_and_its_default_the_fix(kind: str, tmp_path: Path, workers: Workers) -> None:
     graph, y = _switched(False, functions=kind == "functions")

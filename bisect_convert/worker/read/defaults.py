@@ -33,7 +33,8 @@ def default_of(graph_def: Any, name: str) -> Any:
     """Return the value that the input has where none is given."""
     graph = imported(graph_def)
     with tf.compat.v1.Session(graph=graph) as session:
-        return session.run(graph.get_operation_by_name(name).inputs[0]).item()
+        value = session.run(graph.get_operation_by_name(name).inputs[0])
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value.item()
 
 
 def with_defaults(graph_def: Any, names: Iterable[str]) -> Any:
@@ -68,12 +69,14 @@ def _without_dead(graph_def: Any, decided: Mapping[str, bool]) -> Any:
     ends = _unread(graph_def, pivots)
     seen: set[str] = set()
     dead: set[str] = set()  # ops, and results of those Switch ops that are alive
+    taken: dict[str, int] = {}
     for node in _in_order(graph_def):
         reads = data(node)
         alive = [t for t in reads if op_of(t) not in dead and (t if ":" in t else f"{t}:0") not in dead]
         seen.add(node.name)
         if node.op == "Merge" and any(op_of(t) in seen for t in alive):  # what comes later is the next turn of a loop
             if len(alive) == 1:
+                taken[node.name] = reads.index(alive[0])
                 _hand_on(node, alive[0])
         elif node.op == "Merge" or len(alive) < len(reads) or any(op in dead for op in controls(node)):
             dead.add(node.name)
@@ -88,7 +91,21 @@ def _without_dead(graph_def: Any, decided: Mapping[str, bool]) -> Any:
             _hand_on(node, data(node)[0])
         rewire(node, lambda t: op_of(t) if op_of(t) in decided else t, waits=lambda op: op not in gone)
         made.node.append(node)
-    return pruned(made, ends)
+    return pruned(_with_indices(made, taken), ends)
+
+
+def _with_indices(graph_def: Any, taken: Mapping[str, int]) -> Any:
+    """The GraphDef in which a Merge that became an Identity has its second result, which branch it took, as a constant."""
+    read = {t for node in graph_def.node for t in data(node)}
+    known = {f"{name}:1": f"{name}/value_index" for name in taken if f"{name}:1" in read}
+    for node in graph_def.node:
+        rewire(node, lambda t: known.get(t, t))
+    for tensor, name in known.items():
+        value = tf.make_tensor_proto(taken[op_of(tensor)], tf.int32)
+        node = graph_def.node.add(name=name, op="Const")
+        node.attr["dtype"].type = value.dtype
+        node.attr["value"].tensor.CopyFrom(value)
+    return graph_def
 
 
 def _unread(graph_def: Any, but: Collection[str]) -> list[str]:
