@@ -20,6 +20,7 @@ from bisect_convert.diagnose.source_text import source_note, with_source_text
 from bisect_convert.diagnose.stages import join_stages
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.errors import EnvironmentError_, UsageError
+from bisect_convert.explain.argument_causes import label_notes
 from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.keras_layers import in_keras_terms
 from bisect_convert.explain.marked_graphs import marked_graphs
@@ -279,7 +280,8 @@ class Diagnosis:
         total = time.monotonic() - self.started
         drawn = (model, tuple(self.findings), self.complete)
         handed = handed_notes(self.loaded, verdict, chosen=self.wishes.signature is not None)
-        own = warning_notes(prober.warned) if verdict == "converts" else []
+        counted = label_notes(self.packed.get("classifier_config"), model.main)
+        own = [*counted, *warning_notes(prober.warned)] if verdict == "converts" else []
         return Report(
             path=model.path, name=self.loaded.handed.called, signature=model.signature, ops=model.ops,
             functions=len(model.graphs) - 1, digest=model.digest,

@@ -10,10 +10,10 @@ from bisect_convert.arguments import input_corrections
 from bisect_convert.arguments.corrections import values_of
 from bisect_convert.explain.case import Case
 from bisect_convert.explain.rules import listed
-from bisect_convert.model.graph import Tensor
+from bisect_convert.model.graph import Graph, Tensor
 from bisect_convert.model.names import op_of
 
-__all__ = ["argument_cause", "channels_last", "miscounted"]
+__all__ = ["argument_cause", "channels_last", "label_notes", "miscounted"]
 
 _LISTED = 4
 
@@ -81,11 +81,23 @@ def channels_last(case: Case) -> Tensor | None:
 
 def miscounted(case: Case) -> str | None:
     """Return how many labels were given, how many values the output has, and which outputs there are; None if they agree."""
-    config: Mapping[str, Any] = case.options.get("classifier_config") or {}
-    labels = config.get("class_labels")
-    if case.found.argument != "classifier_config" or not isinstance(labels, list):
+    if case.found.argument != "classifier_config":
         return None
-    graph = case.model.main
+    return _miscounted(case.options.get("classifier_config") or {}, case.model.main)
+
+
+def label_notes(config: Mapping[str, Any] | None, graph: Graph) -> list[str]:
+    """Return as a note that the labels are not as many as the values, which no conversion counts where the batch is open."""
+    counted = _miscounted(config or {}, graph)
+    return (
+        [f"{counted}; coremltools does not count them where a size is open, the app's own calls do"] if counted else []
+    )
+
+
+def _miscounted(config: Mapping[str, Any], graph: Graph) -> str | None:
+    labels = config.get("class_labels")
+    if not isinstance(labels, list):
+        return None
     results = [graph.tensors[r] for r in graph.results if r in graph.tensors]
     wanted = config.get("predicted_probabilities_output")
     taken = next((t for t in results if wanted and t.op == op_of(wanted)), results[0] if results else None)
