@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,7 +29,26 @@ def _with_text(culprit: Culprit) -> Culprit:
     if not number.isdigit() or not (file.endswith(".py") or file.startswith(_CELLS) or "ipykernel" in file):
         return culprit
     text = linecache.getline(file, int(number)).strip()
-    return replace(culprit, source_text=text[:_LONGEST] or None)
+    return replace(culprit, source_text=_excerpt(text, culprit.op) or None)
+
+
+def _excerpt(text: str, op: str) -> str:
+    """The line, or of a long one what is around the call that makes the op.
+
+    >>> _excerpt("x = tf.roll(x, 1, 0)", "Roll")
+    'x = tf.roll(x, 1, 0)'
+    >>> len(_excerpt("y = f(" + "x, " * 99 + "tf.image.adjust_hue(x, .2))", "AdjustHue"))
+    160
+    >>> _excerpt("y = f(" + "x, " * 99 + "tf.image.adjust_hue(x, .2))", "AdjustHue")[-42:]
+    'x, x, x, x, x, tf.image.adjust_hue(x, .2))'
+    """
+    if len(text) <= _LONGEST:
+        return text
+    called = re.search(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_?", re.escape(op)), text, re.IGNORECASE)
+    begin = 0 if called is None else min(max(0, called.start() - _LONGEST // 2), len(text) - _LONGEST)
+    ends = begin + _LONGEST
+    before, behind = "..." if begin else "", "..." if ends < len(text) else ""
+    return before + text[begin + len(before) : ends - len(behind)] + behind
 
 
 def source_note(model: Model, findings: Sequence[Finding]) -> list[str]:
