@@ -9,7 +9,8 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 __all__ = ["as_it_was", "prepare"]
 
@@ -21,10 +22,12 @@ _UNUSED = frozenset({"sklearn", "scipy", "pandas", "torch", "xgboost", "lightgbm
 def prepare() -> None:
     """Make this process one for conversions; it need not be fit for anything else afterwards.
 
-    The heap is frozen because coremltools calls `gc.collect` in every conversion, which on TensorFlow's heap takes more
-    time than all the rest; Python's own collections stay off, since those of coremltools come often enough.
+    The heap is frozen because coremltools calls `gc.collect` in every conversion, once for each function, which on
+    TensorFlow's heap takes more time than all the rest; Python's own collections stay off, since those of coremltools
+    come often enough.
     """
     gc.disable()
+    gc.collect = _seldom(gc.collect)
     os.environ["KERAS_BACKEND"] = "tensorflow"  # no other makes a graph for the converter, and some are not there now
     with _absent(_UNUSED):
         from bisect_convert.worker import preload
@@ -38,6 +41,23 @@ def prepare() -> None:
         logging.getLogger("coremltools").setLevel(logging.CRITICAL)
     gc.collect()
     gc.freeze()
+
+
+def _seldom(collect: Callable[..., int], share: float = 0.05) -> Callable[..., int]:
+    """The collection of garbage, left out as long as collecting would take more than this share of the time."""
+    due = 0.0
+
+    def seldom(*generation: int) -> int:
+        nonlocal due
+        started = time.monotonic()
+        if started < due:
+            return 0
+        found = collect(*generation)
+        done = time.monotonic()
+        due = done + (done - started) / share
+        return found
+
+    return seldom
 
 
 class _Absent(importlib.abc.MetaPathFinder):
