@@ -42,9 +42,12 @@ def unnumbered(name: str) -> str:
 
     >>> unnumbered("net/while/__inference_while_1_body_148_30_while/mul_1")
     'net_while___inference_while_body_while_mul_1'
+    >>> unnumbered("while/while_body_6_while/mul_1"), unnumbered("net/dense_1/MatMul")
+    ('while_while_body_while_mul_1', 'net_dense_1_MatMul')
     """
     head, mark, tail = in_core_ml(name).partition("__inference_")
-    return head + mark + re.sub(r"(_\d+)+(?=_)", "", tail)
+    plain = head + mark + re.sub(r"(_\d+)+(?=_)", "", tail)
+    return re.sub(r"(_(?:body|cond|true|false))(_\d+)+(?=_)", r"\1", plain)
 
 
 def kept_in_float32(names: frozenset[str]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bisect_convert.model.names import in_core_ml
 from bisect_convert.worker.numbers.causes import Search
 from bisect_convert.worker.numbers.converting import unnumbered
 from bisect_convert.worker.numbers.names import plain
@@ -63,7 +64,8 @@ _SELECTOR = 'selector = lambda op: re.sub(r"\\W", "_", op.name) not in keep\n'
 _NAMED = """\
 def named(op):  # the numbers of a function are others in each process
     head, mark, tail = re.sub(r"\\W", "_", op.name).partition("__inference_")
-    return head + mark + re.sub(r"(_\\d+)+(?=_)", "", tail)
+    name = head + mark + re.sub(r"(_\\d+)+(?=_)", "", tail)
+    return re.sub(r"(_(?:body|cond|true|false))(_\\d+)+(?=_)", r"\\1", name)
 
 selector = lambda op: named(op) not in keep
 """
@@ -71,9 +73,10 @@ selector = lambda op: named(op) not in keep
 
 def code(names: Iterable[str]) -> str:
     """Return the argument of `ct.convert` that keeps the ops of these names in float32, as code."""
-    names = {unnumbered(name) for name in names}
+    plain_names = {in_core_ml(name) for name in names}
+    names = {unnumbered(name) for name in plain_names}
     listed = ", ".join(repr(name) for name in sorted(names))
-    numbered = any("__inference_" in name for name in names)
+    numbered = any("__inference_" in name for name in names) or names != plain_names
     return (
         "import re\n"
         f"keep = {{{listed}}}\n{_NAMED if numbered else _SELECTOR}"
