@@ -89,7 +89,7 @@ def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
             if len(kept) <= _TOGETHER
             else []
         )
-        kind = "precision" if answer["precision"] == "float16" else "converter"
+        kind = answer.get("kind") or ("precision" if answer["precision"] == "float16" else "converter")
         message = answer.get("message", "no op by itself makes the outputs differ, together they do")
         tried = [_remedy(r) for r in answer["remedies"]]
         yield _finding(model, kind, [{**c, "message": message} for c in together], tried, message)
@@ -119,6 +119,7 @@ def _finding(
         witness=Witness() if first is None or message else _witness(model, first, bool(causes[0]["confirmed"])),
         explanation=why(kind), remedies=tuple(remedies), interaction=bool(message) and len(names) > 1, passes=None,
         repro=None, places=(tuple(names),) if message else tuple((name,) for name in names),
+        cause="the package is no conversion of this model" if kind == "package" else "",
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ _WHY = {
     "float64": "Core ML has no float64: such ops are converted to float32",
     "random": "the numbers are drawn anew each time, by Core ML in its own way",
     "converter": "coremltools converts this op to something that computes other values, in any precision",
+    "package": "the package was made of another model, of another training of this one, or with other options: a conversion "
+    "of this model, as it is, does not compute what the package does",
     "undefined": "Core ML promises no result for such values: on one device it may be this, on another that",
 }
 _REWRITES = {

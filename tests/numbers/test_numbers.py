@@ -234,3 +234,27 @@ def test_a_few_pixels_may_be_off_by_one_and_an_index_may_not() -> None:
     near[7] += 1
     assert agree(near, pixels, 0.02) and not agree(near + 1, pixels, 0.02)
     assert not agree(np.int32([41]), np.int32([40]), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("made_of", "said"),
+    [("other_weights", "something else in float32 too"), ("other_size", "[2, 4] in the model and [2, 3] in the package")],
+)
+def test_a_package_of_something_else_is_told_to_be_one(
+    made_of: str, said: str, tmp_path: Path, workers: Workers
+) -> None:
+    import coremltools as ct
+
+    inputs = {"x": small(2, 16)}
+    other = {
+        "other_weights": lambda x: tf.matmul(x, weights(x.shape[-1], 4) + 0.3, name="head"),
+        "other_size": lambda x: tf.matmul(x, weights(x.shape[-1], 3), name="head"),
+    }[made_of]
+    package = tmp_path / "other.mlpackage"
+    function_of_other = function(other, inputs).get_concrete_function()
+    ct.convert([function_of_other], source="tensorflow", skip_model_load=True).save(str(package))
+    report = compare(function(head, inputs), package, inputs, workers=workers)
+    (finding,) = report.findings
+    assert report.verdict == "differs" and finding.error_type == "package"
+    assert finding.cause == "the package is no conversion of this model" and said in finding.error_message
+    assert "infinit" not in str(report)

@@ -280,6 +280,38 @@ def _config(folder: Path) -> Any:
     return SimpleNamespace(getoption=options.__getitem__, invocation_params=SimpleNamespace(dir=folder))
 
 
+def test_numbers_are_compared_as_find_compares_them(
+    pytester: pytest.Pytester, run: Callable[..., pytest.RunResult]
+) -> None:
+    pytester.makepyfile(
+        """
+        import numpy as np, tensorflow as tf
+        X = np.full((1, 8), 30.0, "float32")
+        model = tf.function(
+            lambda x: tf.math.log(1.0 + tf.exp(x, name="act/exp")),
+            input_signature=[tf.TensorSpec((1, 8), name="x")],
+        )
+
+        def test_small(assert_converts):
+            report = assert_converts(model, numbers={"x": X / 10.0})
+            assert report.numbers.compared and report.numbers.outputs[0].max_rel < 0.01
+
+        def test_large(assert_converts):
+            assert_converts(model, numbers={"x": X})
+
+        def test_strict(assert_converts):
+            assert_converts(model, numbers={"x": X / 10.0}, tolerance=1e-9)
+
+        def test_of_another_name(assert_converts):
+            assert_converts(model, numbers={"y": X})
+        """
+    )
+    result = run("-p", "no:xdist", "-p", "no:randomly")
+    result.assert_outcomes(passed=1, failed=3)
+    result.stdout.fnmatch_lines(["FAILED *::test_large - *", "FAILED *::test_strict*"])
+    assert "differs[numbers]: Exp" in result.stdout.str()
+
+
 def test_what_is_printed_meanwhile_is_dropped_and_nothing_else(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip

@@ -58,6 +58,8 @@ class Search:
     faults: dict[str, Local] = field(default_factory=dict)
     rounded: dict[str, Local] = field(default_factory=dict)
     drawn: dict[str, str] = field(default_factory=dict)
+    strangers: list[str] = field(default_factory=list)
+    """Tensors by whose names the program has something else than a conversion of their op gives."""
 
     def causes(self) -> list[Cause]:
         """Return the causes in the program's order; none where no single op is at fault."""
@@ -135,6 +137,10 @@ class Search:
         most = self.tolerance if tolerance is None else tolerance
         return all(agree(got[name], want, most) for name, want in self.wanted.items())
 
+    def unrounded(self) -> bool:
+        """Whether the program's outputs are those of the original as long as nothing is rounded."""
+        return self.agrees(self.steps.alone([], set()))
+
     def _look_in_float32(self) -> None:
         """Find what is wrong without any rounding, and forget names that stand for something else in the program."""
         for _ in range(3):
@@ -156,6 +162,7 @@ class Search:
                 elif not (self.alone.error(op, values, float32=False) or 0) > self.tolerance / 5:
                     strangers.append(tensor)
             self.steps.forget(strangers)
+            self.strangers += strangers
             if not strangers:
                 return
 

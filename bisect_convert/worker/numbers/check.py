@@ -23,6 +23,7 @@ from bisect_convert.worker.numbers.causes import Cause
 from bisect_convert.worker.numbers.comparing import Comparison
 from bisect_convert.worker.numbers.compressed import cost
 from bisect_convert.worker.numbers.converting import converted
+from bisect_convert.worker.numbers.foreign import of_another_model, other_values, unlike_inputs, unlike_sizes
 from bisect_convert.worker.numbers.inputs import samples
 from bisect_convert.worker.numbers.original import Original, undefined_in
 from bisect_convert.worker.numbers.remedies import Again
@@ -63,6 +64,8 @@ def check(request: Numbers) -> dict[str, Any]:
     given = [{name: _pixels(packed, name, value) for name, value in one.items()} for one in feeds]
     try:
         done = Comparison(_program(model, request), results, given, wanted, request.tolerance)
+        if request.against and (missing := unlike_inputs(done.program, given[0])):
+            return {"not_compared": missing}
         done.compare()
     except (Unevaluated, ValueError) as error:
         return {"not_compared": _line(error)}
@@ -71,10 +74,12 @@ def check(request: Numbers) -> dict[str, Any]:
     if packed.get("optimize") and not request.against:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees:
+        edited = (folder / EDITED).is_file()
+        if request.against and not edited and (sizes := unlike_sizes(wanted[0], done.outputs[0])):
+            return answer | {"outputs": []} | of_another_model(sizes)
         alone = Alone(folder, carved.graph_def, packed)
-        return answer | _explained(
-            done, original, feeds, alone, Again(_written(carved, folder, request), request, done, feeds)
-        )
+        again = Again(_written(carved, folder, request), request, done, feeds)
+        return answer | _explained(done, original, feeds, alone, again, foreign=bool(request.against) and not edited)
     return answer if answer.get("device_agrees", True) else answer | _of_device(answer["device"])
 
 
@@ -122,15 +127,26 @@ def _program(model: Any, request: Numbers) -> Any:
 
 
 def _explained(
-    done: Comparison, original: Original, feeds: Sequence[Mapping[str, Any]], alone: Alone, again: Again
+    done: Comparison,
+    original: Original,
+    feeds: Sequence[Mapping[str, Any]],
+    alone: Alone,
+    again: Again,
+    *,
+    foreign: bool,
 ) -> dict[str, Any]:
-    """The causes and what would help, where the insides of the original can be looked at."""
+    """The causes and what would help, where the insides of the original can be looked at.
+
+    foreign: the program was made elsewhere, perhaps of something else.
+    """
     number = done.differing() or 0
     try:
         causes, search = done.causes(number, original, feeds[number], alone)
         if not causes and (picks := search.picks()):
             why = f"{len(picks)} op{'s' * (len(picks) != 1)} such as {picks[0]} pick among values that float16 takes for equal"
             return {"agrees": True, "ties": f"what comes of it: {why}"}
+        if foreign and not causes and not search.unrounded():
+            return of_another_model(other_values(search, original))
         return {"causes": [_told(c, original) for c in causes], "remedies": again.remedies(search, causes)}
     except (tf.errors.OpError, ValueError, TypeError, KeyError, Unevaluated):
         return {"causes": [], "remedies": []}
