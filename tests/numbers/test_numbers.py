@@ -238,7 +238,10 @@ def test_a_few_pixels_may_be_off_by_one_and_an_index_may_not() -> None:
 
 @pytest.mark.parametrize(
     ("made_of", "said"),
-    [("other_weights", "something else in float32 too"), ("other_size", "[2, 4] in the model and [2, 3] in the package")],
+    [
+        ("other_weights", "something else in float32 too"),
+        ("other_size", "[2, 4] in the model and [2, 3] in the package"),
+    ],
 )
 def test_a_package_of_something_else_is_told_to_be_one(
     made_of: str, said: str, tmp_path: Path, workers: Workers
