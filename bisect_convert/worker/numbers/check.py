@@ -74,13 +74,21 @@ def check(request: Numbers) -> dict[str, Any]:
     if packed.get("optimize") and not request.against:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees:
-        edited = (folder / EDITED).is_file()
-        if request.against and not edited and (sizes := unlike_sizes(wanted[0], done.outputs[0])):
-            return answer | {"outputs": []} | of_another_model(sizes)
-        alone = Alone(folder, carved.graph_def, packed)
-        again = Again(_written(carved, folder, request), request, done, feeds)
-        return answer | _explained(done, original, feeds, alone, again, foreign=bool(request.against) and not edited)
+        return answer | _parted(request, carved, done, original, feeds)
     return answer if answer.get("device_agrees", True) else answer | _of_device(answer["device"])
+
+
+def _parted(
+    request: Numbers, carved: Carved, done: Comparison, original: Original, feeds: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What there is to say of a program that does not agree."""
+    folder = Path(request.folder)
+    foreign = bool(request.against) and not (folder / EDITED).is_file()
+    if foreign and (sizes := unlike_sizes(done.wanted[0], done.outputs[0])):
+        return {"outputs": []} | of_another_model(sizes)
+    alone = Alone(folder, carved.graph_def, dict(request.options))
+    again = Again(_written(carved, folder, request), request, done, feeds)
+    return _explained(done, original, feeds, alone, again, foreign=foreign)
 
 
 def _written(carved: Carved, folder: Path, request: Numbers) -> Carved:
