@@ -26,6 +26,8 @@ __all__ = ["Again"]
 _BY_PRECISION = frozenset({"overflow", "underflow", "precision"})
 #: How many forms are tried for one op: each is a conversion.
 _TRIES = 3
+#: By how much of their scale a form may change the outputs of the model to be told, where it only changes what is tiny.
+_MOST_CHANGED = 0.5
 
 
 class Again:
@@ -154,6 +156,8 @@ class Again:
         if other is None or not other.agrees:
             return None
         apart = agreement(self._done.wanted, wanted).worst
+        if apart > _MOST_CHANGED:  # another model
+            return None
         return f"{form.summary}: both agree then, but the model's own outputs change by {apart:.2g} of scale"
 
 
