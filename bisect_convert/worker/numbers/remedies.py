@@ -27,7 +27,7 @@ _BY_PRECISION = frozenset({"overflow", "underflow", "precision"})
 #: How many forms are tried for one op: each is a conversion.
 _TRIES = 3
 #: By how much of their scale a form may change the outputs of the model to be told, where it only changes what is tiny.
-_MOST_CHANGED = 0.5
+_MOST_CHANGED = 0.9
 
 
 class Again:
