@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+import networkx as nx
+
 from bisect_convert.explain.case import Case
 from bisect_convert.explain.rules import Rule, Why
 from bisect_convert.model.cuts import Section, feedable, whole
-from bisect_convert.model.graph import Op
-from bisect_convert.model.names import BRANCHES, LOOPS
+from bisect_convert.model.graph import Graph, Model, Op
+from bisect_convert.model.names import BRANCHES, LOOPS, op_of
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.findings import Remedy
 from bisect_convert.report.questions import Kind
@@ -83,20 +85,48 @@ def structure_remedies(case: Case, why: Why, prober: Prober) -> list[Remedy]:
                 if seen:
                     return [remedy]
                 uncompared.append(remedy)
-                break
     return uncompared[:1] or [Remedy("rewrite", summary, code=code) for _, summary, code in wanted[:1]]
 
 
 def _sections(case: Case, prober: Prober) -> Iterator[Section]:
     """What an edit is tried on: the witness, also with its bodies whole, the model, and that without what never converts."""
     witness = case.found.witness
-    yield witness
+    yield replace(witness, removed=witness.removed - _counting(prober.model, witness))
     if witness.removed:
         yield replace(witness, removed=frozenset())
     yield whole(prober.model)
     main, unknown = prober.model.main, prober.loaded.unknown
     if unknown:
         yield Section("", feedable(main, main.atoms - unknown, main.atoms)[0])
+
+
+def _counting(model: Model, section: Section) -> frozenset[tuple[str, str]]:
+    """What the loops of the section hang on to come to an end, (graph, op): an edit is run beside what it stands for."""
+    graphs = [(model.graphs[section.graph], section.ops)]
+    graphs += [(body, body.atoms) for op in section.ops for body in model.below(section.graph, op)]
+    loops = [dict(model.bodies(g.name, op)) for g, ops in graphs for op in ops if g.ops[op].type in LOOPS]
+    return frozenset(place for loop in loops if len(loop) == 2 for place in _ends(loop["cond"], loop["body"]))
+
+
+def _ends(cond: Graph, body: Graph) -> Iterator[tuple[str, str]]:
+    """The ops of a loop's condition, and those of its body that make what it reads, the turn before included."""
+    tested, given = ([n for n, op in g.ops.items() if op.type == "Placeholder"] for g in (cond, body))
+    decides = {n for r in cond.results for n in _upstream(cond, op_of(r))}
+    yield from ((cond.name, n) for n in decides if n not in tested)
+    todo = [tested.index(n) for n in decides if n in tested]
+    seen: set[int] = set()
+    while todo:
+        number = todo.pop()
+        if number in seen or number >= len(body.results):
+            continue
+        seen.add(number)
+        made = _upstream(body, op_of(body.results[number]))
+        yield from ((body.name, n) for n in made if n not in given)
+        todo += [given.index(n) for n in made if n in given]
+
+
+def _upstream(graph: Graph, op: str) -> set[str]:
+    return {op, *nx.ancestors(graph.dag, op)} if op in graph.dag else set()
 
 
 def _loop(case: Case, why: Why) -> list[_Wanted]:

@@ -6,14 +6,23 @@ from collections.abc import Iterable
 
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph
-from bisect_convert.model.names import HANDLES
+from bisect_convert.model.names import HANDLES, LOOPS, op_of
 from bisect_convert.model.origins import computed_inputs
 from bisect_convert.model.outcome import Failure, Stage, Verdict
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
 from bisect_convert.search.locate import Cause
 
-__all__ = ["behind_others", "fed_by_none", "handle_readers", "island", "missing_value", "only_inside", "string_company"]
+__all__ = [
+    "behind_others",
+    "fed_by_none",
+    "handle_readers",
+    "island",
+    "loops_that_fill",
+    "missing_value",
+    "only_inside",
+    "string_company",
+]
 
 #: Dtypes that the converter has no type for.
 _NO_TYPE = frozenset(
@@ -54,6 +63,20 @@ def missing_value(graph: Graph, op: str, blamed: set[tuple[str, str]]) -> str | 
                 "what becomes of it shows once that converts"
             )
     return None
+
+
+def loops_that_fill(graph: Graph, ops: Iterable[str], cut: frozenset[str]) -> frozenset[str]:
+    """Return the loops among the ops that cannot stay since nothing reads the lists that they fill, but for these cut ops.
+
+    They are lowered before what reads the lists, so that one which fails is met before.
+    """
+    return frozenset(
+        name
+        for name in ops
+        if graph.ops[name].type in LOOPS
+        and any(t.dtype == "variant" for t in graph.ops[name].outputs)
+        and not any(op_of(t) in cut and not graph.tensors[t].replaceable for t in graph.ops[name].inputs)
+    )
 
 
 def fed_by_none(body: Graph, ops: frozenset[str]) -> frozenset[str]:

@@ -192,19 +192,28 @@ class Hunt:
             here |= {call for call in section.ops if below & set(self.descent.bodies.atoms(section.graph, call))}
             rest, lost = self._without(section, here, frozenset())
         gone = below | {(section.graph, op) for op in here}
+        filling = dependents.loops_that_fill(graph, lost, here)
         calls = sorted(g for g in gone | {(graph.name, op) for op in lost} if g not in section.removed)
-        bodies = [self._body(body, gone | section.removed) for at in calls for _, body in self.model.bodies(*at)]
-        self._report_lost(graph, lost)
+        bodies = [
+            self._body(body, gone | section.removed, filling=at[1] in filling)
+            for at in calls
+            for _, body in self.model.bodies(*at)
+        ]
+        self._report_lost(graph, lost - filling)
         fresh = [s for s in dict.fromkeys(bodies) if s.ops and s not in self._bodies]
         self._bodies.update(fresh)
         return [rest, *fresh] if rest.ops else fresh
 
-    def _body(self, body: Graph, gone: frozenset[tuple[str, str]]) -> Section:
-        """What is left of a body whose call is cut out: on its own, without what was cut out of it before."""
+    def _body(self, body: Graph, gone: frozenset[tuple[str, str]], *, filling: bool) -> Section:
+        """What is left of a body whose call is cut out: on its own, without what was cut out of it before.
+
+        filling: the call was not to blame, it went with the reader of a list that it fills.
+        """
         left = body.atoms - {op for name, op in gone if name == body.name}
         unfed = dependents.fed_by_none(body, left)
         ops, lost = feedable(body, left - unfed, body.atoms)
-        self._report_lost(body, lost | unfed)
+        filled = frozenset(n for n in unfed if body.ops[n].type == "TensorListSetItem") if filling else frozenset()
+        self._report_lost(body, (lost | unfed) - filled)
         return self.descent.locator.part(Section(body.name, ops, gone), ops)
 
     def _without(

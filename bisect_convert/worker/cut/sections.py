@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from bisect_convert.model.cuts import Entry, Exit, Plan
@@ -180,7 +181,7 @@ def _handed(name: str, entry: Entry, carved: Carved) -> None:
     if items := entry.items:
         _entry(f"{name}__items", Entry("", items.dtype, (items.count, *items.shape)), carved)
         held = v1.get_default_graph().get_tensor_by_name(f"{name}__items:0")
-        tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=list(items.shape), name=name)
+        tf.raw_ops.TensorListFromTensor(tensor=held, element_shape=np.array(items.shape, np.int32), name=name)
     elif entry.dtype == "string":
         x = v1.placeholder(tf.float32, entry.shape or [1], name=f"{name}__in")
         x = tf.reduce_max(x, [0], name=f"{name}__flat") if entry.shape == () else x
@@ -213,7 +214,7 @@ def _exits(tensors: Iterable[Exit], keep: set[str], nodes: dict[str, Any]) -> li
             if items := tensor.items:
                 kept = {
                     "element_dtype": items.dtype,
-                    "element_shape": list(items.shape),
+                    "element_shape": np.array(items.shape, np.int32),
                     "num_elements": items.count,
                 }
                 tf.raw_ops.TensorListStack(input_handle=stand_in, **kept, name=name)

@@ -79,8 +79,9 @@ def compared(graph: Any, op: Any, results: Sequence[Any], stated: float = 0.0) -
     seen = Compared()
     for given in (own, inputs):  # what fits together is known only where it comes from
         for sizes in _OPEN:
-            found = _Comparison(graph, op, results, stated).on(given, sizes)
-            if found.equal:
+            comparison = _Comparison(graph, op, results, stated)
+            found = comparison.on(given, sizes)
+            if found.equal or comparison.endless:
                 return found
             seen = found if found.same or found.apart else seen
     return seen
@@ -97,6 +98,8 @@ class _Comparison:
         coarse = max(_COARSE.get(t.dtype, _CLOSE) for t in self._wanted)
         self._tolerance = max(stated, 0.0 if exact else coarse)
         self._kind = op.type
+        self.endless = False
+        """It does not come to an end: a loop that was taken out of its model may count no more."""
         self._close: list[Any] = []
         self._far: list[Any] = []
 
@@ -112,6 +115,9 @@ class _Comparison:
                 try:
                     options = v1.RunOptions(timeout_in_ms=_MILLISECONDS)
                     wanted, made = session.run([self._wanted, self._made], feed, options=options)
+                except tf.errors.DeadlineExceededError:
+                    self.endless = True
+                    break
                 except Exception:  # what the op refuses, it is not given in a model either
                     continue
                 gap = max(difference(_plain(w), _plain(m)).max_rel for w, m in zip(wanted, made, strict=True))
