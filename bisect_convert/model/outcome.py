@@ -184,7 +184,8 @@ def judge(outcome: Outcome, target: Signature) -> Verdict:
 #: A quotation is opened where no word ends and closed where none begins: the apostrophe of "can't" does neither.
 _QUOTED = re.compile(r"""(?<!\w)(['"`])(?:(?!\1(?!\w)).)*\1(?!\w)|%\S+""")
 _PATH = re.compile(r"[\w.\-]*/[\w./:\-]+")
-_SYMBOL = re.compile(r"\bis\d+\b")
+#: An unknown size, or what is reckoned with it: is0, 2*is1/is0 + 3.
+_SYMBOL = re.compile(r"(?:\b\d+\s*[-+*/]+\s*)*\bis\d+\b(?:\s*[-+*/]+\s*(?:is)?\d+\b)*")
 _NUMBER = re.compile(r"-?\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
 _LIST = re.compile(r"(?:#[\s,]*)+")
 
@@ -198,8 +199,8 @@ def scrub(message: str, names: Iterable[str] = ()) -> str:
     text = _QUOTED.sub("§", text)
     for name in sorted({n for n in names if len(n) > 2 and n in text}, key=len, reverse=True):
         text = re.sub(rf"(?<![\w/]){re.escape(name)}(?:_[\w]+)?(?![\w/])", "§", text)
-    text = _PATH.sub("§", text)
     text = _SYMBOL.sub("#", text)
+    text = _PATH.sub("§", text)
     text = _NUMBER.sub("#", text)
     text = _LIST.sub("# ", text)
     return re.sub(r"\s+", " ", text).strip()

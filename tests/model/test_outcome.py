@@ -112,6 +112,11 @@ def test_a_message_is_the_same_under_renaming_and_other_numbers(message: str, da
     assert said[0] == said[1]
 
 
+@pytest.mark.parametrize("sizes", ["256, 32, is1*is2/4224", "256, is376, is377", "2*is0 + 3, is1", "is0"])
+def test_sizes_that_are_reckoned_are_sizes(sizes: str) -> None:
+    assert scrub(f"Cannot add const ({sizes}) to a/b") == scrub("Cannot add const (1, 2, 3) to c/d")
+
+
 @given(st.sampled_from(MESSAGES), names, st.integers(-99, 99))
 def test_scrubbing_twice_changes_nothing(message: str, name: str, number: int) -> None:
     once = scrub(message.format(name=name, number=number), [name])
