@@ -41,15 +41,26 @@ def what_waits_for_others(x: tf.Tensor) -> tf.Tensor:
             return tf.identity(y) * 2.0
 
 
+def imported(x: tf.Tensor, result: str, **nodes: tuple[str, list[str]]) -> tf.Tensor:
+    """What the nodes, each an op and what it reads, make of x; they get no attribute that Python would give them."""
+    graph_def = tf.compat.v1.GraphDef()
+    for name, (op, reads) in {"x": ("Placeholder", []), **nodes}.items():
+        node = graph_def.node.add(name=name, op=op, input=reads)
+        node.attr["dtype" if op in ("Placeholder", "Const") else "T"].type = tf.float32.as_datatype_enum
+        if op == "Const":
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(2.5))
+    return tf.graph_util.import_graph_def(graph_def, {"x": x}, [f"{result}:0"], name="")[0]
+
+
+@model(at_once=True)
+def what_waits_though_python_did_not_say_so(x: tf.Tensor) -> tf.Tensor:
+    held, sum_ = ("Const", ["^first"]), ("AddV2", ["first", "held", "^first"])
+    return imported(x, "sum", first=("Tanh", ["x"]), held=held, sum=sum_)
+
+
 @model(at_once=False)
 def names_that_differ_in_case(x: tf.Tensor) -> tf.Tensor:
-    graph_def = tf.compat.v1.GraphDef()
-    for name, reads in {"twice/Relu": "x", "twice/relu": "twice/Relu"}.items():
-        node = graph_def.node.add(name=name, op="Relu", input=[reads])
-        node.attr["T"].type = tf.float32.as_datatype_enum
-    node = graph_def.node.add(name="x", op="Placeholder")
-    node.attr["dtype"].type = tf.float32.as_datatype_enum
-    return tf.graph_util.import_graph_def(graph_def, {"x": x}, ["twice/relu:0"], name="")[0]
+    return imported(x, "relu", Relu=("Relu", ["x"]), relu=("Relu", ["Relu"]))
 
 
 @model(at_once=False)

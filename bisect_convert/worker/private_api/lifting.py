@@ -18,8 +18,8 @@ NEEDED: tuple[tuple[Any, str], ...] = (
     (lifting, "lift_to_graph"),
     (wrap_function, "lift_to_graph"),
 )
-#: The attributes that a node loses as it is copied, besides where it was inlined from.
-_LOST = ("_class", "_tpu_replicate")
+#: The attributes that a node loses as it is copied, and one that it gets where another waits for it.
+_LOST, _WAITED_FOR = ("_class", "_tpu_replicate"), "_has_manual_control_dependencies"
 
 
 @contextlib.contextmanager
@@ -80,10 +80,21 @@ def _import(base_graph: Any, names: Sequence[str], sources: dict[str, Any], grap
     nodes = {node.name: node for node in base_graph.as_graph_def().node}
     chosen = tf.compat.v1.GraphDef(node=[nodes[name] for name in names])
     chosen.versions.producer = graph.graph_def_versions.producer
+    kept = {node.name: node for node in chosen.node}
     for node in chosen.node:
-        node.ClearField("experimental_debug_info")
-        for attribute in [a for a in node.attr if a.startswith(_LOST)]:
-            del node.attr[attribute]
+        for name in [tensor[1:] for tensor in node.input if tensor[0] == "^"]:
+            kept[name].attr[_WAITED_FOR].b = True
+    for node in chosen.node:
+        _as_copied(node)
     read = {tensor if ":" in tensor else f"{tensor}:0" for node in chosen.node for tensor in node.input}
     with graph.as_default():
         tf.graph_util.import_graph_def(chosen, name="", input_map={n: t for n, t in sources.items() if n in read})
+
+
+def _as_copied(node: Any) -> None:
+    """Take from the node what creating it anew would not give it, such as waiting for what it reads anyway."""
+    node.ClearField("experimental_debug_info")
+    for attribute in [a for a in node.attr if a.startswith(_LOST)]:
+        del node.attr[attribute]
+    reads = {tensor.partition(":")[0] for tensor in node.input}
+    node.input[:] = [tensor for tensor in node.input if tensor[0] != "^" or tensor[1:] not in reads]
