@@ -13,16 +13,20 @@ from typing import Any
 import numpy as np
 from coremltools.converters.mil.mil import Block, Function, Program
 from coremltools.converters.mil.mil.passes.defs.quantization import FP16ComputePrecision
-from coremltools.converters.mil.mil.var import InternalVar
+from coremltools.converters.mil.mil.var import InternalVar, Var
 
 __all__ = ["NEEDED", "not_formatted", "sooner"]
 
-#: The private attributes that this module uses; those of instances are slots or are asked for as they are met.
+#: The private attributes that this module uses.
 NEEDED: tuple[tuple[Any, str], ...] = (
     (Block, "validate"),
     (Block, "_internal_vars"),
     (Block, "_propagate_nonreplaceable_vars"),
     (Block, "_check_has_scope_info"),
+    (Var, "_op"),
+    (Var, "_child_ops"),
+    (Var, "_nonreplaceable_vars_upstream"),
+    (Var, "_set_nonreplaceable_vars_upstream"),
     (FP16ComputePrecision, "fp16_overflow"),
 )
 #: The largest number of float16.
@@ -63,49 +67,42 @@ def not_formatted() -> Iterator[None]:
         del Program.__format__
 
 
-def _flat(op: Any) -> list[Any]:
-    """What the op reads, as `Operation.get_flattened_inputs` has it."""
-    found: list[Any] = []
-    for value in op._input_vars.values():
-        if value is None or isinstance(value, InternalVar):
-            continue
-        if isinstance(value, (list, tuple)):
-            found.extend(value)
-        else:
-            found.append(value)
-    return found
-
-
 def _holds(function: Any) -> bool:
-    """Whether `Block.validate` has nothing to object to: who reads what, what is visible, what blocks give (block.py)."""
-    read: dict[Any, list[Any]] = {}
+    """Whether `Block.validate` has nothing to object to: who reads what, what is visible, what blocks give (block.py).
 
-    def reads(op: Any) -> list[Any]:
-        if (found := read.get(op)) is None:
-            found = read[op] = _flat(op)
-        return found
+    Where each read of a var is listed with it, as many lists as there are reads leave no room for others.
+    """
+    given: set[Any] = set()
+    listed = read = 0
 
-    def holds(block: Any, outside: set[Any], given: Any) -> bool:
-        visible: set[Any] = {*outside, *given}
-        internal: set[Any] = set()
+    def holds(block: Any, outside: set[Any], own: Any) -> bool:
+        nonlocal listed, read
+        visible, internal, known = {*outside, *own}, set(), block._internal_vars
+        given.update(own)
         for op in block.operations:
-            if op.outputs is None or not all(holds(b, visible, b.inputs) for b in op.blocks):
+            outputs = op.outputs
+            if outputs is None or not all(holds(b, visible, b.inputs) for b in op.blocks):
                 return False
-            internal.update(var for var in op._input_vars.values() if isinstance(var, InternalVar))
-            for var in (inputs := reads(op)):
-                if var not in visible and var not in block._internal_vars:
+            inputs: list[Any] = []
+            for value in op._input_vars.values():
+                if isinstance(value, InternalVar):
+                    internal.add(value)
+                elif isinstance(value, (list, tuple)):
+                    inputs.extend(value)
+                elif value is not None:
+                    inputs.append(value)
+            for var in inputs:
+                if (var not in visible and var not in known) or var._child_ops.count(op) != inputs.count(var):
                     return False
-                if var.child_ops.count(op) != inputs.count(var):
+                read += var not in given
+            for var in outputs:
+                listed += len(var._child_ops)
+                if var.consuming_blocks and not all(var in b.outputs for b in var.consuming_blocks):
                     return False
-            for var in op.outputs:
-                if any(reads(child).count(var) != var.child_ops.count(child) for child in var.child_ops):
-                    return False
-                if not all(var in b.outputs for b in var.consuming_blocks):
-                    return False
-            visible.update(op.outputs)
-        return internal == block._internal_vars and all(block in var.consuming_blocks for var in block.outputs)
+                visible.add(var)
+        return internal == known and all(block in var.consuming_blocks for var in block.outputs)
 
-    return holds(function, set(), function.inputs.values())
+    return holds(function, set(), function.inputs.values()) and listed == read
 
 
 def _propagate(block: Any) -> None:
@@ -113,13 +110,16 @@ def _propagate(block: Any) -> None:
     for op in block.operations:
         for inner in op.blocks:
             _propagate(inner)
+        kind = type(op).__name__
         for var in op.outputs or ():
-            var.nonreplaceable_vars_upstream = set()
-            if op.op_type.startswith("constexpr_") or var.op is not op:
+            var._nonreplaceable_vars_upstream = found = set()
+            if var._op is not op or kind.startswith("constexpr_"):
                 var._set_nonreplaceable_vars_upstream()
-            elif op.op_type != "shape":
-                for read in _flat(op):
-                    var.nonreplaceable_vars_upstream |= read.nonreplaceable_vars_upstream
+            elif kind != "shape":
+                for value in op._input_vars.values():
+                    for read in value if isinstance(value, (list, tuple)) else (value,):
+                        if read is not None and read._nonreplaceable_vars_upstream:
+                            found |= read._nonreplaceable_vars_upstream
 
 
 def _fits(op: Any) -> bool:
@@ -128,6 +128,7 @@ def _fits(op: Any) -> bool:
         var.op is None
         or var.op.op_type != "const"
         or not var.is_tensor_or_scalar_of(dtype="fp32")
-        or (np.size(value := var.op.val.val) and -_LARGEST <= np.min(value) and np.max(value) <= _LARGEST)
-        for var in _flat(op)
+        or (np.size(held := var.op.val.val) and -_LARGEST <= np.min(held) and np.max(held) <= _LARGEST)
+        for value in op.inputs.values()
+        for var in (value if isinstance(value, (list, tuple)) else (value,))
     )
