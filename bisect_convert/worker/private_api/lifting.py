@@ -45,7 +45,7 @@ def _plain(graph: Any) -> bool:
     """Whether copying the ops one by one would rename none, define no functions, and meet each op after what it reads."""
     ops = graph.get_operations()
     return (
-        not graph._functions
+        not getattr(graph, "_functions", True)
         and len({op.name.lower() for op in ops}) == len(ops)
         and not any(op.type in ("Merge", "RefMerge") for op in ops)
         and not any(reached.type.startswith("Placeholder") for op in ops for reached in op.control_inputs)
