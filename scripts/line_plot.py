@@ -9,7 +9,7 @@ from dataclasses import dataclass
 __all__ = ["Panel", "svg"]
 
 _COLOURS = ("#c0392b", "#2c6fbb", "#3a8f4d", "#888888")
-_WIDE, _HIGH, _LEFT, _TOP, _RIGHT, _BOTTOM = 430, 320, 56, 34, 14, 46
+_WIDE, _HIGH, _LEFT, _TOP, _RIGHT, _BOTTOM = 440, 320, 56, 34, 26, 46
 _STYLE = (
     "text{font:12px sans-serif;fill:#444}.t{font-size:13px;font-weight:bold}.g{stroke:#ddd}.l{fill:none;stroke-width:2}"
 )
@@ -26,9 +26,13 @@ class Panel:
 
 
 def svg(panels: Sequence[Panel]) -> str:
-    """The panels beside each other."""
+    """The panels beside each other, and below them, once, which line is which."""
     drawn = "".join(f'<g transform="translate({n * _WIDE},0)">{_drawn(p)}</g>\n' for n, p in enumerate(panels))
-    size = f'width="{_WIDE * len(panels)}" height="{_HIGH}"'
+    for number, (name, colour) in enumerate(zip(panels[0].lines, _COLOURS, strict=False)):
+        x = _LEFT + 200 * number
+        drawn += f'<rect x="{x}" y="{_HIGH}" width="10" height="10" fill="{colour}"/>'
+        drawn += f'<text x="{x + 16}" y="{_HIGH + 10}">{name}</text>\n'
+    size = f'width="{_WIDE * len(panels)}" height="{_HIGH + 24}"'
     ground = '<rect width="100%" height="100%" fill="#fff"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{_STYLE}</style>{ground}\n{drawn}</svg>\n'
 
@@ -47,13 +51,10 @@ def _drawn(panel: Panel) -> str:
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{tick:,}</text>')
     parts.append(f'<text x="{(_LEFT + _WIDE) / 2}" y="{_HIGH - 10}" text-anchor="middle">{panel.across}</text>')
     parts.append(f'<text x="4" y="{_TOP - 6}">{panel.up}</text>')
-    for number, ((name, line), colour) in enumerate(zip(panel.lines.items(), _COLOURS, strict=False)):
+    for line, colour in zip(panel.lines.values(), _COLOURS, strict=False):
         points = [(across.at(x), up.at(y)) for x, y in line]
         parts.append(f'<polyline class="l" stroke="{colour}" points="{" ".join(f"{x},{y}" for x, y in points)}"/>')
         parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in points]
-        y = _TOP + 14 + 17 * number
-        parts.append(f'<rect x="{_LEFT + 10}" y="{y - 9}" width="10" height="10" fill="{colour}"/>')
-        parts.append(f'<text x="{_LEFT + 26}" y="{y}">{name}</text>')
     return "\n".join(parts)
 
 
