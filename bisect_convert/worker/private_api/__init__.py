@@ -14,7 +14,7 @@ from tensorflow.core.framework import graph_debug_info_pb2
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from bisect_convert.errors import EnvironmentError_
-from bisect_convert.worker.private_api import frames, parts
+from bisect_convert.worker.private_api import checks, frames, lifting, parts
 from bisect_convert.worker.private_api.parts import (
     PASS_REGISTRY,
     AbstractGraphPass,
@@ -81,7 +81,12 @@ _INSTALL = "install tensorflow>=2.16 and coremltools>=8.3 (known to work: tensor
 
 def check() -> None:
     """Raise EnvironmentError_ unless every private part is where it was, and bears the names that tracebacks are read by."""
-    needed: list[tuple[Any, str]] = [*parts.NEEDED, (tf_op_registry, "_TF_OPS_REGISTRY")]
+    needed: list[tuple[Any, str]] = [
+        *parts.NEEDED,
+        *checks.NEEDED,
+        *lifting.NEEDED,
+        (tf_op_registry, "_TF_OPS_REGISTRY"),
+    ]
     gone = [f"{getattr(owner, '__name__', owner)}.{name}" for owner, name in needed if not hasattr(owner, name)]
     gone += frames.missing()
     if gone:

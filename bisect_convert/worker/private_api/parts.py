@@ -22,6 +22,7 @@ from tensorflow.python.framework import function_def_to_graph as function_graphs
 from tensorflow.python.framework import op_def_registry
 
 from bisect_convert.model.outcome import Stage
+from bisect_convert.worker.private_api import checks
 
 __all__ = [
     "NEEDED",
@@ -143,7 +144,8 @@ def watched(told: Callable[[Stage, str | None], None], ends: Callable[[], bool])
         if ends():
             raise StopAfterFrontend
         told(Stage.MIL_PASS, None)
-        pipeline.__func__(prog, pass_pipeline)
+        with checks.not_formatted():
+            pipeline.__func__(prog, pass_pipeline)
         told(Stage.BACKEND, None)
 
     def get_options(self: Any, pass_name: str) -> Any:
@@ -153,7 +155,8 @@ def watched(told: Callable[[Stage, str | None], None], ends: Callable[[], bool])
     TF2Loader._run_tf_ssa_passes, TFConverter.convert = run_graph_passes, convert
     PassPipelineManager.apply_pipeline, PassPipeline.get_options = staticmethod(apply_pipeline), get_options
     try:
-        yield
+        with checks.sooner():
+            yield
     finally:
         TF2Loader._run_tf_ssa_passes, TFConverter.convert = graph_passes, lower
         PassPipelineManager.apply_pipeline, PassPipeline.get_options = pipeline, options

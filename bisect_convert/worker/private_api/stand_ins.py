@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
+from bisect_convert.worker.private_api.lifting import lifted_at_once
+
 __all__ = ["StandIn", "freezing_with"]
 
 
@@ -74,7 +76,8 @@ def freezing_with(value_of: Callable[[int], Any], frozen: Callable[[Any], None])
     convert_to_constants.tensor_util = _TensorUtil(util)
     convert_to_constants._replace_variables_by_constants = replaced
     try:
-        yield
+        with lifted_at_once():
+            yield
     finally:
         convert_to_constants._FunctionConverterDataInEager, convert_to_constants.tensor_util = data, util
         convert_to_constants._replace_variables_by_constants = replacing
