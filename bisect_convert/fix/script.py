@@ -32,7 +32,7 @@ _FILES = (
     *(f"worker/read/{name}.py" for name in ("handles", "variants", "defaults", "threaded", "stateful")),
     *(
         f"worker/rewrite/{name}.py"
-        for name in ("editing", "bits", "boundary", "calls", "loops", "checks", "constants", "ranks", "dtypes")
+        for name in ("editing", "bits", "boundary", "calls", "loops", "in_parts", "checks", "constants", "ranks", "dtypes")
     ),
     *(f"recipes/{name}.py" for name in MODULES),
 )

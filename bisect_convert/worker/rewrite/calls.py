@@ -53,6 +53,8 @@ def _where(flag: Any, one: Any, other: Any) -> Any:
         raise ValueError(f"nothing chooses between two of {one.dtype.name}")
     if one.shape.rank is None or one.shape.as_list() != other.shape.as_list():
         raise ValueError(f"the branches make {one.shape} and {other.shape}")
+    if one.dtype == tf.complex64:
+        return tf.complex(*[tf.where(flag, part(one), part(other)) for part in (tf.math.real, tf.math.imag)])
     if one.dtype == tf.bool:
         return tf.logical_or(tf.logical_and(flag, one), tf.logical_and(tf.logical_not(flag), other))
     return tf.where(flag, one, other)

@@ -32,16 +32,16 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if stage is Stage.LOWERING and failure.hint:
         found = [*_of_hint(program, [frame.name for frame in failure.hint], message), *_sizes(program)]
         if "Graph is not a DAG" in message:
-            return [*_bridges(program), *found]
+            return [*_complex_loops(program), *_bridges(program), *found]
         return found
     if stage is Stage.GRAPH_PASS:
-        return [*_nested(program), *_bridges(program)]
+        return [*_complex_loops(program), *_nested(program), *_bridges(program)]
     if "rank" in message and "5" in message:
         return list(_high(program))
     if "Graph is not a DAG" in message:
-        return _bridges(program)
+        return [*_complex_loops(program), *_bridges(program)]
     if "core opset" in message:
-        own = _transforms(program) if "complex_" in message else ()
+        own = (*_transforms(program), *_complex_loops(program), *_complex_bodies(program)) if "complex" in message else ()
         return [*own, *(e for e in _nested(program) if e.recipe in ("known_branch", "both_branches"))]
     if "bytes" in message:
         return [Edit(path, op.name, op.type, "labels_as_numbers") for path, op in _making(program, {"string"})]
@@ -49,7 +49,7 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
         return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches", "left_out")]
     if stage is Stage.LOAD:
         values = [Edit(path, name, "", "folded") for path, _, graph in levels(program) for name in unevaluated(graph)]
-        values += list(_complex_constants(program))
+        values += [*_complex_loops(program), *_complex_constants(program)]
         return values + [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
     if stage is Stage.MIL_PASS and "complex" in (failure.signature.pass_name or ""):
         return list(_transforms(program))
@@ -62,6 +62,22 @@ def _transforms(program: Any) -> Iterator[Edit]:
         for op in graph.get_operations():
             if op.type in ("FFT", "IFFT", "RFFT", "IRFFT"):
                 yield from _for_op(path, op, "")
+
+
+def _complex_bodies(program: Any) -> Iterator[Edit]:
+    """One edit for each body in which complex numbers are put together and taken apart: the converter lowers them outside."""
+    for path, _, graph in levels(program):
+        made = [op for op in graph.get_operations() if op.type == "Complex"] if path else []
+        if made:
+            yield Edit(path, made[0].name, "Complex", "parts_taken")
+
+
+def _complex_loops(program: Any) -> Iterator[Edit]:
+    """Those that carry complex numbers from turn to turn."""
+    for path, _, graph in levels(program):
+        for op in graph.get_operations():
+            if op.type in LOOPS and any(t.dtype == tf.complex64 for t in op.inputs):
+                yield Edit(path, op.name, op.type, "in_parts")
 
 
 def _complex_constants(program: Any) -> Iterator[Edit]:
@@ -141,6 +157,8 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
     if op.type in CALLS:
         yield edit("inlined")
     elif op.type in LOOPS:
+        if any(t.dtype == tf.complex64 for t in op.inputs):
+            yield edit("in_parts")
         yield edit("without_limit")
         yield edit("own_count")
         yield edit("unrolled")

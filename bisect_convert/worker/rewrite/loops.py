@@ -97,7 +97,7 @@ def renamed(graph_def: Any, name: str) -> Any:
 
 
 def _opaque(tensor: Any) -> bool:
-    return tensor.dtype in (tf.variant, tf.resource, tf.string, tf.bool)
+    return tensor.dtype in (tf.variant, tf.resource, tf.string, tf.bool, tf.complex64)
 
 
 def unrolled(graph_def: Any, name: str) -> Any:
