@@ -237,8 +237,10 @@ def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
 def _edit(edit: Mapping[str, Any], run: Diagnosis) -> Edit:
     names = {edit["op"], *(name for name, _ in edit["path"])}
     unseen = "its values were not compared: TensorFlow does not run it on inputs made up for it"
+    drawn = "its numbers are random, and others than TensorFlow's"
     caution = (
         edit["boundary"]
+        or (drawn if edit["draws"] and not edit["exact"] else None)
         or (unseen if edit["equal"] is None and not edit["exact"] else None)
         or (f"it differs on {', '.join(edit['apart'])}" if edit["apart"] else None)
     )

@@ -26,6 +26,7 @@ from bisect_convert.worker.request import Fix
 from bisect_convert.worker.rewrite.agreement import agreement, labels_of, taken
 from bisect_convert.worker.rewrite.candidates import levels
 from bisect_convert.worker.rewrite.difference import Agreement
+from bisect_convert.worker.rewrite.draws import DRAWS
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import BOUNDARY, CHECKS, CUTS, EXACT, Edit, literal, recipe_names
 from bisect_convert.worker.rewrite.fixing import Fixed, fixed
@@ -270,7 +271,7 @@ def _described(edit: Edit, equal: Agreement | None) -> dict[str, Any]:
     given = {name: literal(value) for name, value in edit.given.items()} if edit.function is None else {}
     return {
         "kind": "boundary" if edit.recipe in BOUNDARY else "rewrite", "boundary": BOUNDARY.get(edit.recipe),
-        "exact": edit.recipe in EXACT | CHECKS | CUTS,
+        "exact": edit.recipe in EXACT | CHECKS | CUTS, "draws": bool(DRAWS.search(edit.type)),
         "path": [list(step) for step in edit.path], "op": edit.op, "type": edit.type, "recipe": edit.recipe,
         "spliced": spliced, "summary": edit.summary, "attributes": given,
         "equal": None if equal is None or not equal.samples else equal.to_json(),
