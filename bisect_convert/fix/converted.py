@@ -224,14 +224,24 @@ def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
     remaining += [
         n for n, f in enumerate(run.findings, 1) if n not in remaining and left & {c.name for c in f.culprits}
     ]
-    said = [f"{' '.join(f['at'][-1:])} {f['type']}: {f['message']}".strip() for f in answer["remaining"][:5]]
+    said = [_still(failure) for failure in answer["remaining"][:5]]
     said += [f"{r['recipe']} at {r['at']}: {r['reason']}" for r in answer["refused"][:5]] if answer["remaining"] else []
     said += [f"values were not compared: {answer['unseen']}"] if answer["unseen"] else []
+    fixed_sizes = " ".join(f"--input {name}:{'x'.join(map(str, sizes))}" for name, sizes in answer["fits"].items())
+    said = [f"it converts with a fixed batch: {fixed_sizes}", *said] if fixed_sizes else said
     whole = answer["agreement"]
     return Fix(
         not answer["remaining"], edits=edits, remaining=tuple(sorted(remaining)),
         agreement=None if whole is None else Agreement(**whole), reasons=tuple(said), state=_handed_on(run),
     )  # fmt: skip
+
+
+def _still(failure: Mapping[str, Any]) -> str:
+    """What is left of a failure: where the converter ends, and with which words."""
+    if failure["stage"] == "numbers":
+        return str(failure["message"])
+    at = f"at `{failure['at'][-1]}` " if failure["at"] else ""
+    return f"{at}the converter still ends with {failure['type']}: {failure['message']}"
 
 
 def _edit(edit: Mapping[str, Any], run: Diagnosis) -> Edit:

@@ -11,7 +11,10 @@ def Roll(input, shift, axis):
     for by, at in zip(_numbers(shift), _numbers(axis), strict=True):
         at %= len(input.shape)
         by = by % input.shape[at] if input.shape[at] else by
-        if by:
+        if by and input.shape[at] is None:  # there may be fewer than it is rolled by
+            count = tf.shape(input)[at]
+            input = tf.gather(input, tf.math.floormod(tf.range(count) - by, count), axis=at)
+        elif by:
             behind, before = [slice(None)] * len(input.shape), [slice(None)] * len(input.shape)
             behind[at], before[at] = slice(-by, None), slice(None, -by)
             input = tf.concat([input[tuple(behind)], input[tuple(before)]], at)

@@ -31,6 +31,7 @@ from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import BOUNDARY, CHECKS, CUTS, EXACT, Edit, literal, recipe_names
 from bisect_convert.worker.rewrite.fixing import Fixed, fixed
 from bisect_convert.worker.rewrite.frontier import Moved, moved
+from bisect_convert.worker.rewrite.open_sizes import given_sizes, of_one, sized
 from bisect_convert.worker.rewrite.samples import sample_inputs
 from bisect_convert.worker.survey import Survey, surveying
 from bisect_convert.worker.weights import true_weights
@@ -52,6 +53,10 @@ def fix(request: Fix) -> dict[str, Any]:
     results = [op_of(name) for name in facts.read(folder).graphs[""].results]
     start = Moved(program, tuple(results))
     made = _edited(start, request)
+    known = sized(program, given_sizes(request.options))
+    if made.done.remaining and request.search and known:
+        again = _edited(start, request, known)
+        made = again if not again.done.remaining else made
     for _ in range(_MOVES if request.search else 0):
         if not made.done.remaining or (further := moved(program, results, made.done.remaining, start.bad)) is None:
             break
@@ -66,6 +71,7 @@ def fix(request: Fix) -> dict[str, Any]:
         (folder / EDITED).write_bytes(done.whole.SerializeToString())
     return {
         "edits": [_described(e, done.equal.get(e)) for e in (*start.edits, *done.edits)],
+        "fits": _fits(start, request) if done.remaining and request.search and not known else {},
         "remaining": [_failure(f) for f in done.remaining] if apart is None else [_parted(apart)],
         "refused": [{"at": e.at, "recipe": e.recipe, "reason": _line(reason)} for e, reason in done.refused.items()],
         "agreement": None if whole is None else whole.to_json(),
@@ -101,12 +107,12 @@ class _Made:
     converter: _Converter
 
 
-def _edited(start: Moved, request: Fix) -> _Made:
+def _edited(start: Moved, request: Fix, sizes: Sequence[Edit] = ()) -> _Made:
     """Edit the program until it converts; what cannot be compared where it is made goes where the whole differs by it."""
     program, results = start.program, list(start.results)
     converter = _Converter(_still_there(request.options, program))
     inputs, unseen = _inputs(program, request)
-    first = [edit for patch in request.patches for edit in _patched(program, patch)]
+    first = [*sizes] + [edit for patch in request.patches for edit in _patched(program, patch)]
     done = fixed(program, results, inputs, converter.failures, first, search=request.search)
     outputs = [f"{r}:0" for r in results]
     whole = agreement(program, done.whole, outputs, inputs) if inputs else None
@@ -145,11 +151,18 @@ def _inputs(program: Any, request: Fix) -> tuple[list[dict[str, Any]], str | Non
     """Values to compare on, or why there are none."""
     if request.no_run:
         return [], "no graph is to be run"
-    shapes = {i["name"]: i["static"] for i in request.options.get("inputs", ()) if i.get("name") and i.get("static")}
     try:
-        return sample_inputs(program, shapes), None
+        return sample_inputs(program, given_sizes(request.options)), None
     except (ValueError, TypeError, KeyError) as error:
         return [], str(error)
+
+
+def _fits(start: Moved, request: Fix) -> dict[str, list[int]]:
+    """The sizes of the inputs with a batch of one, where the model converts with those."""
+    ones = of_one(start.program)
+    if not ones or _edited(start, request, sized(start.program, ones)).done.remaining:
+        return {}
+    return ones
 
 
 def _labels(program: Any) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -156,6 +157,8 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
 
     if op.type in CALLS:
         yield edit("inlined")
+    elif sizes := _sizes_of_items(op, message):
+        yield replace(edit("sized_item"), given={"sizes": sizes})
     elif op.type in LOOPS:
         if any(t.dtype == tf.complex64 for t in op.inputs):
             yield edit("in_parts")
@@ -181,6 +184,12 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
                 yield replace(edit(recipe.name), given=attributes(op, recipe.name))
         yield from _for_rank(path, op)
         yield from _for_dtype(path, op)
+
+
+def _sizes_of_items(op: Any, message: str) -> list[int]:
+    """The sizes that all items of the list have, where the converter says that this one has others."""
+    found = re.search(r"ls elem type tensor\[([\d,]+),\w+\]", message) if op.type == "TensorListSetItem" else None
+    return [int(size) for size in found[1].split(",")] if found else []
 
 
 def _for_rank(path: tuple[tuple[str, str], ...], op: Any) -> Iterator[Edit]:

@@ -36,16 +36,20 @@ STRUCTURAL: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         calls.inlined, calls.known_branch, calls.both_branches,
-        loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled, in_parts.in_parts, in_parts.parts_taken,
+        loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled, loops.sized_item,
+        in_parts.in_parts, in_parts.parts_taken,
         checks.left_out, checks.handed_on, ranks.low_ranks, dtypes.in_float32, dtypes.in_int32,
-        dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes, constants.folded,
+        dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes, ranks.sized_input, constants.folded,
         boundary.starts_here, boundary.ends_before, boundary.passes_by, bits.sign_bit,
     )
 }  # fmt: skip
 
 
 #: Edits that compute what was computed with the same ops.
-EXACT = frozenset({"inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled", "folded", "in_parts"})
+EXACT = frozenset({
+    "inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled", "folded", "in_parts", "sized_item",
+    "sized_input",
+})  # fmt: skip
 #: Edits that leave out what makes no value.
 CHECKS = frozenset({"left_out", "handed_on"})
 #: Edits that take something away at an edge of the model, and change nothing of what is left.

@@ -125,6 +125,16 @@ def _chosen(done: Fixed, failures: Sequence[Failure], faulty: Sequence[Edit]) ->
     return sorted(chosen, key=lambda e: (-len(e.path), e.path))
 
 
+def _unfit(error: Exception) -> str:
+    """Why an edit does not fit: in the words of the edit itself, where it has said so."""
+    text = str(error).strip().split("\n")[0]
+    if isinstance(error, ValueError) and text[:1].islower():
+        return text
+    if isinstance(error, (TypeError, ValueError)) and "None" in text:
+        return "sizes that it needs are not known here"
+    return "it is not made for this use of the op"
+
+
 def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: Sequence[Mapping[str, Any]]) -> None:
     """Make those of the chosen edits that fit and change nothing."""
     for path, group in groupby(chosen, lambda e: e.path):
@@ -139,12 +149,12 @@ def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: S
                 level = edit.done(level)
                 fitting.append(edit)
             except Exception as error:  # a recipe refuses what it is not made for, in whatever way
-                done.refused[edit] = f"{type(error).__name__}: {error}"
+                done.refused[edit] = _unfit(error)
         after = level if path else heavy(level, done.weights)
         try:
             equal = where_made(values, after, fitting) if fitting else {}
         except Exception as error:  # the edited level is none that TensorFlow takes
-            done.refused.update(dict.fromkeys(fitting, f"{type(error).__name__}: {error}"))
+            done.refused.update(dict.fromkeys(fitting, _unfit(error)))
             continue
         kept = []
         for edit in fitting:
@@ -160,7 +170,7 @@ def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: S
                 made = edited(done.program, kept)
             done.program = pruned(made, results)
         except Exception as error:
-            done.refused.update(dict.fromkeys(kept, f"{type(error).__name__}: {error}"))
+            done.refused.update(dict.fromkeys(kept, _unfit(error)))
             continue
         done.edits += kept
         done.equal.update({e: equal[e] for e in kept})

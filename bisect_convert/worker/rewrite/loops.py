@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import RESULT, calls, fresh_nodes, imported, inside, opened, replaced
 
-__all__ = ["bridged", "own_count", "renamed", "unrolled", "without_limit"]
+__all__ = ["bridged", "own_count", "renamed", "sized_item", "unrolled", "without_limit"]
 
 #: How many turns of a loop are written out at most.
 MOST_TURNS = 64
@@ -93,6 +94,19 @@ def renamed(graph_def: Any, name: str) -> Any:
     for node in made.node:
         node.name = f"{name}{ALONE}" if node.name == name else node.name
         node.input[:] = [re.sub(rf"^(\^?){re.escape(name)}(?=:|$)", rf"\g<1>{name}{ALONE}", i) for i in node.input]
+    return made
+
+
+def sized_item(graph_def: Any, name: str, sizes: Sequence[int]) -> Any:
+    """What is put into the list is given the sizes of all that is in there, which the converter must see."""
+    graph = imported(graph_def)
+    op = graph.get_operation_by_name(name)
+    with graph.as_default():
+        item = tf.reshape(op.inputs[2], list(sizes), name=f"{name}/sized")
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    next(n for n in made.node if n.name == name).input[2] = item.op.name
+    made.node.extend(fresh_nodes(graph_def, graph))
     return made
 
 
