@@ -46,14 +46,16 @@ def BroadcastTo(input, shape):
 
 def XlaDynamicUpdateSlice(x, update, indices):
     """take each element from the update or from what is there, by its place"""
-    inside = None
-    for axis, (size, width) in enumerate(zip(x.shape, update.shape, strict=True)):
+    inside, rank = None, len(x.shape)
+    for axis in range(rank):
+        known = x.shape[axis] == update.shape[axis] and x.shape[axis] is not None
+        size, width = (tf.shape(t)[axis] if t.shape[axis] is None else t.shape[axis] for t in (x, update))
         first = tf.minimum(tf.maximum(indices[axis], 0), size - width)
         place = tf.range(size) - first
         within = tf.logical_and(place >= 0, place < width)
-        within = tf.reshape(within, [-1 if at == axis else 1 for at in range(len(x.shape))])
+        within = tf.reshape(within, [-1 if at == axis else 1 for at in range(rank)])
         inside = within if inside is None else tf.logical_and(inside, within)
-        if size != width:
+        if not known:
             update = tf.gather(update, tf.minimum(tf.maximum(place, 0), width - 1), axis=axis)
     return tf.where(inside, update, x)
 

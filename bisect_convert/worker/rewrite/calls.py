@@ -43,7 +43,8 @@ def both_branches(graph_def: Any, name: str) -> Any:
         other = inside(graph_def, call, "else_branch", given, f"{name}/else")
         with tf.name_scope(f"{name}/chosen/"):
             flag = call.inputs[0]
-            flag = tf.reshape(flag if flag.dtype == tf.bool else tf.not_equal(flag, tf.zeros([], flag.dtype)), [])
+            flag = flag if flag.dtype == tf.bool else tf.not_equal(flag, tf.zeros([], flag.dtype))
+            flag = flag if flag.shape.rank == 0 else tf.reshape(flag, [])  # which is no scalar to the converter
             made = [_where(flag, a, b) for a, b in zip(one, other, strict=True)]
     return replaced(graph_def, graph, name, made)
 

@@ -125,6 +125,11 @@ def _chosen(done: Fixed, failures: Sequence[Failure], faulty: Sequence[Edit]) ->
     return sorted(chosen, key=lambda e: (-len(e.path), e.path))
 
 
+def _names(program: Any, results: Sequence[str]) -> set[str]:
+    """Those of the results that the program makes."""
+    return {n.name for n in program.node} & set(results)
+
+
 def _unfit(error: Exception) -> str:
     """Why an edit does not fit: in the words of the edit itself, where it has said so."""
     text = str(error).strip().split("\n")[0]
@@ -168,7 +173,10 @@ def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: S
                 made = shaped(level) if not path else apply(done.program, path, [partial(_instead, level)])
             else:
                 made = edited(done.program, kept)
-            done.program = pruned(made, results)
+            made = pruned(made, results)
+            if _names(done.program, results) - _names(made, results):
+                raise ValueError("an output of the model hangs on what it leaves out")
+            done.program = made
         except Exception as error:
             done.refused.update(dict.fromkeys(kept, _unfit(error)))
             continue

@@ -24,6 +24,8 @@ def own_count(graph_def: Any, name: str) -> Any:
     made.CopyFrom(graph_def)
     call = imported(graph_def).get_operation_by_name(name)
     node = next(n for n in made.node if n.name == name)
+    if any(n.name == "unread_0" for n in opened(graph_def, call, "cond").node):
+        raise ValueError("two variables that nothing reads stand in front already")
     for role in ("cond", "body"):
         calls(made, node, role, _with_unread(opened(graph_def, call, role), results=role == "body"))
     with tf.Graph().as_default() as graph:
