@@ -331,6 +331,7 @@ SAMPLES: dict[str, Sample] = {
         input=tf.nn.relu(x), input_min=0.0, input_max=1.5, num_bits=8, signed_input=False, range_given=True)),
     "QuantizeAndDequantizeV4": ([X], lambda x: raw.QuantizeAndDequantizeV4(
         input=x, input_min=-1.0, input_max=2.0, range_given=True)),
+    "Identity__data": ([whole(2, 6)], lambda x: raw.Identity(input=x)),
     "StridedSlice__list": ([floats(4, 5)], lambda x: x[..., 1:3, ::2]),
     "Unique": ([np.array([3, 1, 3, 7, 1], np.int32)], lambda x: raw.Unique(x=x)),
     "UniqueV2": ([np.array([3, 1, 3, 7, 1], np.int32)], lambda x: raw.UniqueV2(x=x, axis=[0])),

@@ -96,6 +96,7 @@ REPLACED: Mapping[str, Replaced] = {
             ("V2", "", "num_bits=8, ", 'round_mode="HALF_TO_EVEN", '), ("V3", "num_bits, ", "", ""),
             ("V4", "", "num_bits=8, ", 'round_mode="HALF_TO_EVEN", '))
     },
+    "Identity__data": _of("tf.identity", "input, name=None"),
     "StridedSlice__list": _of(
         "tf.strided_slice",
         "input_, begin, end, strides=None, begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0, "
