@@ -16,7 +16,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
-from bisect_convert.recipes import all_recipes
 from bisect_convert.evaluator import Unevaluated, evaluate
 from bisect_convert.worker import private_api
 from bisect_convert.worker.rewrite.recipes_applied import rewritten
@@ -68,10 +67,6 @@ OPEN = {
 }
 #: TensorFlow cannot run these on a processor: only the conversion is looked at.
 NOT_RUN = {"DepthwiseConv2dNative", "XlaDynamicUpdateSlice"}
-
-
-#: Whose vectors may have the other sign, or which draw: seen elsewhere.
-OPEN_VALUES = {"Svd", "SelfAdjointEigV2", *(r.name for r in all_recipes() if "Random" in r.name or "Truncated" in r.name)}
 
 
 def complexes(op: Callable[..., Any], count: int = 1) -> Sample:

@@ -33,7 +33,10 @@ __all__ = ["fixed"]
 #: Seconds that the search for edits, and the script by itself, may take at most.
 _LIMIT = 7200.0
 #: What is done with variables that are no state.
-_UNASSIGNED = "Assignments that no output hangs on, or seeds of random numbers only, are left out; what loops gather from is a constant"
+_UNASSIGNED = (
+    "Assignments that no output hangs on, or seeds of random numbers only, are left out; "
+    "what loops gather from is a constant"
+)
 #: What an app has to do with state.
 _HANDED = "the app hands the state that it got out of one call to the next; what the variables held at first, at first"
 #: Runs a script in a process in which this package cannot be imported.

@@ -68,7 +68,9 @@ def deaths_needed(died: int, answered: int) -> int:
     rate, slack = died / asked, z * z / asked
     upper = (rate + slack / 2 + math.sqrt(slack * (rate * (1 - rate) + slack / 4))) / (1 + slack)
     chance = 1 - (1 - upper) ** 2
-    return _MOST_DEATHS if chance >= 1 else min(_MOST_DEATHS, max(_DEATHS, math.ceil(math.log(_RISK) / math.log(chance))))
+    return (
+        _MOST_DEATHS if chance >= 1 else min(_MOST_DEATHS, max(_DEATHS, math.ceil(math.log(_RISK) / math.log(chance))))
+    )
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,7 @@ def NonMaxSuppressionV2(boxes, scores, max_output_size, iou_threshold):
     return tf.image.non_max_suppression(boxes, scores, max_output_size, iou_threshold)
 
 
-def NonMaxSuppressionV4(
-    boxes, scores, max_output_size, iou_threshold, score_threshold, *, pad_to_max_output_size
-):
+def NonMaxSuppressionV4(boxes, scores, max_output_size, iou_threshold, score_threshold, *, pad_to_max_output_size):
     """pick the best box in a fixed number of rounds, and put out those that it covers"""
     most, count = _numbers(max_output_size)[0], scores.shape[0]
     rounds = min(most, count)

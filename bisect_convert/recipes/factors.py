@@ -41,7 +41,9 @@ def Svd(input, *, compute_uv, full_matrices):
     for _ in range(8 if count > 2 else 2):
         for p in range(count):
             for q in range(p + 1, count):
-                a, b, c = (_dot(one, other) for one, other in ((left[p], left[p]), (left[q], left[q]), (left[p], left[q])))
+                a, b, c = (
+                    _dot(one, other) for one, other in ((left[p], left[p]), (left[q], left[q]), (left[p], left[q]))
+                )
                 cos, sin = _turn(a, b, c)
                 for side in (left, right):
                     side[p], side[q] = cos * side[p] - sin * side[q], sin * side[p] + cos * side[q]
@@ -50,7 +52,10 @@ def Svd(input, *, compute_uv, full_matrices):
     if not compute_uv:
         return values, tf.zeros([0], x.dtype), tf.zeros([0], x.dtype)
     picks = tf.one_hot(order, count, dtype=x.dtype)
-    units = [column / tf.where(size > 0.0, size, 1.0) for column, size in zip(left, sizes, strict=True)]
+    units = []
+    for place, (column, size) in enumerate(zip(left, sizes, strict=True)):  # where there is nothing, an axis
+        none, axis = tf.cast(tf.equal(size, 0.0), x.dtype), [[float(row == place)] for row in range(max(rows, columns))]
+        units.append(column / (size + none) + none * tf.constant(axis, x.dtype))
     u, v = (tf.matmul(tf.concat(side, -1), picks, transpose_b=True) for side in (units, right))
     return (values, v, u) if wide else (values, u, v)
 

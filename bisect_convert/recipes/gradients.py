@@ -106,7 +106,8 @@ def StridedSliceGrad(
 
 def _sliced(rank, count, ellipsis_mask, new_axis_mask):
     """Each axis with its place among the slices, None where it is taken whole."""
-    axis, found = 0, []
+    axis = 0
+    found: list[tuple[int, int | None]] = []
     for at in range(count):
         if ellipsis_mask >> at & 1:
             behind = sum(not new_axis_mask >> later & 1 for later in range(at + 1, count))

@@ -96,7 +96,9 @@ def AdjustHue(image, delta):
     """go through the hue by arithmetic, between the least and the greatest of the three colours"""
     h, _, v = _hsv(image)
     turned = h + delta
-    return _coloured(turned - tf.floor(turned), v - tf.reduce_min(image, -1, keepdims=True), v)  # no floor division by 1
+    return _coloured(
+        turned - tf.floor(turned), v - tf.reduce_min(image, -1, keepdims=True), v
+    )  # no floor division by 1
 
 
 def _rgb(h, s, v):

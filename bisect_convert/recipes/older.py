@@ -96,7 +96,10 @@ def InplaceSub(x, i, v):
 
 
 def _rows(x, i, v):
-    (rows, count), picks = (x.shape[0], i.shape[0]), tf.cast(tf.equal(tf.range(x.shape[0])[:, None], i[None, :]), tf.float32)
+    (rows, count), picks = (
+        (x.shape[0], i.shape[0]),
+        tf.cast(tf.equal(tf.range(x.shape[0])[:, None], i[None, :]), tf.float32),
+    )
     fresh = tf.matmul(picks, tf.reshape(tf.cast(v, tf.float32), [count, -1]))
     there = tf.reshape(tf.reduce_sum(picks, 1) > 0.5, [rows, *[1] * (len(x.shape) - 1)])
     return there, tf.cast(tf.reshape(fresh, tf.shape(x)), x.dtype)

@@ -90,8 +90,8 @@ REPLACED: Mapping[str, Replaced] = {
     **{
         f"QuantizeAndDequantize{version}": _of(
             f"tf.raw_ops.QuantizeAndDequantize{version}",
-            f"input, input_min, input_max, {bits}signed_input=True, {more}range_given=False, {mode}narrow_range=False, axis=-1, "
-            "name=None")
+            f"input, input_min, input_max, {bits}signed_input=True, {more}range_given=False, {mode}narrow_range=False, "
+            "axis=-1, name=None")
         for version, bits, more, mode in (
             ("V2", "", "num_bits=8, ", 'round_mode="HALF_TO_EVEN", '), ("V3", "num_bits, ", "", ""),
             ("V4", "", "num_bits=8, ", 'round_mode="HALF_TO_EVEN", '))
@@ -124,7 +124,7 @@ REPLACED: Mapping[str, Replaced] = {
     "BiasAddV1": _of("tf.raw_ops.BiasAddV1", "value, bias, name=None"),
     "AccumulateNV2": _of("tf.math.accumulate_n", "inputs, shape=None, tensor_dtype=None, name=None"),
     "MulNoNan": _of("tf.math.multiply_no_nan", "x, y, name=None"),
-    "ApproximateEqual": _of("tf.math.approximate_equal", "x, y, tolerance=1e-05, name=None"),
+    "ApproximateEqual": _of("tf.raw_ops.ApproximateEqual", "x, y, tolerance=1e-05, name=None"),
     "SparseMatMul": _of("tf.raw_ops.SparseMatMul", "a, b, transpose_a=False, transpose_b=False, name=None"),
     "MatrixDiag": _of("tf.raw_ops.MatrixDiag", "diagonal, name=None"),
     "MatrixDiagPart": _of("tf.raw_ops.MatrixDiagPart", "input, name=None"),

@@ -13,9 +13,7 @@ def QuantizeAndDequantizeV2(
     return _stepped(input, input_min, input_max, signed_input, num_bits, range_given, round_mode, narrow_range, axis)
 
 
-def QuantizeAndDequantizeV3(
-    input, input_min, input_max, num_bits, *, signed_input, range_given, narrow_range, axis
-):
+def QuantizeAndDequantizeV3(input, input_min, input_max, num_bits, *, signed_input, range_given, narrow_range, axis):
     """write the quantization as arithmetic"""
     bits = _numbers(num_bits)[0]
     return _stepped(input, input_min, input_max, signed_input, bits, range_given, "HALF_TO_EVEN", narrow_range, axis)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from bisect_convert.worker.read.writing import shaped, slim, write_facts
 from bisect_convert.worker.request import Fix
 from bisect_convert.worker.rewrite.agreement import agreement, labels_of, taken
 from bisect_convert.worker.rewrite.candidates import levels
+from bisect_convert.worker.rewrite.classifier import classifier
 from bisect_convert.worker.rewrite.difference import Agreement
 from bisect_convert.worker.rewrite.draws import DRAWS
 from bisect_convert.worker.rewrite.editing import imported
@@ -33,10 +32,11 @@ from bisect_convert.worker.rewrite.fixing import Fixed, fixed
 from bisect_convert.worker.rewrite.frontier import Moved, moved
 from bisect_convert.worker.rewrite.open_sizes import given_sizes, of_one, sized
 from bisect_convert.worker.rewrite.samples import sample_inputs
+from bisect_convert.worker.structure import structure
 from bisect_convert.worker.survey import Survey, surveying
 from bisect_convert.worker.weights import true_weights
 
-__all__ = ["fix", "same_program", "structure"]
+__all__ = ["fix"]
 
 #: How often the boundary may be moved further.
 _MOVES = 4
@@ -52,11 +52,8 @@ def fix(request: Fix) -> dict[str, Any]:
     program = _with_weights(folder)
     results = [op_of(name) for name in facts.read(folder).graphs[""].results]
     start = Moved(program, tuple(results))
-    made = _edited(start, request)
+    start, made, more = _first(start, request)
     known = sized(program, given_sizes(request.options))
-    if made.done.remaining and request.search and known:
-        again = _edited(start, request, known)
-        made = again if not again.done.remaining else made
     for _ in range(_MOVES if request.search else 0):
         if not made.done.remaining or (further := moved(program, results, made.done.remaining, start.bad)) is None:
             break
@@ -78,10 +75,30 @@ def fix(request: Fix) -> dict[str, Any]:
         "unseen": unseen,
         "results": list(start.results),
         "originals": [name for name in results if not _is_check(program, name)],
-        "options": {key: converter.options.get(key) for key in ("inputs", "outputs")},
+        "options": {key: converter.options.get(key) for key in ("inputs", "outputs")} | more,
         "structure": converter.structure,
         "labels": _labels(program) if any(e.recipe == "labels_as_numbers" for e in done.edits) else {},
     }
+
+
+def _first(start: Moved, request: Fix) -> tuple[Moved, _Made, dict[str, Any]]:
+    """Edit the program, as a classifier where it ends with the name of a class, with the sizes that inputs are given with
+    where it needs those; returns what was edited, what came of it, and further arguments.
+    """
+    named = None
+    if request.search:
+        named = classifier(start.program, start.results, request.options, _inputs(start.program, request)[0])
+    if named is not None:
+        other, more = named
+        made = _edited(other, replace(request, options={**request.options, **more}))
+        if not made.done.remaining and made.apart is None:
+            return other, made, more
+    made = _edited(start, request)
+    known = sized(start.program, given_sizes(request.options))
+    if made.done.remaining and request.search and known:
+        again = _edited(start, request, known)
+        made = again if not again.done.remaining else made
+    return start, made, {}
 
 
 def _write_moved(start: Moved, folder: Path) -> None:
@@ -246,37 +263,6 @@ def _survey(program: Any) -> Survey:
                 (t.dtype.name, None if t.shape.rank is None else tuple(t.shape.as_list())) for t in op.outputs
             )
     return Survey(known, tuple(known))
-
-
-def structure(model: Any) -> dict[str, int]:
-    """Return how often each kind of op, with the types that it makes, is in the model's program; constants aside."""
-    spec = model.get_spec()
-    kind = spec.WhichOneof("Type")
-    found: Counter[str] = Counter()
-    if kind == "mlProgram":
-        for function in spec.mlProgram.functions.values():
-            for block in function.block_specializations.values():
-                _count(block, found)
-    else:
-        found.update(layer.WhichOneof("layer") for layer in spec.neuralNetwork.layers)
-    for feature in (*spec.description.input, *spec.description.output):
-        found[f"{feature.name}: {re.sub(r'[^a-zA-Z0-9]+', ' ', str(feature.type))}"] += 1
-    return dict(found)
-
-
-def _count(block: Any, found: Counter[str]) -> None:
-    for op in block.operations:
-        if op.type != "const":
-            found[f"{op.type} {[re.sub(r'[^a-zA-Z0-9]+', ' ', str(o.type)) for o in op.outputs]}"] += 1
-        for inner in op.blocks:
-            _count(inner, found)
-
-
-def same_program(path: str, known: Mapping[str, int]) -> bool:
-    """Return whether the model at the path has a program of that structure."""
-    import coremltools as ct
-
-    return structure(ct.models.MLModel(path, skip_model_load=True)) == dict(known)
 
 
 def _described(edit: Edit, equal: Agreement | None) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if "Graph is not a DAG" in message:
         return [*_complex_loops(program), *_bridges(program)]
     if "core opset" in message:
-        own = (*_transforms(program), *_complex_loops(program), *_complex_bodies(program)) if "complex" in message else ()
+        own = (
+            (*_transforms(program), *_complex_loops(program), *_complex_bodies(program)) if "complex" in message else ()
+        )
         return [*own, *(e for e in _nested(program) if e.recipe in ("known_branch", "both_branches"))]
     if "bytes" in message:
         return [Edit(path, op.name, op.type, "labels_as_numbers") for path, op in _making(program, {"string"})]

@@ -49,7 +49,9 @@ def island(graph_def: Any, name: str) -> Any:
     members = _members(first, own)
     for op in members:
         if op.type == "Placeholder" and (own.is_floating or any(name.startswith(RESULT) for name in nodes)):
-            raise ValueError("an input has that dtype")  # an app gives whole numbers as int32 in any case, a call does not
+            raise ValueError(
+                "an input has that dtype"
+            )  # an app gives whole numbers as int32 in any case, a call does not
         node = nodes[op.name]
         node.attr.pop("_output_shapes", None)
         for value in node.attr.values():

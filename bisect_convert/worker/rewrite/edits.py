@@ -40,20 +40,21 @@ STRUCTURAL: Mapping[str, Callable[..., Any]] = {
         in_parts.in_parts, in_parts.parts_taken,
         checks.left_out, checks.handed_on, ranks.low_ranks, dtypes.in_float32, dtypes.in_int32,
         dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes, ranks.sized_input, constants.folded,
-        boundary.starts_here, boundary.ends_before, boundary.passes_by, bits.sign_bit,
+        boundary.starts_here, boundary.ends_before, boundary.passes_by, boundary.as_classifier,
+        bits.sign_bit,
     )
 }  # fmt: skip
 
 
 #: Edits that compute what was computed with the same ops.
 EXACT = frozenset({
-    "inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled", "folded", "in_parts", "sized_item",
-    "sized_input",
+    "inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled", "folded", "in_parts",
+    "sized_item", "sized_input",
 })  # fmt: skip
 #: Edits that leave out what makes no value.
 CHECKS = frozenset({"left_out", "handed_on"})
 #: Edits that take something away at an edge of the model, and change nothing of what is left.
-CUTS = frozenset({"starts_here", "ends_before", "passes_by"})
+CUTS = frozenset({"starts_here", "ends_before", "passes_by", "as_classifier"})
 #: Edits of all ops that hang together, at one of which they stand.
 REGIONAL = frozenset({"low_ranks", "parts_taken"})
 #: Edits that move the model's boundary: what the app has to do then, in a sentence.

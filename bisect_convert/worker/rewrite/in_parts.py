@@ -40,7 +40,9 @@ def in_parts(graph_def: Any, name: str) -> Any:
     made.node.extend(fresh_nodes(graph_def, graph))
     readers = [n for n in made.node if n.name != name]
     for n in whole:
-        parts = [f"{name}/{word}_after_{n}" for _, word in _PARTS]  # coremltools takes one result of a loop for each reader
+        parts = [
+            f"{name}/{word}_after_{n}" for _, word in _PARTS
+        ]  # coremltools takes one result of a loop for each reader
         for more, part in enumerate(parts):
             alone = made.node.add(name=part, op="Identity", input=[f"{name}:{moved[n] + more}"])
             alone.attr["T"].type = tf.float32.as_datatype_enum
@@ -90,7 +92,10 @@ def _parted(level: Any, whole: set[int], *, results: bool) -> Any:
                     copy.attr.pop("_output_shapes", None)
                     copy.attr["T"].type = tf.float32.as_datatype_enum
                     part = made.node.add(name=f"{word}_of_result_{n}", op=word.capitalize(), input=[node.input[0]])
-                    part.attr["T"].type, part.attr["Tout"].type = tf.complex64.as_datatype_enum, tf.float32.as_datatype_enum
+                    part.attr["T"].type, part.attr["Tout"].type = (
+                        tf.complex64.as_datatype_enum,
+                        tf.float32.as_datatype_enum,
+                    )
                     copy.input[:] = [part.name]
         else:
             made.node.add().CopyFrom(node)
