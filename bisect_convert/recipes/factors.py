@@ -38,7 +38,7 @@ def Svd(input, *, compute_uv, full_matrices):
     x, count = (tf.linalg.matrix_transpose(input), rows) if wide else (input, columns)
     left = tf.split(x, count, -1)
     right = tf.split(tf.eye(count, dtype=x.dtype) + 0.0 * _at(x, -2, 0, 1), count, -1)
-    for _ in range(8 if count > 2 else 2):
+    for _ in range(1 if count == 2 else 4 + count // 3):
         for p in range(count):
             for q in range(p + 1, count):
                 a, b, c = (
@@ -67,7 +67,7 @@ def SelfAdjointEigV2(input, *, compute_v):
     below, unit = input * lower, tf.eye(rows, dtype=input.dtype)
     x = input * unit + below + tf.linalg.matrix_transpose(below)
     vectors = unit + 0.0 * x
-    for _ in range(7 if rows > 2 else 1):
+    for _ in range(1 if rows == 2 else 4 + rows // 3):
         for p in range(rows):
             for q in range(p + 1, rows):
                 row, other = _at(x, -2, p, p + 1), _at(x, -2, q, q + 1)

@@ -127,7 +127,7 @@ def SparseToDense(sparse_indices, output_shape, sparse_values, default_value):
     """scatter what the values differ by from the default"""
     shape = tf.convert_to_tensor(output_shape)
     indices = tf.reshape(sparse_indices, [-1, shape.shape[0]])
-    apart = tf.broadcast_to(sparse_values - default_value, tf.shape(indices)[:1])
+    apart = sparse_values - default_value + tf.cast(0 * indices[:, 0], sparse_values.dtype)  # one value may be for all
     return tf.scatter_nd(indices, apart, shape) + default_value
 
 
