@@ -15,6 +15,7 @@ import tensorflow as tf
 from bisect_convert.arguments.packing import pack
 from bisect_convert.diagnose.find import find_packed
 from bisect_convert.diagnose.wishes import Wishes
+from bisect_convert.evaluator import evaluate
 from bisect_convert.fix.converted import fixed
 from bisect_convert.fix.destination import destination
 from bisect_convert.probe.client import Workers
@@ -174,6 +175,21 @@ def test_a_fixed_batch_is_asked_for_where_an_edit_needs_it(
     assert fix is not None and fix.converted == bool(sizes)
     assert sizes or fix.reasons[0] == "it converts with a fixed batch: --input x:1x5"
     assert not any("Error:" in reason.partition("still ends with")[0] for reason in fix.reasons)
+
+
+def test_a_list_that_grows_from_nothing_is_given_whole(workers: Workers, tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, (5, 3), name="x")
+        rows = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[3])
+        rows = tf.while_loop(lambda i, r: i < 5, lambda i, r: (i + 1, r.write(i, tf.sin(x[i]))), (0, rows))[1]
+        tf.identity(rows.stack(), name="y")
+    kept = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), ["y"])
+    (path := tmp_path / "net.pb").write_bytes(kept.SerializeToString())
+    place = destination(str(tmp_path / "net.mlpackage"), {})
+    fix = find_packed(path, {}, Wishes(), workers, fixing=partial(fixed, destination=place)).fix
+    assert fix is not None and fix.converted and "grown" in {edit.recipe for edit in fix.edits}
+    x = np.random.default_rng(1).normal(size=(5, 3)).astype("f")
+    np.testing.assert_allclose(evaluate(place.path, {"x": x}, precision="float32")["y"], np.sin(x), atol=1e-3)
 
 
 def test_a_branch_that_a_condition_hangs_on_is_no_check() -> None:

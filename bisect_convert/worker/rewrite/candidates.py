@@ -19,7 +19,7 @@ from bisect_convert.worker.rewrite.editing import imported, opened
 from bisect_convert.worker.rewrite.edits import Edit, attributes
 from bisect_convert.worker.rewrite.loops import ALONE
 
-__all__ = ["candidates", "levels"]
+__all__ = ["candidates", "empty_lists", "levels"]
 
 #: dtypes that coremltools does not know at all.
 _UNKNOWN = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "complex128", "uint32", "uint64"})
@@ -106,6 +106,16 @@ def _sizes(program: Any) -> list[Edit]:
         for path, _, graph in levels(program)
         for op in graph.get_operations()
         if op.type == "SplitV" and (sizes := tf.get_static_value(op.inputs[1])) is not None and -1 in sizes
+    ]
+
+
+def empty_lists(program: Any) -> list[Edit]:
+    """Return the edits of lists that have no elements at first: they convert, and stay empty."""
+    return [
+        Edit(path, op.name, op.type, "grown")
+        for path, _, graph in levels(program)
+        for op in graph.get_operations()
+        if op.type == "TensorListReserve" and tf.get_static_value(op.inputs[1]) == 0
     ]
 
 

@@ -36,7 +36,7 @@ STRUCTURAL: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         calls.inlined, calls.known_branch, calls.both_branches,
-        loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled, loops.sized_item,
+        loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled, loops.sized_item, loops.grown,
         in_parts.in_parts, in_parts.parts_taken,
         checks.left_out, checks.handed_on, ranks.low_ranks, dtypes.in_float32, dtypes.in_int32,
         dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes, ranks.sized_input, constants.folded,
@@ -49,7 +49,7 @@ STRUCTURAL: Mapping[str, Callable[..., Any]] = {
 #: Edits that compute what was computed with the same ops.
 EXACT = frozenset({
     "inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled", "folded", "in_parts",
-    "sized_item", "sized_input",
+    "sized_item", "sized_input", "grown",
 })  # fmt: skip
 #: Edits that leave out what makes no value.
 CHECKS = frozenset({"left_out", "handed_on"})

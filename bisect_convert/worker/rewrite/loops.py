@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import RESULT, calls, fresh_nodes, imported, inside, opened, replaced
 
-__all__ = ["bridged", "own_count", "renamed", "sized_item", "unrolled", "without_limit"]
+__all__ = ["bridged", "grown", "own_count", "renamed", "sized_item", "unrolled", "without_limit"]
 
 #: How many turns of a loop are written out at most.
 MOST_TURNS = 64
@@ -108,6 +108,26 @@ def sized_item(graph_def: Any, name: str, sizes: Sequence[int]) -> Any:
     made = tf.compat.v1.GraphDef()
     made.CopyFrom(graph_def)
     next(n for n in made.node if n.name == name).input[2] = item.op.name
+    made.node.extend(fresh_nodes(graph_def, graph))
+    return made
+
+
+def grown(graph_def: Any, name: str) -> Any:
+    """The list of none starts with a length that is computed: a known one stays for the converter, whatever is added."""
+    graph = imported(graph_def)
+    op = graph.get_operation_by_name(name)
+    if tf.get_static_value(op.inputs[1]) != 0:
+        raise ValueError("the list has elements from the start, or as many as are computed")
+    given = [o.outputs[0] for o in graph.get_operations() if o.type == "Placeholder"]
+    given = [t for t in given if t.dtype in (tf.float32, tf.int32)]
+    if not given:
+        raise ValueError("there is no number that a length could be computed of")
+    with graph.as_default(), tf.name_scope(f"{name}/length/"):
+        first = tf.reshape(given[0], [-1])[0] if given[0].shape.rank != 0 else given[0]
+        none = tf.cast(first > first, tf.int32)
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    next(n for n in made.node if n.name == name).input[1] = none.op.name
     made.node.extend(fresh_nodes(graph_def, graph))
     return made
 
