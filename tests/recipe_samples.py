@@ -62,6 +62,8 @@ OPEN = {
     "IRFFT": [[None, 3, 6]],
     "IRFFT odd": [[None, 7]],
     "ResizeBilinear__const": [[1, None, None, 3]],
+    "StridedSliceGrad open": [[None, 3]],
+    "BroadcastGradientArgs": [[None, 6]],
 }
 #: TensorFlow cannot run these on a processor: only the conversion is looked at.
 NOT_RUN = {"DepthwiseConv2dNative", "XlaDynamicUpdateSlice"}
@@ -274,6 +276,97 @@ SAMPLES: dict[str, Sample] = {
     "MatrixDeterminant": ([floats(2, 3, 3)], lambda x: raw.MatrixDeterminant(input=x)),
     "MatrixInverse": ([definite(4)], lambda x: raw.MatrixInverse(input=x)),
     "MatrixSolve": ([definite(4), floats(4, 2)], lambda a, b: raw.MatrixSolve(matrix=a, rhs=b)),
+    **{
+        f"{kind}Grad": ([floats(2, 6, low=0.1, high=0.9), X], lambda y, g, kind=kind: getattr(raw, f"{kind}Grad")(y=y, dy=g))
+        for kind in ("Sigmoid", "Tanh", "Sqrt", "Rsqrt", "Reciprocal", "Inv")
+    },
+    **{
+        f"{kind}Grad": ([X, 4.0 * X[::-1].copy()], lambda g, x, kind=kind: getattr(raw, f"{kind}Grad")(
+            gradients=g, features=x))
+        for kind in ("Relu6", "LeakyRelu", "Softplus", "Softsign")
+    },
+    **{
+        f"{kind}Grad": ([X, X[::-1].copy()], lambda g, y, kind=kind: getattr(raw, f"{kind}Grad")(
+            gradients=g, outputs=tf.nn.elu(y)))
+        for kind in ("Elu", "Selu")
+    },
+    "BiasAddGrad": ([floats(2, 4, 3)], lambda g: raw.BiasAddGrad(out_backprop=g)),
+    "StridedSliceGrad": ([floats(2, 3)], lambda g: raw.StridedSliceGrad(
+        shape=[2, 5, 4], begin=[0, 2, -3], end=[0, 0, 9], strides=[1, 1, 1], dy=g, begin_mask=1, end_mask=5,
+        shrink_axis_mask=2)),
+    "StridedSliceGrad open": ([floats(2, 3)], lambda g: raw.StridedSliceGrad(
+        shape=tf.concat([tf.shape(g)[:1], [5]], 0), begin=[0, 1], end=[0, -1], strides=[1, 1], dy=g, begin_mask=1,
+        end_mask=1)),
+    "BroadcastGradientArgs": ([X], lambda x: tf.reduce_sum(
+        x, raw.BroadcastGradientArgs(s0=[1, 6], s1=tf.shape(x))[0])),
+    "UnsortedSegmentProd": ([floats(5, 2, 3), whole(5, high=4)], lambda x, i: raw.UnsortedSegmentProd(
+        data=x, segment_ids=i, num_segments=4)),
+    "SegmentProd": ([floats(5, 3), np.array([0, 0, 1, 2, 2], np.int32)],
+                    lambda x, i: raw.SegmentProd(data=x, segment_ids=i)),
+    "SegmentMin gap": ([floats(5, 3), np.array([0, 0, 1, 3, 3], np.int32)],
+                       lambda x, i: raw.SegmentMin(data=x, segment_ids=i)),
+    **{
+        f"SparseSegment{kind}": ([floats(6, 3), whole(5, high=6), np.array([0, 0, 2, 3, 3], np.int32)],
+                                 lambda x, i, s, kind=kind: getattr(raw, f"SparseSegment{kind}")(
+                                     data=x, indices=i, segment_ids=s))
+        for kind in ("Sum", "Mean", "SqrtN")
+    },
+    **{
+        f"SparseSegment{kind}WithNumSegments": (
+            [floats(6, 3), whole(5, high=6), np.array([0, 0, 2, 3, 3], np.int32)],
+            lambda x, i, s, kind=kind: getattr(raw, f"SparseSegment{kind}WithNumSegments")(
+                data=x, indices=i, segment_ids=s, num_segments=6))
+        for kind in ("Sum", "Mean", "SqrtN")
+    },
+    "QuantizeAndDequantizeV2": ([X], lambda x: raw.QuantizeAndDequantizeV2(
+        input=x, input_min=-1.0, input_max=0.7, range_given=True)),
+    "QuantizeAndDequantizeV2 found": ([X], lambda x: raw.QuantizeAndDequantizeV2(
+        input=x, input_min=0.0, input_max=0.0, num_bits=4, round_mode="HALF_UP", narrow_range=True)),
+    "QuantizeAndDequantizeV3": ([X], lambda x: raw.QuantizeAndDequantizeV3(
+        input=tf.nn.relu(x), input_min=0.0, input_max=1.5, num_bits=8, signed_input=False, range_given=True)),
+    "QuantizeAndDequantizeV4": ([X], lambda x: raw.QuantizeAndDequantizeV4(
+        input=x, input_min=-1.0, input_max=2.0, range_given=True)),
+    "Identity__data": ([whole(2, 6)], lambda x: raw.Identity(input=x)),
+    "StridedSlice__list": ([floats(4, 5)], lambda x: x[..., 1:3, ::2]),
+    "Unique": ([np.array([3, 1, 3, 7, 1], np.int32)], lambda x: raw.Unique(x=x)),
+    "UniqueV2": ([np.array([3, 1, 3, 7, 1], np.int32)], lambda x: raw.UniqueV2(x=x, axis=[0])),
+    "UniqueWithCounts": ([np.array([3, 1, 3, 7, 1], np.int32)], lambda x: raw.UniqueWithCounts(x=x)),
+    "BiasAddV1": ([X, floats(6)], lambda x, b: raw.BiasAddV1(value=x, bias=b)),
+    "AccumulateNV2": ([X, X[::-1].copy()], lambda x, y: raw.AccumulateNV2(inputs=[x, y], shape=[2, 6])),
+    "MulNoNan": ([ODD, np.array([[1.0, 0.0, 0.0, 0.0, 2.0, 3.0]], np.float32)], lambda x, y: raw.MulNoNan(x=x, y=y)),
+    "ApproximateEqual": ([X, X + 1e-3], lambda x, y: raw.ApproximateEqual(x=x, y=y, tolerance=0.01)),
+    "SparseMatMul": ([floats(2, 3), floats(4, 3)], lambda a, b: raw.SparseMatMul(a=a, b=b, transpose_b=True)),
+    "MatrixDiag": ([floats(2, 4)], lambda d: raw.MatrixDiag(diagonal=d)),
+    "MatrixDiagPart": ([floats(2, 4, 4)], lambda x: raw.MatrixDiagPart(input=x)),
+    "MatrixSetDiag": ([floats(2, 4, 4), floats(2, 4)], lambda x, d: raw.MatrixSetDiag(input=x, diagonal=d)),
+    "Diag": ([floats(4)], lambda d: raw.Diag(diagonal=d)),
+    "DiagPart": ([floats(4, 4)], lambda x: raw.DiagPart(input=x)),
+    "SpaceToBatch": ([IMAGE], lambda x: raw.SpaceToBatch(input=x, paddings=[[0, 0], [1, 1]], block_size=2)),
+    "BatchToSpace": ([floats(4, 4, 3, 2)], lambda x: raw.BatchToSpace(input=x, crops=[[0, 1], [1, 0]], block_size=2)),
+    **{
+        f"Inplace{kind}": ([floats(5, 2, 3), np.array([3, 1], np.int32), floats(2, 2, 3)],
+                           lambda x, i, v, kind=kind: getattr(raw, f"Inplace{kind}")(x=x + 0.0, i=i, v=v))
+        for kind in ("Update", "Add", "Sub")
+    },
+    "Bincount": ([whole(7, high=4)], lambda i: raw.Bincount(arr=i, size=4, weights=tf.zeros([0], tf.float32))),
+    "HistogramFixedWidth": ([floats(3, 9)], lambda x: raw.HistogramFixedWidth(
+        values=x, value_range=[-1.0, 1.5], nbins=5)),
+    "PopulationCount": ([whole(9, low=-99, high=2**30)], lambda x: tf.cast(raw.PopulationCount(x=x), tf.int32)),
+    "NthElement": ([floats(3, 9)], lambda x: raw.NthElement(input=x, n=2)),
+    "NthElement reverse": ([floats(3, 9)], lambda x: raw.NthElement(input=x, n=2, reverse=True)),
+    "NonMaxSuppressionV2": ([floats(8, 4, low=0.0, high=1.0), floats(8, low=0.0, high=1.0)],
+                            lambda b, s: raw.NonMaxSuppressionV2(
+        boxes=b, scores=s, max_output_size=8, iou_threshold=1.0)),
+    "NonMaxSuppressionV4": ([floats(12, 4, low=0.0, high=1.0), floats(12, low=0.0, high=1.0)],
+                            lambda b, s: raw.NonMaxSuppressionV4(
+        boxes=b, scores=s, max_output_size=9, iou_threshold=0.1, score_threshold=0.3, pad_to_max_output_size=True)),
+    "CTCGreedyDecoder": ([floats(9, 2, 4), np.array([9, 7], np.int32)], lambda x, n: raw.CTCGreedyDecoder(
+        inputs=x, sequence_length=n, merge_repeated=True)),
+    "Qr": ([floats(2, 5, 3)], lambda x: raw.Qr(input=x)),
+    "Qr square": ([floats(2, 3, 3)], lambda x: raw.Qr(input=x)),
+    "LogMatrixDeterminant": ([floats(2, 5, 5)], lambda x: raw.LogMatrixDeterminant(input=x)),
+    "MatrixSolveLs": ([floats(6, 3), floats(6, 2)], lambda a, b: raw.MatrixSolveLs(
+        matrix=a, rhs=b, l2_regularizer=tf.constant(0.1, tf.float64), fast=True)),
     "BatchMatMulV3": ([floats(2, 3, 4), floats(2, 4, 5)], lambda x, y: raw.BatchMatMulV3(x=x, y=y, Tout=tf.float32)),
 }  # fmt: skip
 

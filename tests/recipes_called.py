@@ -134,7 +134,7 @@ CALLED: dict[str, Called] = {
                            lambda f, x: f(x[0], tf.cast(x[0, :, 0] > 0, tf.int32), num_segments=2)),
     **{f"Segment{kind}": (getattr(tf.math, f"segment_{kind.lower()}"), [floats(1, 5, 3)],
                           lambda f, x: f(x[0], tf.cast(tf.abs(x[0, :, 0]) * 0.0, tf.int32) + [0, 0, 1, 2, 2]))
-       for kind in ("Sum", "Mean", "Max", "Min")},
+       for kind in ("Sum", "Mean", "Max", "Min", "Prod")},
     "InvertPermutation": (tf.math.invert_permutation, [np.array([[2, 0, 3, 1]], np.int32)], lambda f, x: f(x[0])),
     **{f"TensorScatter{kind}": (getattr(tf, f"tensor_scatter_nd_{kind.lower()}"), [floats(1, 5, 3), floats(1, 2, 3)],
                                 lambda f, x, u: f(x[0], [[3], [1]], u[0]))
@@ -229,11 +229,53 @@ CALLED: dict[str, Called] = {
     "MatrixDeterminant": unary(tf.linalg.det, floats(1, 3, 3)),
     "MatrixInverse": unary(tf.linalg.inv, MATRIX),
     "MatrixSolve": pair(tf.linalg.solve, MATRIX, floats(1, 4, 2)),
+    **{
+        f"{kind}Grad": pair(lambda y, dy, kind=kind: getattr(raw, f"{kind}Grad")(y=y, dy=dy), np.abs(X) + 0.1, X)
+        for kind in ("Sigmoid", "Tanh", "Sqrt", "Rsqrt", "Reciprocal", "Inv")
+    },
+    **{
+        f"{kind}Grad": pair(
+            lambda gradients, features, kind=kind: getattr(raw, f"{kind}Grad")(gradients=gradients, features=features),
+            X, EDGES)
+        for kind in ("Relu6", "Softplus", "Softsign", "LeakyRelu")
+    },
+    **{
+        f"{kind}Grad": pair(
+            lambda gradients, outputs, kind=kind: getattr(raw, f"{kind}Grad")(gradients=gradients, outputs=outputs),
+            X, np.tanh(X))
+        for kind in ("Elu", "Selu")
+    },
+    "BiasAddGrad": (lambda out_backprop: raw.BiasAddGrad(out_backprop=out_backprop), [floats(1, 4, 3)], lambda f, x: f(x)),
+    "UnsortedSegmentProd": (tf.math.unsorted_segment_prod, [floats(1, 5, 3)],
+                            lambda f, x: f(x[0], tf.cast(x[0, :, 0] > 0, tf.int32), 4)),
+    **{
+        f"SparseSegment{kind}": (getattr(tf.sparse, f"segment_{name}"), [floats(1, 5, 3)],
+                                 lambda f, x: f(x[0], tf.cast(x[0, :3, 0] > 0, tf.int32), [0, 0, 1]))
+        for kind, name in (("Sum", "sum"), ("Mean", "mean"), ("SqrtN", "sqrt_n"))
+    },
+    **{
+        f"SparseSegment{kind}WithNumSegments": (
+            getattr(tf.sparse, f"segment_{name}"), [floats(1, 5, 3)],
+            lambda f, x: f(x[0], tf.cast(x[0, :3, 0] > 0, tf.int32), [0, 0, 1], num_segments=3))
+        for kind, name in (("Sum", "sum"), ("Mean", "mean"), ("SqrtN", "sqrt_n"))
+    },
+    "Unique": (tf.unique, [whole(1, 7, high=4)], lambda f, x: f(x[0])),
+    "UniqueWithCounts": (tf.unique_with_counts, [whole(1, 7, high=4)], lambda f, x: f(x[0])),
+    "Identity__data": (tf.identity, [whole(1, 7, high=4)], lambda f, x: f(x)),
+    "MulNoNan": pair(tf.math.multiply_no_nan, X, ZEROS),
+    "AccumulateNV2": (tf.math.accumulate_n, [X, EDGES], lambda f, x, y: f([x, y])),
+    "HistogramFixedWidth": (tf.histogram_fixed_width, [floats(1, 9)], lambda f, x: f(x, [-1.0, 1.5], nbins=5)),
+    "Qr": unary(tf.linalg.qr, floats(1, 4, 3)),
+    "LogMatrixDeterminant": unary(tf.linalg.slogdet, MATRIX),
     "BatchMatMulV3": (lambda x, y: raw.BatchMatMulV3(x=x, y=y, Tout=tf.float32), [floats(1, 3, 4), floats(1, 4, 5)],
                       lambda f, x, y: f(x, y)),
 }  # fmt: skip
 #: No function makes these as they stand here, or TensorFlow cannot run them on a processor.
-UNCALLED = {"XlaDynamicUpdateSlice", "DepthwiseConv2dNative"}
+UNCALLED = {"XlaDynamicUpdateSlice", "DepthwiseConv2dNative"} | {  # nor those that only graphs hold, or that draw
+    r.name for r in all_recipes()
+    if r.replaces.startswith("tf.raw_ops.") and r.op not in {name.partition(" ")[0] for name in CALLED}
+    or r.op in ("RandomShuffle", "Diag", "DiagPart", "CTCGreedyDecoder", "Svd", "StridedSlice")
+}  # fmt: skip
 
 
 def plain(result: Any) -> list[Any]:
@@ -319,6 +361,8 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     rows = {}
+    if not sys.argv[1:]:
+        rows["uncalled"] = dict.fromkeys(UNCALLED)
     for sample in sys.argv[1:] or CALLED:
         try:
             rows[sample] = check(sample)

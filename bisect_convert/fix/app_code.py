@@ -101,7 +101,7 @@ def app_code(kind: str, steps: Sequence[Step], results: Sequence[str], originals
     return text
 
 
-def told(steps: Sequence[Step], state: Sequence[State] = ()) -> str:
+def told(kind: str, steps: Sequence[Step], state: Sequence[State] = ()) -> str:
     """Return the statements by which the model says where its boundary is and what is handed on from call to call, and by
     which its tables are written.
     """
@@ -115,7 +115,7 @@ def told(steps: Sequence[Step], state: Sequence[State] = ()) -> str:
     if not said:
         return handed
     line = f'    model.user_defined_metadata["boundary"] = {ascii("; ".join(said) + ": the app does the rest")}\n'
-    return handed + line + (_TABLES if starts else "")
+    return handed + line + (_TABLES if (starts or ends) and kind != "pb" else "")
 
 
 def _starts(steps: Sequence[Step]) -> dict[str, str]:

@@ -33,7 +33,10 @@ __all__ = ["fixed"]
 #: Seconds that the search for edits, and the script by itself, may take at most.
 _LIMIT = 7200.0
 #: What is done with variables that are no state.
-_UNASSIGNED = "Assignments that no output hangs on are left out, and what loops gather from is a constant"
+_UNASSIGNED = (
+    "Assignments that no output hangs on, or seeds of random numbers only, are left out; "
+    "what loops gather from is a constant"
+)
 #: What an app has to do with state.
 _HANDED = "the app hands the state that it got out of one call to the next; what the variables held at first, at first"
 #: Runs a script in a process in which this package cannot be imported.
@@ -224,9 +227,11 @@ def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
     remaining += [
         n for n, f in enumerate(run.findings, 1) if n not in remaining and left & {c.name for c in f.culprits}
     ]
-    said = [f"{' '.join(f['at'][-1:])} {f['type']}: {f['message']}".strip() for f in answer["remaining"][:5]]
+    said = [_still(failure) for failure in answer["remaining"][:5]]
     said += [f"{r['recipe']} at {r['at']}: {r['reason']}" for r in answer["refused"][:5]] if answer["remaining"] else []
     said += [f"values were not compared: {answer['unseen']}"] if answer["unseen"] else []
+    fixed_sizes = " ".join(f"--input {name}:{'x'.join(map(str, sizes))}" for name, sizes in answer["fits"].items())
+    said = [f"it converts with a fixed batch: {fixed_sizes}", *said] if fixed_sizes else said
     whole = answer["agreement"]
     return Fix(
         not answer["remaining"], edits=edits, remaining=tuple(sorted(remaining)),
@@ -234,11 +239,21 @@ def _facts(answer: Mapping[str, Any], run: Diagnosis) -> Fix:
     )  # fmt: skip
 
 
+def _still(failure: Mapping[str, Any]) -> str:
+    """What is left of a failure: where the converter ends, and with which words."""
+    if failure["stage"] == "numbers":
+        return str(failure["message"])
+    at = f"at `{failure['at'][-1]}` " if failure["at"] else ""
+    return f"{at}the converter still ends with {failure['type']}: {failure['message']}"
+
+
 def _edit(edit: Mapping[str, Any], run: Diagnosis) -> Edit:
     names = {edit["op"], *(name for name, _ in edit["path"])}
     unseen = "its values were not compared: TensorFlow does not run it on inputs made up for it"
+    drawn = "its numbers are random, and others than TensorFlow's"
     caution = (
         edit["boundary"]
+        or (drawn if edit["draws"] and not edit["exact"] else None)
         or (unseen if edit["equal"] is None and not edit["exact"] else None)
         or (f"it differs on {', '.join(edit['apart'])}" if edit["apart"] else None)
     )

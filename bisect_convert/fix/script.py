@@ -32,7 +32,18 @@ _FILES = (
     *(f"worker/read/{name}.py" for name in ("handles", "variants", "defaults", "threaded", "stateful")),
     *(
         f"worker/rewrite/{name}.py"
-        for name in ("editing", "bits", "boundary", "calls", "loops", "checks", "constants", "ranks", "dtypes")
+        for name in (
+            "editing",
+            "bits",
+            "boundary",
+            "calls",
+            "loops",
+            "in_parts",
+            "checks",
+            "constants",
+            "ranks",
+            "dtypes",
+        )
     ),
     *(f"recipes/{name}.py" for name in MODULES),
 )
@@ -119,7 +130,7 @@ def script(
         results=Escaped(results),
         arguments="".join(kept),
         after=after,
-        boundary=told(steps, state),
+        boundary=told(source.kind, steps, state),
     )
     text = f"{body}\n{reading_code(source)}{app_code(source.kind, steps, results, originals)}\n{main}"
     listed = "".join(f"  {n}. {_said(step)}\n" for n, step in enumerate(steps, 1))
@@ -149,6 +160,8 @@ def _said(step: Step) -> str:
 
 
 def _argument(name: str, value: Any) -> str:
+    if name == "classifier_config" and isinstance(value["class_labels"], list):
+        value = {**value, "class_labels": Escaped(value["class_labels"])}
     code = argument_code(name, value)
     return f"        {name}={code},\n" if code is not None else ""
 

@@ -22,7 +22,10 @@ __all__ = ["MODULES", "UNFIT", "Recipe", "all_recipes", "recipes_of"]
 UNFIT = "the rewrite does not fit"
 #: What is longer than so many characters stands on lines of its own.
 _WIDE = 110
-MODULES = ("elementwise", "tensors", "segments", "images", "linear", "fourier")
+MODULES = (
+    "elementwise", "gradients", "tensors", "segments", "values", "images", "detection", "linear", "factors", "fourier",
+    "draws", "older",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -259,11 +259,6 @@ def LinSpace(start, stop, num):
     return start + (stop - start) * steps
 
 
-def ReluGrad(gradients, features):
-    """let the gradients through where the features are positive"""
-    return tf.where(features > 0.0, gradients, tf.zeros([], gradients.dtype))
-
-
 def L2Loss(t):
     """write it as half the sum of squares"""
     return tf.reduce_sum(t * t) / 2.0

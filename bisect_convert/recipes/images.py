@@ -93,15 +93,21 @@ def AdjustSaturation(image, saturation_factor):
 
 
 def AdjustHue(image, delta):
-    """go through hue, saturation and value by arithmetic"""
-    h, s, v = _hsv(image)
+    """go through the hue by arithmetic, between the least and the greatest of the three colours"""
+    h, _, v = _hsv(image)
     turned = h + delta
-    return _rgb(turned - tf.floor(turned), s, v)  # coremltools takes a floor division by 1 for nothing
+    return _coloured(
+        turned - tf.floor(turned), v - tf.reduce_min(image, -1, keepdims=True), v
+    )  # no floor division by 1
 
 
 def _rgb(h, s, v):
+    return _coloured(h, v * s, v)
+
+
+def _coloured(h, spread, v):
     k = tf.math.floormod(tf.constant([5.0, 3.0, 1.0]) + 6.0 * h, 6.0)
-    return v - v * s * tf.maximum(0.0, tf.minimum(tf.minimum(k, 4.0 - k), 1.0))
+    return v - spread * tf.maximum(0.0, tf.minimum(tf.minimum(k, 4.0 - k), 1.0))
 
 
 def _hsv(rgb):
@@ -208,53 +214,6 @@ def _pixels(images, row, column, fill):
     place = tf.range(count)[:, None] * (height * width) + row * width + column
     read = tf.gather(tf.reshape(images, [-1, depth]), tf.reshape(place, [-1]))
     return tf.where(inside[..., None], tf.reshape(read, [-1, place.shape[1], depth]), fill)
-
-
-def CombinedNonMaxSuppression(
-    boxes,
-    scores,
-    max_output_size_per_class,
-    max_total_size,
-    iou_threshold,
-    score_threshold,
-    *,
-    pad_per_class,
-    clip_boxes,
-):
-    """pick the best box of every class in a fixed number of rounds, and put out those that it covers"""
-    most, (count, classes) = _numbers(max_total_size)[0], scores.shape[1:]
-    rounds = min(_numbers(max_output_size_per_class)[0], count)
-    if rounds > 100:
-        raise ValueError("for up to 100 boxes of a class only")
-    left = tf.transpose(scores, [0, 2, 1])
-    left, boxes = tf.where(left > score_threshold, left, -3e4), tf.transpose(boxes, [0, 2, 1, 3])
-    picked, kept = [], []
-    for _ in range(rounds):
-        kept.append(tf.reduce_max(left, -1))
-        pick = tf.one_hot(tf.argmax(left, -1, output_type=tf.int32), count)
-        box = tf.reduce_sum(boxes * pick[..., None], 2)
-        left = tf.where(tf.logical_or(_covered(boxes, box[:, :, None], iou_threshold), pick > 0.5), -3e4, left)
-        picked.append(box)
-    kept = tf.reshape(tf.stack(kept, 2), [-1, classes * rounds])
-    picked = tf.reshape(tf.stack(picked, 2), [-1, classes * rounds, 4])
-    number = tf.constant([float(c) for c in range(classes) for _ in range(rounds)])[None] + 0.0 * kept
-    most = min(most, rounds * classes) if pad_per_class else most
-    best, at = tf.math.top_k(kept, min(most, classes * rounds))
-    valid, chosen = best > -2e4, tf.one_hot(at, classes * rounds)
-    found = tf.where(valid[..., None], tf.matmul(chosen, picked), 0.0)
-    found = tf.clip_by_value(found, 0.0, 1.0) if clip_boxes else found
-    kinds = tf.where(valid, tf.reduce_sum(chosen * number[:, None], -1), 0.0)
-    pads = [[0, 0], [0, most - min(most, classes * rounds)]]
-    shown = tf.pad(tf.where(valid, best, 0.0), pads), tf.pad(kinds, pads), tf.reduce_sum(tf.cast(valid, tf.int32), -1)
-    return tf.pad(found, [*pads, [0, 0]]), *shown
-
-
-def _covered(boxes, box, threshold):
-    low, high = tf.minimum(boxes[..., :2], boxes[..., 2:]), tf.maximum(boxes[..., :2], boxes[..., 2:])
-    start, end = tf.minimum(box[..., :2], box[..., 2:]), tf.maximum(box[..., :2], box[..., 2:])
-    shared = tf.reduce_prod(tf.maximum(tf.minimum(high, end) - tf.maximum(low, start), 0.0), -1)
-    joined = tf.reduce_prod(high - low, -1) + tf.reduce_prod(end - start, -1) - shared
-    return tf.logical_and(shared > threshold * joined, joined > 0.0)
 
 
 def Dilation2D(input, filters, *, strides, rates, padding):

@@ -69,7 +69,88 @@ REPLACED: Mapping[str, Replaced] = {
     "Cast__complex64": _of("tf.cast", "x, dtype, name=None"),
     "Bucketize": _of("tf.raw_ops.Bucketize", "input, boundaries, name=None"),
     "LinSpace": _of("tf.raw_ops.LinSpace", "start, stop, num, name=None"),
-    "ReluGrad": _of("tf.raw_ops.ReluGrad", "gradients, features, name=None"),
+    **{
+        f"{kind}Grad": _of(f"tf.raw_ops.{kind}Grad", "y, dy, name=None")
+        for kind in ("Sigmoid", "Tanh", "Sqrt", "Rsqrt", "Reciprocal", "Inv")
+    },
+    **{
+        f"{kind}Grad": _of(f"tf.raw_ops.{kind}Grad", "gradients, features, name=None")
+        for kind in ("Relu", "Relu6", "Softplus", "Softsign")
+    },
+    **{
+        f"{kind}Grad": _of(f"tf.raw_ops.{kind}Grad", "gradients, outputs, name=None") for kind in ("Elu", "Selu")
+    },
+    "LeakyReluGrad": _of("tf.raw_ops.LeakyReluGrad", "gradients, features, alpha=0.2, name=None"),
+    "BiasAddGrad": _of("tf.raw_ops.BiasAddGrad", 'out_backprop, data_format="NHWC", name=None'),
+    "StridedSliceGrad": _of(
+        "tf.raw_ops.StridedSliceGrad",
+        "shape, begin, end, strides, dy, begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0, "
+        "name=None"),
+    "BroadcastGradientArgs": _of("tf.raw_ops.BroadcastGradientArgs", "s0, s1, name=None"),
+    **{
+        f"QuantizeAndDequantize{version}": _of(
+            f"tf.raw_ops.QuantizeAndDequantize{version}",
+            f"input, input_min, input_max, {bits}signed_input=True, {more}range_given=False, {mode}narrow_range=False, "
+            "axis=-1, name=None")
+        for version, bits, more, mode in (
+            ("V2", "", "num_bits=8, ", 'round_mode="HALF_TO_EVEN", '), ("V3", "num_bits, ", "", ""),
+            ("V4", "", "num_bits=8, ", 'round_mode="HALF_TO_EVEN", '))
+    },
+    "Identity__data": _of("tf.identity", "input, name=None"),
+    "StridedSlice__list": _of(
+        "tf.strided_slice",
+        "input_, begin, end, strides=None, begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0, "
+        "var=None, name=None", "strides = [1] * len(begin) if strides is None else strides",
+        "begin, end, strides = map(tf.convert_to_tensor, (begin, end, strides))"),
+    "Unique": _of("tf.unique", "x, out_idx=tf.int32, name=None"),
+    "UniqueV2": _of("tf.raw_ops.UniqueV2", "x, axis, out_idx=tf.int32, name=None"),
+    "UniqueWithCounts": _of("tf.unique_with_counts", "x, out_idx=tf.int32, name=None"),
+    **{
+        f"Stateless{kind}": _of(f"tf.raw_ops.Stateless{kind}", parameters)
+        for kind, parameters in {
+            "RandomUniformV2": "shape, key, counter, alg, dtype=tf.float32, name=None",
+            "RandomUniform": "shape, seed, dtype=tf.float32, name=None",
+            "RandomNormalV2": "shape, key, counter, alg, dtype=tf.float32, name=None",
+            "RandomNormal": "shape, seed, dtype=tf.float32, name=None",
+            "TruncatedNormalV2": "shape, key, counter, alg, dtype=tf.float32, name=None",
+            "TruncatedNormal": "shape, seed, dtype=tf.float32, name=None",
+            "RandomUniformIntV2": "shape, key, counter, alg, minval, maxval, name=None",
+            "RandomUniformInt": "shape, seed, minval, maxval, name=None",
+        }.items()
+    },
+    "TruncatedNormal": _of("tf.raw_ops.TruncatedNormal", "shape, dtype=tf.float32, seed=0, seed2=0, name=None"),
+    "RandomUniformInt": _of("tf.raw_ops.RandomUniformInt", "shape, minval, maxval, seed=0, seed2=0, name=None"),
+    "RandomShuffle": _of("tf.random.shuffle", "value, seed=None, name=None"),
+    "BiasAddV1": _of("tf.raw_ops.BiasAddV1", "value, bias, name=None"),
+    "AccumulateNV2": _of("tf.math.accumulate_n", "inputs, shape=None, tensor_dtype=None, name=None"),
+    "MulNoNan": _of("tf.math.multiply_no_nan", "x, y, name=None"),
+    "ApproximateEqual": _of("tf.raw_ops.ApproximateEqual", "x, y, tolerance=1e-05, name=None"),
+    "SparseMatMul": _of("tf.raw_ops.SparseMatMul", "a, b, transpose_a=False, transpose_b=False, name=None"),
+    "MatrixDiag": _of("tf.raw_ops.MatrixDiag", "diagonal, name=None"),
+    "MatrixDiagPart": _of("tf.raw_ops.MatrixDiagPart", "input, name=None"),
+    "MatrixSetDiag": _of("tf.raw_ops.MatrixSetDiag", "input, diagonal, name=None"),
+    "Diag": _of("tf.linalg.tensor_diag", "diagonal, name=None"),
+    "DiagPart": _of("tf.linalg.tensor_diag_part", "input, name=None"),
+    "SpaceToBatch": _of("tf.raw_ops.SpaceToBatch", "input, paddings, block_size, name=None"),
+    "BatchToSpace": _of("tf.raw_ops.BatchToSpace", "input, crops, block_size, name=None"),
+    "InplaceUpdate": _of("tf.raw_ops.InplaceUpdate", "x, i, v, name=None"),
+    "InplaceAdd": _of("tf.raw_ops.InplaceAdd", "x, i, v, name=None"),
+    "InplaceSub": _of("tf.raw_ops.InplaceSub", "x, i, v, name=None"),
+    "Bincount": _of("tf.raw_ops.Bincount", "arr, size, weights, name=None"),
+    "HistogramFixedWidth": _of("tf.histogram_fixed_width", "values, value_range, nbins=100, dtype=tf.int32, name=None"),
+    "PopulationCount": _of("tf.raw_ops.PopulationCount", "x, name=None"),
+    "NthElement": _of("tf.raw_ops.NthElement", "input, n, reverse=False, name=None"),
+    "NonMaxSuppressionV2": _of("tf.raw_ops.NonMaxSuppressionV2", "boxes, scores, max_output_size, iou_threshold, name=None"),
+    "NonMaxSuppressionV4": _of(
+        "tf.raw_ops.NonMaxSuppressionV4",
+        "boxes, scores, max_output_size, iou_threshold, score_threshold, pad_to_max_output_size=False, name=None"),
+    "CTCGreedyDecoder": _of(
+        "tf.raw_ops.CTCGreedyDecoder", "inputs, sequence_length, merge_repeated=False, blank_index=-1, name=None"),
+    "Qr": _of("tf.linalg.qr", "input, full_matrices=False, name=None"),
+    "Svd": _of("tf.linalg.svd", "input, full_matrices=False, compute_uv=True, name=None"),
+    "SelfAdjointEigV2": _of("tf.raw_ops.SelfAdjointEigV2", "input, compute_v=True, name=None"),
+    "LogMatrixDeterminant": _of("tf.linalg.slogdet", "input, name=None"),
+    "MatrixSolveLs": _of("tf.raw_ops.MatrixSolveLs", "matrix, rhs, l2_regularizer, fast=True, name=None"),
     "L2Loss": _of("tf.nn.l2_loss", "t, name=None"),
     "FakeQuantWithMinMaxVars": _of("tf.quantization.fake_quant_with_min_max_vars", f"inputs, min, max, {_NARROW}"),
     "FakeQuantWithMinMaxVarsPerChannel": _of(
@@ -85,11 +166,21 @@ REPLACED: Mapping[str, Replaced] = {
     "BroadcastTo": _of("tf.broadcast_to", "input, shape, name=None"),
     **{
         f"UnsortedSegment{kind}": _of(f"tf.math.unsorted_segment_{kind.lower()}", "data, segment_ids, num_segments, name=None")
-        for kind in ("Sum", "Max", "Min")
+        for kind in ("Sum", "Max", "Min", "Prod")
     },
     **{
         f"Segment{kind}": _of(f"tf.math.segment_{kind.lower()}", "data, segment_ids, name=None")
-        for kind in ("Sum", "Mean", "Max", "Min")
+        for kind in ("Sum", "Mean", "Max", "Min", "Prod")
+    },
+    **{
+        f"SparseSegment{kind}": _of(name, "data, indices, segment_ids, name=None")
+        for kind, name in {
+            "Sum": "tf.sparse.segment_sum", "Mean": "tf.sparse.segment_mean", "SqrtN": "tf.sparse.segment_sqrt_n"}.items()
+    },
+    **{
+        f"SparseSegment{kind}WithNumSegments": _of(name, "data, indices, segment_ids, num_segments, name=None")
+        for kind, name in {
+            "Sum": "tf.sparse.segment_sum", "Mean": "tf.sparse.segment_mean", "SqrtN": "tf.sparse.segment_sqrt_n"}.items()
     },
     "XlaDynamicUpdateSlice": _of("jax.lax.dynamic_update_slice", "x, update, indices"),
     **{

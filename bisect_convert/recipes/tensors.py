@@ -11,7 +11,10 @@ def Roll(input, shift, axis):
     for by, at in zip(_numbers(shift), _numbers(axis), strict=True):
         at %= len(input.shape)
         by = by % input.shape[at] if input.shape[at] else by
-        if by:
+        if by and input.shape[at] is None:  # there may be fewer than it is rolled by
+            count = tf.shape(input)[at]
+            input = tf.gather(input, tf.math.floormod(tf.range(count) - by, count), axis=at)
+        elif by:
             behind, before = [slice(None)] * len(input.shape), [slice(None)] * len(input.shape)
             behind[at], before[at] = slice(-by, None), slice(None, -by)
             input = tf.concat([input[tuple(behind)], input[tuple(before)]], at)
@@ -43,14 +46,16 @@ def BroadcastTo(input, shape):
 
 def XlaDynamicUpdateSlice(x, update, indices):
     """take each element from the update or from what is there, by its place"""
-    inside = None
-    for axis, (size, width) in enumerate(zip(x.shape, update.shape, strict=True)):
+    inside, rank = None, len(x.shape)
+    for axis in range(rank):
+        known = x.shape[axis] == update.shape[axis] and x.shape[axis] is not None
+        size, width = (tf.shape(t)[axis] if t.shape[axis] is None else t.shape[axis] for t in (x, update))
         first = tf.minimum(tf.maximum(indices[axis], 0), size - width)
         place = tf.range(size) - first
         within = tf.logical_and(place >= 0, place < width)
-        within = tf.reshape(within, [-1 if at == axis else 1 for at in range(len(x.shape))])
+        within = tf.reshape(within, [-1 if at == axis else 1 for at in range(rank)])
         inside = within if inside is None else tf.logical_and(inside, within)
-        if size != width:
+        if not known:
             update = tf.gather(update, tf.minimum(tf.maximum(place, 0), width - 1), axis=axis)
     return tf.where(inside, update, x)
 
@@ -122,7 +127,7 @@ def SparseToDense(sparse_indices, output_shape, sparse_values, default_value):
     """scatter what the values differ by from the default"""
     shape = tf.convert_to_tensor(output_shape)
     indices = tf.reshape(sparse_indices, [-1, shape.shape[0]])
-    apart = tf.broadcast_to(sparse_values - default_value, tf.shape(indices)[:1])
+    apart = sparse_values - default_value + tf.cast(0 * indices[:, 0], sparse_values.dtype)  # one value may be for all
     return tf.scatter_nd(indices, apart, shape) + default_value
 
 

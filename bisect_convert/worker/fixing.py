@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +22,21 @@ from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.writing import shaped, slim, write_facts
 from bisect_convert.worker.request import Fix
 from bisect_convert.worker.rewrite.agreement import agreement, labels_of, taken
-from bisect_convert.worker.rewrite.candidates import levels
+from bisect_convert.worker.rewrite.candidates import empty_lists, levels
+from bisect_convert.worker.rewrite.classifier import classifier
 from bisect_convert.worker.rewrite.difference import Agreement
+from bisect_convert.worker.rewrite.draws import DRAWS
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import BOUNDARY, CHECKS, CUTS, EXACT, Edit, literal, recipe_names
 from bisect_convert.worker.rewrite.fixing import Fixed, fixed
 from bisect_convert.worker.rewrite.frontier import Moved, moved
+from bisect_convert.worker.rewrite.open_sizes import given_sizes, of_one, sized
 from bisect_convert.worker.rewrite.samples import sample_inputs
+from bisect_convert.worker.structure import structure
 from bisect_convert.worker.survey import Survey, surveying
 from bisect_convert.worker.weights import true_weights
 
-__all__ = ["fix", "same_program", "structure"]
+__all__ = ["fix"]
 
 #: How often the boundary may be moved further.
 _MOVES = 4
@@ -50,7 +52,8 @@ def fix(request: Fix) -> dict[str, Any]:
     program = _with_weights(folder)
     results = [op_of(name) for name in facts.read(folder).graphs[""].results]
     start = Moved(program, tuple(results))
-    made = _edited(start, request)
+    start, made, more = _first(start, request)
+    known = sized(program, given_sizes(request.options))
     for _ in range(_MOVES if request.search else 0):
         if not made.done.remaining or (further := moved(program, results, made.done.remaining, start.bad)) is None:
             break
@@ -65,16 +68,37 @@ def fix(request: Fix) -> dict[str, Any]:
         (folder / EDITED).write_bytes(done.whole.SerializeToString())
     return {
         "edits": [_described(e, done.equal.get(e)) for e in (*start.edits, *done.edits)],
+        "fits": _fits(start, request) if done.remaining and request.search and not known else {},
         "remaining": [_failure(f) for f in done.remaining] if apart is None else [_parted(apart)],
         "refused": [{"at": e.at, "recipe": e.recipe, "reason": _line(reason)} for e, reason in done.refused.items()],
         "agreement": None if whole is None else whole.to_json(),
         "unseen": unseen,
         "results": list(start.results),
         "originals": [name for name in results if not _is_check(program, name)],
-        "options": {key: converter.options.get(key) for key in ("inputs", "outputs")},
+        "options": {key: converter.options.get(key) for key in ("inputs", "outputs")} | more,
         "structure": converter.structure,
         "labels": _labels(program) if any(e.recipe == "labels_as_numbers" for e in done.edits) else {},
     }
+
+
+def _first(start: Moved, request: Fix) -> tuple[Moved, _Made, dict[str, Any]]:
+    """Edit the program, as a classifier where it ends with the name of a class, with the sizes that inputs are given with
+    where it needs those; returns what was edited, what came of it, and further arguments.
+    """
+    named = None
+    if request.search:
+        named = classifier(start.program, start.results, request.options, _inputs(start.program, request)[0])
+    if named is not None:
+        other, more = named
+        made = _edited(other, replace(request, options={**request.options, **more}))
+        if not made.done.remaining and made.apart is None:
+            return other, made, more
+    made = _edited(start, request)
+    known = sized(start.program, given_sizes(request.options))
+    if made.done.remaining and request.search and known:
+        again = _edited(start, request, known)
+        made = again if not again.done.remaining else made
+    return start, made, {}
 
 
 def _write_moved(start: Moved, folder: Path) -> None:
@@ -100,12 +124,14 @@ class _Made:
     converter: _Converter
 
 
-def _edited(start: Moved, request: Fix) -> _Made:
+def _edited(start: Moved, request: Fix, sizes: Sequence[Edit] = ()) -> _Made:
     """Edit the program until it converts; what cannot be compared where it is made goes where the whole differs by it."""
     program, results = start.program, list(start.results)
     converter = _Converter(_still_there(request.options, program))
     inputs, unseen = _inputs(program, request)
-    first = [edit for patch in request.patches for edit in _patched(program, patch)]
+    first = [*sizes, *(empty_lists(program) if request.search else ())] + [
+        edit for patch in request.patches for edit in _patched(program, patch)
+    ]
     done = fixed(program, results, inputs, converter.failures, first, search=request.search)
     outputs = [f"{r}:0" for r in results]
     whole = agreement(program, done.whole, outputs, inputs) if inputs else None
@@ -144,11 +170,18 @@ def _inputs(program: Any, request: Fix) -> tuple[list[dict[str, Any]], str | Non
     """Values to compare on, or why there are none."""
     if request.no_run:
         return [], "no graph is to be run"
-    shapes = {i["name"]: i["static"] for i in request.options.get("inputs", ()) if i.get("name") and i.get("static")}
     try:
-        return sample_inputs(program, shapes), None
+        return sample_inputs(program, given_sizes(request.options)), None
     except (ValueError, TypeError, KeyError) as error:
         return [], str(error)
+
+
+def _fits(start: Moved, request: Fix) -> dict[str, list[int]]:
+    """The sizes of the inputs with a batch of one, where the model converts with those."""
+    ones = of_one(start.program)
+    if not ones or _edited(start, request, sized(start.program, ones)).done.remaining:
+        return {}
+    return ones
 
 
 def _labels(program: Any) -> dict[str, list[str]]:
@@ -234,43 +267,12 @@ def _survey(program: Any) -> Survey:
     return Survey(known, tuple(known))
 
 
-def structure(model: Any) -> dict[str, int]:
-    """Return how often each kind of op, with the types that it makes, is in the model's program; constants aside."""
-    spec = model.get_spec()
-    kind = spec.WhichOneof("Type")
-    found: Counter[str] = Counter()
-    if kind == "mlProgram":
-        for function in spec.mlProgram.functions.values():
-            for block in function.block_specializations.values():
-                _count(block, found)
-    else:
-        found.update(layer.WhichOneof("layer") for layer in spec.neuralNetwork.layers)
-    for feature in (*spec.description.input, *spec.description.output):
-        found[f"{feature.name}: {re.sub(r'[^a-zA-Z0-9]+', ' ', str(feature.type))}"] += 1
-    return dict(found)
-
-
-def _count(block: Any, found: Counter[str]) -> None:
-    for op in block.operations:
-        if op.type != "const":
-            found[f"{op.type} {[re.sub(r'[^a-zA-Z0-9]+', ' ', str(o.type)) for o in op.outputs]}"] += 1
-        for inner in op.blocks:
-            _count(inner, found)
-
-
-def same_program(path: str, known: Mapping[str, int]) -> bool:
-    """Return whether the model at the path has a program of that structure."""
-    import coremltools as ct
-
-    return structure(ct.models.MLModel(path, skip_model_load=True)) == dict(known)
-
-
 def _described(edit: Edit, equal: Agreement | None) -> dict[str, Any]:
     spliced = edit.function is not None or edit.recipe in recipe_names(edit.type)
     given = {name: literal(value) for name, value in edit.given.items()} if edit.function is None else {}
     return {
         "kind": "boundary" if edit.recipe in BOUNDARY else "rewrite", "boundary": BOUNDARY.get(edit.recipe),
-        "exact": edit.recipe in EXACT | CHECKS | CUTS,
+        "exact": edit.recipe in EXACT | CHECKS | CUTS, "draws": bool(DRAWS.search(edit.type)),
         "path": [list(step) for step in edit.path], "op": edit.op, "type": edit.type, "recipe": edit.recipe,
         "spliced": spliced, "summary": edit.summary, "attributes": given,
         "equal": None if equal is None or not equal.samples else equal.to_json(),

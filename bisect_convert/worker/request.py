@@ -167,7 +167,7 @@ class Fix(Request):
 
 @dataclass(frozen=True)
 class Same(Request):
-    """Has the model at `path` a program of this `structure` (see `fixing.structure`)?"""
+    """Has the model at `path` a program of this `structure` (see `worker.structure`)?"""
 
     do: ClassVar[str] = "same"
     path: str = ""

@@ -83,7 +83,7 @@ def _done(request: requests.Request, mark: str | None) -> dict[str, Any]:
 
 def _converted(request: requests.Request, mark: str | None) -> dict[str, Any]:
     """The answer to what is converted for."""
-    from bisect_convert.worker import conversion, fixing, timing
+    from bisect_convert.worker import conversion, fixing, structure, timing
     from bisect_convert.worker.numbers.check import check
 
     match request:
@@ -100,5 +100,5 @@ def _converted(request: requests.Request, mark: str | None) -> dict[str, Any]:
         case requests.Fix():
             return {"fix": fixing.fix(request)}
         case requests.Same():
-            return {"same": fixing.same_program(request.path, request.structure)}
+            return {"same": structure.same_program(request.path, request.structure)}
     raise TypeError(type(request).__name__)

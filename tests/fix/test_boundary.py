@@ -103,7 +103,7 @@ def test_what_decodes_the_scores_stays_in_the_app(
 
     def call(frames: Any) -> Any:
         scores = tf.nn.log_softmax(frames @ dense)
-        decoded, _ = tf.nn.ctc_greedy_decoder(tf.transpose(scores, [1, 0, 2]), [12])
+        decoded, _ = tf.nn.ctc_beam_search_decoder(tf.transpose(scores, [1, 0, 2]), [12], beam_width=4)
         return {"letters": tf.sparse.to_dense(decoded[0], default_value=-1)}
 
     path = _saved(module, tmp_path / "model", call, tf.TensorSpec([1, 12, 8], name="frames"))
@@ -113,6 +113,22 @@ def test_what_decodes_the_scores_stays_in_the_app(
     frames = RNG.normal(size=(1, 12, 8)).astype("f") * 3
     made = evaluate(out, {"frames": frames}, precision="float32")
     (letters,) = _script(out, monkeypatch)["after"](str(path), made).values()
+    np.testing.assert_array_equal(letters, call(tf.constant(frames))["letters"])
+
+
+def test_the_likeliest_letters_are_found_by_the_model_itself(tmp_path: Path, workers: Workers) -> None:
+    module, dense = tf.Module(), _weights(8, 5)
+
+    def call(frames: Any) -> Any:
+        decoded, _ = tf.nn.ctc_greedy_decoder(tf.transpose(frames @ dense, [1, 0, 2]), [12])
+        return {"letters": tf.sparse.to_dense(decoded[0], default_value=-1)}
+
+    path = _saved(module, tmp_path / "model", call, tf.TensorSpec([1, 12, 8], name="frames"))
+    out = tmp_path / "out.mlpackage"
+    fix = _fixed(path, workers, out).fix
+    assert fix is not None and fix.converted and not fix.moved
+    frames = RNG.normal(size=(1, 12, 8)).astype("f") * 3
+    (letters,) = evaluate(out, {"frames": frames}, precision="float32").values()
     np.testing.assert_array_equal(letters, call(tf.constant(frames))["letters"])
 
 

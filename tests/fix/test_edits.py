@@ -7,17 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import coremltools as ct
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from bisect_convert.arguments.packing import pack
 from bisect_convert.diagnose.find import find_packed
 from bisect_convert.diagnose.wishes import Wishes
+from bisect_convert.evaluator import evaluate
 from bisect_convert.fix.converted import fixed
+from bisect_convert.fix.destination import destination
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.fix import Fix
 from bisect_convert.worker.rewrite.bits import sign_bit
+from bisect_convert.worker.rewrite.checks import left_out
 from bisect_convert.worker.rewrite.difference import Agreement
+from bisect_convert.worker.rewrite.editing import RESULT
 from bisect_convert.worker.rewrite.edits import Edit, recipe_function
 from bisect_convert.worker.rewrite.fixing import Fixed
 
@@ -27,7 +33,7 @@ Made = Callable[[Any], Any]
 def fix_of(make: Made, path: Path, workers: Workers, shape: tuple[int, ...], dtype: Any = tf.float32) -> Fix:
     with tf.Graph().as_default() as graph:
         tf.identity(make(tf.compat.v1.placeholder(dtype, shape, name="x")), name="y")
-    path.write_bytes(graph.as_graph_def().SerializeToString())
+    path.write_bytes(tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), ["y"]).SerializeToString())
     fix = find_packed(path, {}, Wishes(), workers, fixing=partial(fixed, destination=None)).fix
     assert fix is not None
     return fix
@@ -53,9 +59,58 @@ def negative(x: Any) -> Any:
     return tf.where(bits < 0, 2.0 * x, tf.sqrt(x + 1.0))
 
 
+def turned(x: Any) -> Any:
+    """Complex numbers from turn to turn, with a complex constant."""
+    by = tf.constant(np.exp(1j * np.arange(8)).astype(np.complex64))
+    z = tf.while_loop(lambda i, z: i < 6, lambda i, z: (i + 1, z * by), (0, tf.complex(x, 0.0 * x)))[1]
+    return tf.math.real(z) + 2.0 * tf.math.imag(z)
+
+
+def decoded(x: Any) -> Any:
+    """A row that grows until a certain class comes, as autograph writes a `break`."""
+    table = tf.constant(np.sin(np.arange(40.0)).reshape(5, 8).astype(np.float32))
+
+    def further(i: Any, row: Any, go_on: Any) -> Any:
+        best = tf.argmax(tf.math.erfc(x + tf.reduce_mean(tf.gather(table, row), 1))[:, :5], -1, output_type=tf.int32)
+        found = tf.reduce_all(tf.equal(best, 3))
+        return i + 1, tf.concat([row, best[:, None]], 1), tf.cond(found, lambda: tf.constant(False), lambda: go_on)
+
+    started = (0, tf.zeros([1, 1], tf.int32), tf.constant(True))
+    sizes = (tf.TensorShape([]), tf.TensorShape([1, None]), tf.TensorShape([]))
+    return tf.while_loop(lambda i, row, go_on: tf.logical_and(i < 6, go_on), further, started, shape_invariants=sizes)[
+        1
+    ]
+
+
+def picked(x: Any) -> Any:
+    """What is put into a list is padded to a size that the converter does not see."""
+    boxes = tf.sort(tf.sigmoid(x), -1)
+
+    def best(scores: Any) -> Any:
+        at = tf.image.non_max_suppression(boxes, scores, 3, 0.5)
+        return tf.pad(tf.gather(scores, at), [[0, 3 - tf.shape(at)[0]]])
+
+    return tf.map_fn(best, tf.transpose(x)[:2], fn_output_signature=tf.TensorSpec([3]))
+
+
+def slope(x: Any) -> Any:
+    """Forces, as a potential makes them."""
+    (made,) = tf.gradients(tf.reduce_sum(tf.tanh(x[:, 1:]) * tf.sigmoid(x[:, :-1])), [x])
+    return made
+
+
+def orthogonal(x: Any) -> Any:
+    _, u, v = tf.linalg.svd(x)
+    return tf.matmul(u, v, transpose_b=True)
+
+
 @pytest.mark.parametrize(
     "make, shape, dtype, recipes",
     [
+        (turned, (1, 8), tf.float32, {"in_parts", "Mul__complex64", "parts_taken"}),
+        (decoded, (1, 8), tf.float32, {"both_branches", "Erfc"}),
+        (picked, (6, 4), tf.float32, {"sized_item"}),
+        (slope, (1, 6), tf.float32, {"StridedSliceGrad", "TanhGrad"}),
         (negative, (3, 5), tf.float32, {"sign_bit"}),
         (filtered, (1, 8, 8), tf.float32, {"ComplexAbs", "FFT2D", "IFFT2D", "Mul__complex64"}),
         (pooled, (6,), tf.int32, {"SegmentSum"}),
@@ -68,8 +123,81 @@ def test_it_converts_and_computes_the_same(
     fix = fix_of(make, tmp_path / "net.pb", workers, shape, dtype)
     assert fix.converted, fix.reasons
     assert recipes <= {edit.recipe for edit in fix.edits}
-    assert all(edit.equal is not None and edit.equal.max_rel <= 1e-6 for edit in fix.edits)
+    seen = [edit.equal for edit in fix.edits if make not in (picked, slope)]  # lists and sizes cannot be fed
+    assert all(equal is not None and equal.max_rel is not None and equal.max_rel <= 1e-6 for equal in seen), fix.edits
     assert fix.agreement is None if make is suppressed else fix.agreement is not None and fix.agreement.max_rel <= 1e-6
+
+
+def test_vectors_of_either_sign_stand_where_the_whole_is_the_same(workers: Workers, tmp_path: Path) -> None:
+    fix = fix_of(orthogonal, tmp_path / "net.pb", workers, (2, 3, 3))
+    assert fix.converted, fix.reasons
+    assert [edit.recipe for edit in fix.edits] == ["Svd"]
+    assert fix.agreement is not None and fix.agreement.max_rel is not None and fix.agreement.max_rel <= 1e-4
+
+
+def test_pixels_that_are_handed_on_block_no_edit_of_what_stands_beside_them(workers: Workers, tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        pixels = tf.compat.v1.placeholder(tf.uint8, (1, 4, 4, 3), name="pixels")
+        tf.identity(pixels, name="seen")
+        tf.cast(255.0 * tf.math.erfc(tf.cast(pixels, tf.float32)), tf.uint8, name="made")
+    (path := tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    fix = find_packed(path, {}, Wishes(), workers, fixing=partial(fixed, destination=None)).fix
+    assert fix is not None and fix.converted, fix and fix.reasons
+    assert {"Erfc", "island"} <= {edit.recipe for edit in fix.edits}
+
+
+def test_a_table_of_class_names_makes_a_classifier(workers: Workers, tmp_path: Path) -> None:
+    names = ["cat", "dog's", "b\u00e4r", "cow"]
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, (1, 4), name="x")
+        tf.nn.softmax(x, name="scores")
+        tf.identity(tf.gather(tf.constant(names), tf.argmax(x, -1)), name="label")
+    (path := tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    place = destination(str(tmp_path / "net.mlpackage"), {})
+    fix = find_packed(path, {}, Wishes(), workers, fixing=partial(fixed, destination=place)).fix
+    assert fix is not None and fix.converted and fix.verified, fix and fix.reasons
+    assert [edit.recipe for edit in fix.edits] == ["as_classifier"] and not fix.moved
+    description = ct.models.MLModel(str(place.path), skip_model_load=True).get_spec().description
+    assert (description.predictedFeatureName, description.predictedProbabilitiesName) == ("label", "label_probs")
+    assert "b\\xe4r" in place.script.read_text()
+
+
+@pytest.mark.parametrize("sizes", [None, (1, 5)])
+def test_a_fixed_batch_is_asked_for_where_an_edit_needs_it(
+    sizes: tuple[int, int] | None, workers: Workers, tmp_path: Path
+) -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, (None, 5), name="x")
+        tf.identity(tf.math.cumprod(x, 0), name="y")
+    (path := tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    given = pack({"inputs": [ct.TensorType("x", sizes)]}) if sizes else {}
+    fix = find_packed(path, given, Wishes(), workers, fixing=partial(fixed, destination=None)).fix
+    assert fix is not None and fix.converted == bool(sizes)
+    assert sizes or fix.reasons[0] == "it converts with a fixed batch: --input x:1x5"
+    assert not any("Error:" in reason.partition("still ends with")[0] for reason in fix.reasons)
+
+
+def test_a_list_that_grows_from_nothing_is_given_whole(workers: Workers, tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, (5, 3), name="x")
+        rows = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[3])
+        rows = tf.while_loop(lambda i, r: i < 5, lambda i, r: (i + 1, r.write(i, tf.sin(x[i]))), (0, rows))[1]
+        tf.identity(rows.stack(), name="y")
+    kept = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), ["y"])
+    (path := tmp_path / "net.pb").write_bytes(kept.SerializeToString())
+    place = destination(str(tmp_path / "net.mlpackage"), {})
+    fix = find_packed(path, {}, Wishes(), workers, fixing=partial(fixed, destination=place)).fix
+    assert fix is not None and fix.converted and "grown" in {edit.recipe for edit in fix.edits}
+    x = np.random.default_rng(1).normal(size=(5, 3)).astype("f")
+    np.testing.assert_allclose(evaluate(place.path, {"x": x}, precision="float32")["y"], np.sin(x), atol=1e-3)
+
+
+def test_a_branch_that_a_condition_hangs_on_is_no_check() -> None:
+    with tf.Graph().as_default() as graph:
+        flag = tf.compat.v1.placeholder(tf.bool, [], name="flag")
+        tf.identity(tf.identity(flag, name="seen"), name=f"{RESULT}0")
+    with pytest.raises(ValueError, match="a result hangs on it"):
+        left_out(graph.as_graph_def(), "seen")
 
 
 def test_edits_that_are_not_equal_as_a_whole_are_no_fix() -> None:

@@ -89,7 +89,8 @@ def test_statistics_that_training_keeps_are_left_out(tmp_path: Path, workers: Wo
     fix = _fix_of(module, call, tmp_path, workers)
     assert fix.converted and fix.verified and not fix.moved
     assert fix.edits[0].summary == (
-        "Assignments that no output hangs on are left out, and what loops gather from is a constant"
+        "Assignments that no output hangs on, or seeds of random numbers only, are left out; "
+        "what loops gather from is a constant"
     )
 
 

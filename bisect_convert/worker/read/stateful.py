@@ -16,6 +16,7 @@ from bisect_convert.worker.rewrite.editing import pruned
 
 __all__ = ["stateless"]
 
+_DRAWN = re.compile(r"Stateless(Random|Truncated|Shuffle|Multinomial|ParameterizedTruncated)")
 _KEPT = re.compile(r"ReadVariableOp|VarIsInitializedOp|ResourceGather(Nd)?|VariableShape")
 
 
@@ -26,7 +27,7 @@ def stateless(function: Any) -> tuple[Any, dict[str, tuple[str, Any]]]:
     assigned and read again within a call is handed on there. Scalars enter and leave as one number in a row, truth values as
     0 and 1. Assignments that no output of the function hangs on are left out. Raises ValueError where the order of reading
     and assigning does not follow from the graph, or more is done with a variable than that. What the body of a loop gathers
-    from without assigning it, which freezing leaves half done, is a constant.
+    from without assigning it, which freezing leaves half done, is a constant, and so is what only seeds draws.
     """
     whole = function.graph.as_graph_def(add_shapes=True)
     kinds = {(f, n.name): n.op for f, nodes in _levels(whole) for n in nodes}
@@ -56,6 +57,8 @@ def _as_inputs(graph_def: Any, state: dict[str, Any], results: list[str]) -> tup
     there = {n.name for n in graph_def.node} & set(state)
     held = {h: Held(v.dtype.as_datatype_enum, v.shape.as_proto()) for h, v in state.items() if h in there}
     made, last = threaded(graph_def, held)
+    for handle in _seeds(made, last, results):
+        del last[handle]
     names = _names([state[h] for h in last])
     for (handle, tensor), name in zip(last.items(), names, strict=True):
         _edges(made, handle, tensor, name)
@@ -74,6 +77,27 @@ def _as_inputs(graph_def: Any, state: dict[str, Any], results: list[str]) -> tup
             kept.node.extend(nodes)
             return kept, {f"{n}_in": (f"{n}_out", state[h]) for h, n in zip(last, names, strict=True) if h in needed}
         wanted += further
+
+
+def _seeds(graph_def: Any, last: dict[str, str], results: list[str]) -> list[str]:
+    """The handles of variables that do nothing but tell draws of random numbers apart, which Core ML makes on its own."""
+    after: dict[str, list[Any]] = {}
+    for node in graph_def.node:
+        for name in node.input:
+            after.setdefault(op_of(name.lstrip("^")), []).append(node)
+    found = []
+    for handle in last:
+        reached, draws, todo = {handle}, False, [handle]
+        while todo:
+            readers = after.get(todo.pop(), ())
+            draws = draws or any(_DRAWN.match(n.op) for n in readers)
+            fresh = {n.name for n in readers if not _DRAWN.match(n.op)} - reached
+            reached |= fresh
+            todo += fresh
+        others = {op_of(tensor) for h, tensor in last.items() if h != handle}
+        if draws and not reached & {*results, *others}:
+            found.append(handle)
+    return found
 
 
 def _held(variable: Any, name: str) -> Any:

@@ -262,9 +262,12 @@ class _Written:
             _give_constants(graph_def, body, tensors)
         self.files[name] = f"body{len(self.graphs)}.pb"
         (self.folder / self.files[name]).write_bytes(graph_def.SerializeToString())
-        with tf.Graph().as_default() as shown:
-            graph_def.library.function.extend(self.bodies.reached(graph_def.node))
-            tf.import_graph_def(graph_def, name="")
+        graph_def.library.function.extend(self.bodies.reached(graph_def.node))
+        try:
+            with tf.Graph().as_default() as shown:
+                tf.import_graph_def(graph_def, name="")
+        except ValueError:  # a branch that these sizes never take may hold what does not fit them
+            shown = body
         given = {p.name: items[t.name] for p, t in zip(body.inputs, tensors, strict=False) if t.name in items}
         inside = list_items(body, given, self.bodies.of_loop)
         self.graphs[name] = Graph(

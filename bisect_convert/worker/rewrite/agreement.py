@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,12 +12,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bisect_convert.model.names import op_of
 from bisect_convert.worker.rewrite.difference import TOLERANCE, Agreement, difference
+from bisect_convert.worker.rewrite.draws import DRAWS, drawn_in
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import EXACT, REGIONAL, Edit
 from bisect_convert.worker.rewrite.samples import Feeds, Parts, Values, runs, there
 
-__all__ = ["DRAWS", "agreement", "labels_of", "taken", "where_made"]
+__all__ = ["agreement", "labels_of", "taken", "where_made"]
 
 _HANDLES = (tf.variant, tf.resource)
 _VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
@@ -32,8 +33,6 @@ _VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
 _AT_ONCE = 16
 #: Seconds after which an edit is compared on the model's own values only.
 _LONGEST = 3.0
-#: Ops that draw random numbers, by their type.
-DRAWS = re.compile(r"Random|Multinomial|Rng|Shuffle|StatelessTruncated")
 
 
 #: The same for dtypes that hold fewer digits than what Core ML has in their place.
@@ -148,7 +147,11 @@ def _compared(
             total |= _apart(values, runs(now, list(moved.values()), [feed])[0], moved, labels, scales)
             continue
         own = {t.name: values[t.name] for t in given}
-        total |= _apart(values, parts[1].run(list(moved.values()), own), moved, labels, scales)
+        made = parts[1].run(list(moved.values()), own)
+        if op.type in _SIGNS:  # which of two opposite vectors it is, is left open
+            total |= _apart(_sizes(values), _sizes(made), moved, labels, scales)
+            continue
+        total |= _apart(values, made, moved, labels, scales)
         if feed is not feeds[0] and _all_drawn(own, fixed):  # they are drawn alike for each set
             continue
         for word, case in _varied(own, fixed) if time.monotonic() - started < _LONGEST else ():
@@ -159,6 +162,15 @@ def _compared(
             gap = _apart(one, parts[1].run(list(moved.values()), case), moved, labels, scales)
             total |= Agreement(samples=1, apart=(word,) if gap.max_rel > tolerance else ())
     return replace(total, tolerance=tolerance)
+
+
+#: Ops that make vectors of which each may have the other sign.
+_SIGNS = frozenset({"Svd", "SelfAdjointEigV2"})
+
+
+def _sizes(values: Feeds) -> dict[str, Any]:
+    """The numbers without their signs."""
+    return {name: np.abs(value) if np.asarray(value).dtype.kind == "f" else value for name, value in values.items()}
 
 
 #: Ops whose results TensorFlow puts in no certain order where scores are equal, with the input that has them.
@@ -276,14 +288,18 @@ def _varied(values: Feeds, fixed: set[str]) -> Iterator[tuple[str, Feeds]]:
 
 
 def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequence[Feeds]) -> Agreement | None:
-    """Return how far the results of the edited program are from the program's; None where it cannot be run, or draws."""
-    if any(DRAWS.search(n.op) for n in program.node):
-        return None
+    """Return how far the results of the edited program are from the program's; None where it cannot be run.
+
+    Results that hang on what is drawn are left out.
+    """
     before, now = imported(program), imported(edited)
-    total = Agreement()
+    total, drawn = Agreement(), drawn_in(program)
     wanted = [
-        r for r in results if there(now, r) and before.get_tensor_by_name(r).dtype not in (tf.variant, tf.resource)
-    ]
+        r for r in results if there(now, r) and op_of(r) not in drawn
+        and before.get_tensor_by_name(r).dtype not in (tf.variant, tf.resource)
+    ]  # fmt: skip
+    if drawn and not wanted:
+        return None
     labels = {name: labels_of(before.get_tensor_by_name(name)) for name in wanted}
     scores = [o.inputs[_BY_SCORE[o.type]].name for o in before.get_operations() if o.type in _BY_SCORE]
     try:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from bisect_convert.worker.rewrite.constants import from_constants
 from bisect_convert.worker.rewrite.editing import imported
 
-__all__ = ["ends_before", "passes_by", "starts_here"]
+__all__ = ["as_classifier", "ends_before", "passes_by", "starts_here"]
 
 
 def starts_here(graph_def: Any, name: str, results: Sequence[str], shape: Any, number: int = 0) -> Any:
@@ -67,6 +67,18 @@ def ends_before(graph_def: Any, name: str) -> Any:
             node = left.node.add(name=name, op="Identity", input=[tensor.name])
             node.attr["T"].type = tensor.dtype.as_datatype_enum
     return left
+
+
+def as_classifier(graph_def: Any, name: str, output: str, scores: str) -> Any:
+    """The table of class names is that of a classifier: Core ML gives the likeliest one's, and the scores by name.
+
+    name: of the op that gave the name; output: the op that gives the scores, new where there is none.
+    """
+    made = _kept(graph_def, {n.name for n in graph_def.node} - {name})
+    if output not in {n.name for n in made.node}:
+        node = made.node.add(name=output, op="Identity", input=[scores])
+        node.attr["T"].type = imported(graph_def).get_tensor_by_name(scores).dtype.as_datatype_enum
+    return made
 
 
 def _needed(graph_def: Any, ends: Sequence[str]) -> set[str]:

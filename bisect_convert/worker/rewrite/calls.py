@@ -43,7 +43,8 @@ def both_branches(graph_def: Any, name: str) -> Any:
         other = inside(graph_def, call, "else_branch", given, f"{name}/else")
         with tf.name_scope(f"{name}/chosen/"):
             flag = call.inputs[0]
-            flag = tf.reshape(flag if flag.dtype == tf.bool else tf.not_equal(flag, tf.zeros([], flag.dtype)), [])
+            flag = flag if flag.dtype == tf.bool else tf.not_equal(flag, tf.zeros([], flag.dtype))
+            flag = flag if flag.shape.rank == 0 else tf.reshape(flag, [])  # which is no scalar to the converter
             made = [_where(flag, a, b) for a, b in zip(one, other, strict=True)]
     return replaced(graph_def, graph, name, made)
 
@@ -53,6 +54,8 @@ def _where(flag: Any, one: Any, other: Any) -> Any:
         raise ValueError(f"nothing chooses between two of {one.dtype.name}")
     if one.shape.rank is None or one.shape.as_list() != other.shape.as_list():
         raise ValueError(f"the branches make {one.shape} and {other.shape}")
+    if one.dtype == tf.complex64:
+        return tf.complex(*[tf.where(flag, part(one), part(other)) for part in (tf.math.real, tf.math.imag)])
     if one.dtype == tf.bool:
         return tf.logical_or(tf.logical_and(flag, one), tf.logical_and(tf.logical_not(flag), other))
     return tf.where(flag, one, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -18,7 +19,7 @@ from bisect_convert.worker.rewrite.editing import imported, opened
 from bisect_convert.worker.rewrite.edits import Edit, attributes
 from bisect_convert.worker.rewrite.loops import ALONE
 
-__all__ = ["candidates", "levels"]
+__all__ = ["candidates", "empty_lists", "levels"]
 
 #: dtypes that coremltools does not know at all.
 _UNKNOWN = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "complex128", "uint32", "uint64"})
@@ -32,16 +33,18 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if stage is Stage.LOWERING and failure.hint:
         found = [*_of_hint(program, [frame.name for frame in failure.hint], message), *_sizes(program)]
         if "Graph is not a DAG" in message:
-            return [*_bridges(program), *found]
+            return [*_complex_loops(program), *_bridges(program), *found]
         return found
     if stage is Stage.GRAPH_PASS:
-        return [*_nested(program), *_bridges(program)]
+        return [*_complex_loops(program), *_nested(program), *_bridges(program)]
     if "rank" in message and "5" in message:
         return list(_high(program))
     if "Graph is not a DAG" in message:
-        return _bridges(program)
+        return [*_complex_loops(program), *_bridges(program)]
     if "core opset" in message:
-        own = _transforms(program) if "complex_" in message else ()
+        own = (
+            (*_transforms(program), *_complex_loops(program), *_complex_bodies(program)) if "complex" in message else ()
+        )
         return [*own, *(e for e in _nested(program) if e.recipe in ("known_branch", "both_branches"))]
     if "bytes" in message:
         return [Edit(path, op.name, op.type, "labels_as_numbers") for path, op in _making(program, {"string"})]
@@ -49,7 +52,7 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
         return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches", "left_out")]
     if stage is Stage.LOAD:
         values = [Edit(path, name, "", "folded") for path, _, graph in levels(program) for name in unevaluated(graph)]
-        values += list(_complex_constants(program))
+        values += [*_complex_loops(program), *_complex_constants(program)]
         return values + [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
     if stage is Stage.MIL_PASS and "complex" in (failure.signature.pass_name or ""):
         return list(_transforms(program))
@@ -62,6 +65,22 @@ def _transforms(program: Any) -> Iterator[Edit]:
         for op in graph.get_operations():
             if op.type in ("FFT", "IFFT", "RFFT", "IRFFT"):
                 yield from _for_op(path, op, "")
+
+
+def _complex_bodies(program: Any) -> Iterator[Edit]:
+    """One edit for each body in which complex numbers are put together and taken apart: the converter lowers them outside."""
+    for path, _, graph in levels(program):
+        made = [op for op in graph.get_operations() if op.type == "Complex"] if path else []
+        if made:
+            yield Edit(path, made[0].name, "Complex", "parts_taken")
+
+
+def _complex_loops(program: Any) -> Iterator[Edit]:
+    """Those that carry complex numbers from turn to turn."""
+    for path, _, graph in levels(program):
+        for op in graph.get_operations():
+            if op.type in LOOPS and any(t.dtype == tf.complex64 for t in op.inputs):
+                yield Edit(path, op.name, op.type, "in_parts")
 
 
 def _complex_constants(program: Any) -> Iterator[Edit]:
@@ -87,6 +106,16 @@ def _sizes(program: Any) -> list[Edit]:
         for path, _, graph in levels(program)
         for op in graph.get_operations()
         if op.type == "SplitV" and (sizes := tf.get_static_value(op.inputs[1])) is not None and -1 in sizes
+    ]
+
+
+def empty_lists(program: Any) -> list[Edit]:
+    """Return the edits of lists that have no elements at first: they convert, and stay empty."""
+    return [
+        Edit(path, op.name, op.type, "grown")
+        for path, _, graph in levels(program)
+        for op in graph.get_operations()
+        if op.type == "TensorListReserve" and tf.get_static_value(op.inputs[1]) == 0
     ]
 
 
@@ -140,7 +169,11 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
 
     if op.type in CALLS:
         yield edit("inlined")
+    elif sizes := _sizes_of_items(op, message):
+        yield replace(edit("sized_item"), given={"sizes": sizes})
     elif op.type in LOOPS:
+        if any(t.dtype == tf.complex64 for t in op.inputs):
+            yield edit("in_parts")
         yield edit("without_limit")
         yield edit("own_count")
         yield edit("unrolled")
@@ -163,6 +196,12 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
                 yield replace(edit(recipe.name), given=attributes(op, recipe.name))
         yield from _for_rank(path, op)
         yield from _for_dtype(path, op)
+
+
+def _sizes_of_items(op: Any, message: str) -> list[int]:
+    """The sizes that all items of the list have, where the converter says that this one has others."""
+    found = re.search(r"ls elem type tensor\[([\d,]+),\w+\]", message) if op.type == "TensorListSetItem" else None
+    return [int(size) for size in found[1].split(",")] if found else []
 
 
 def _for_rank(path: tuple[tuple[str, str], ...], op: Any) -> Iterator[Edit]:

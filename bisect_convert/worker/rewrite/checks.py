@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bisect_convert.worker.rewrite.editing import imported, replaced, without
+from bisect_convert.worker.rewrite.editing import RESULT, imported, replaced, without
 
 __all__ = ["handed_on", "left_out"]
 
@@ -14,8 +14,8 @@ def left_out(graph_def: Any, name: str) -> Any:
     gone = {name}
     graph = imported(graph_def)
     for op in _after(graph.get_operation_by_name(name)):
-        if op.type not in ("Identity", "NoOp"):
-            raise ValueError(f"{op.type} {op.name} reads it")
+        if op.type not in ("Identity", "NoOp") or op.name.startswith(RESULT):
+            raise ValueError(f"{'a result' if op.name.startswith(RESULT) else f'{op.type} {op.name}'} hangs on it")
         gone.add(op.name)
     for each in gone:
         graph_def = without(graph_def, each)

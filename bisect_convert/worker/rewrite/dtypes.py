@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert.worker.rewrite.editing import imported, replaced, without
+from bisect_convert.worker.rewrite.editing import RESULT, imported, replaced, without
 
 __all__ = ["in_float32", "in_int32", "island", "labels_as_numbers"]
 
@@ -48,8 +48,10 @@ def island(graph_def: Any, name: str) -> Any:
     nodes = {n.name: n for n in made.node}
     members = _members(first, own)
     for op in members:
-        if op.type == "Placeholder":
-            raise ValueError("an input has that dtype")
+        if op.type == "Placeholder" and (own.is_floating or any(name.startswith(RESULT) for name in nodes)):
+            raise ValueError(
+                "an input has that dtype"
+            )  # an app gives whole numbers as int32 in any case, a call does not
         node = nodes[op.name]
         node.attr.pop("_output_shapes", None)
         for value in node.attr.values():

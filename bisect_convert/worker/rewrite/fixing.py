@@ -125,6 +125,21 @@ def _chosen(done: Fixed, failures: Sequence[Failure], faulty: Sequence[Edit]) ->
     return sorted(chosen, key=lambda e: (-len(e.path), e.path))
 
 
+def _names(program: Any, results: Sequence[str]) -> set[str]:
+    """Those of the results that the program makes."""
+    return {n.name for n in program.node} & set(results)
+
+
+def _unfit(error: Exception) -> str:
+    """Why an edit does not fit: in the words of the edit itself, where it has said so."""
+    text = str(error).strip().split("\n")[0]
+    if isinstance(error, ValueError) and text[:1].islower():
+        return text
+    if isinstance(error, (TypeError, ValueError)) and "None" in text:
+        return "sizes that it needs are not known here"
+    return "it is not made for this use of the op"
+
+
 def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: Sequence[Mapping[str, Any]]) -> None:
     """Make those of the chosen edits that fit and change nothing."""
     for path, group in groupby(chosen, lambda e: e.path):
@@ -139,12 +154,12 @@ def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: S
                 level = edit.done(level)
                 fitting.append(edit)
             except Exception as error:  # a recipe refuses what it is not made for, in whatever way
-                done.refused[edit] = f"{type(error).__name__}: {error}"
+                done.refused[edit] = _unfit(error)
         after = level if path else heavy(level, done.weights)
         try:
             equal = where_made(values, after, fitting) if fitting else {}
         except Exception as error:  # the edited level is none that TensorFlow takes
-            done.refused.update(dict.fromkeys(fitting, f"{type(error).__name__}: {error}"))
+            done.refused.update(dict.fromkeys(fitting, _unfit(error)))
             continue
         kept = []
         for edit in fitting:
@@ -158,9 +173,12 @@ def _take(done: Fixed, chosen: Sequence[Edit], results: Sequence[str], inputs: S
                 made = shaped(level) if not path else apply(done.program, path, [partial(_instead, level)])
             else:
                 made = edited(done.program, kept)
-            done.program = pruned(made, results)
+            made = pruned(made, results)
+            if _names(done.program, results) - _names(made, results):
+                raise ValueError("an output of the model hangs on what it leaves out")
+            done.program = made
         except Exception as error:
-            done.refused.update(dict.fromkeys(kept, f"{type(error).__name__}: {error}"))
+            done.refused.update(dict.fromkeys(kept, _unfit(error)))
             continue
         done.edits += kept
         done.equal.update({e: equal[e] for e in kept})

@@ -14,8 +14,8 @@ import networkx as nx
 import tensorflow as tf
 
 from bisect_convert.model.outcome import Failure
-from bisect_convert.worker.rewrite.agreement import DRAWS
 from bisect_convert.worker.rewrite.constants import from_constants
+from bisect_convert.worker.rewrite.draws import DRAWS
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import Edit, edited
 

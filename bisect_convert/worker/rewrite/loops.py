@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import RESULT, calls, fresh_nodes, imported, inside, opened, replaced
 
-__all__ = ["bridged", "own_count", "renamed", "unrolled", "without_limit"]
+__all__ = ["bridged", "grown", "own_count", "renamed", "sized_item", "unrolled", "without_limit"]
 
 #: How many turns of a loop are written out at most.
 MOST_TURNS = 64
@@ -23,6 +24,8 @@ def own_count(graph_def: Any, name: str) -> Any:
     made.CopyFrom(graph_def)
     call = imported(graph_def).get_operation_by_name(name)
     node = next(n for n in made.node if n.name == name)
+    if any(n.name == "unread_0" for n in opened(graph_def, call, "cond").node):
+        raise ValueError("two variables that nothing reads stand in front already")
     for role in ("cond", "body"):
         calls(made, node, role, _with_unread(opened(graph_def, call, role), results=role == "body"))
     with tf.Graph().as_default() as graph:
@@ -96,8 +99,41 @@ def renamed(graph_def: Any, name: str) -> Any:
     return made
 
 
+def sized_item(graph_def: Any, name: str, sizes: Sequence[int]) -> Any:
+    """What is put into the list is given the sizes of all that is in there, which the converter must see."""
+    graph = imported(graph_def)
+    op = graph.get_operation_by_name(name)
+    with graph.as_default():
+        item = tf.reshape(op.inputs[2], list(sizes), name=f"{name}/sized")
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    next(n for n in made.node if n.name == name).input[2] = item.op.name
+    made.node.extend(fresh_nodes(graph_def, graph))
+    return made
+
+
+def grown(graph_def: Any, name: str) -> Any:
+    """The list of none starts with a length that is computed: a known one stays for the converter, whatever is added."""
+    graph = imported(graph_def)
+    op = graph.get_operation_by_name(name)
+    if tf.get_static_value(op.inputs[1]) != 0:
+        raise ValueError("the list has elements from the start, or as many as are computed")
+    given = [o.outputs[0] for o in graph.get_operations() if o.type == "Placeholder"]
+    given = [t for t in given if t.dtype in (tf.float32, tf.int32)]
+    if not given:
+        raise ValueError("there is no number that a length could be computed of")
+    with graph.as_default(), tf.name_scope(f"{name}/length/"):
+        first = tf.reshape(given[0], [-1])[0] if given[0].shape.rank != 0 else given[0]
+        none = tf.cast(first > first, tf.int32)
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    next(n for n in made.node if n.name == name).input[1] = none.op.name
+    made.node.extend(fresh_nodes(graph_def, graph))
+    return made
+
+
 def _opaque(tensor: Any) -> bool:
-    return tensor.dtype in (tf.variant, tf.resource, tf.string, tf.bool)
+    return tensor.dtype in (tf.variant, tf.resource, tf.string, tf.bool, tf.complex64)
 
 
 def unrolled(graph_def: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import fresh_nodes, imported
 
-__all__ = ["known_sizes", "low_ranks"]
+__all__ = ["known_sizes", "low_ranks", "sized_input"]
 
 MOST_AXES = 5
 #: Ops that work on each element by itself.
@@ -210,4 +210,13 @@ def known_sizes(graph_def: Any, name: str) -> Any:
     for node in made.node:
         if node.name == name:
             node.input[1] = f"{name}/sizes"
+    return made
+
+
+def sized_input(graph_def: Any, name: str, sizes: Sequence[int]) -> Any:
+    """The input has the sizes that it is given with."""
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    node = next(n for n in made.node if n.name == name)
+    node.attr["shape"].shape.CopyFrom(tf.TensorShape(list(sizes)).as_proto())
     return made

@@ -1,0 +1,79 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+"""Recipes for random numbers that Core ML draws by another generator: other numbers, of the same distribution."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def StatelessRandomUniformV2(shape, key, counter, alg, *, dtype):
+    """draw by Core ML's own generator: other numbers, of the same distribution"""
+    return tf.cast(tf.random.uniform(shape), dtype)
+
+
+def StatelessRandomUniform(shape, seed, *, dtype):
+    """draw by Core ML's own generator: other numbers, of the same distribution"""
+    return tf.cast(tf.random.uniform(shape), dtype)
+
+
+def StatelessRandomNormalV2(shape, key, counter, alg, *, dtype):
+    """draw by Core ML's own generator: other numbers, of the same distribution"""
+    return tf.cast(tf.random.normal(shape), dtype)
+
+
+def StatelessRandomNormal(shape, seed, *, dtype):
+    """draw by Core ML's own generator: other numbers, of the same distribution"""
+    return tf.cast(tf.random.normal(shape), dtype)
+
+
+def StatelessTruncatedNormalV2(shape, key, counter, alg, *, dtype):
+    """draw by Core ML's own generator, within two deviations: other numbers, of the same distribution"""
+    return tf.cast(_within_two(shape), dtype)
+
+
+def StatelessTruncatedNormal(shape, seed, *, dtype):
+    """draw by Core ML's own generator, within two deviations: other numbers, of the same distribution"""
+    return tf.cast(_within_two(shape), dtype)
+
+
+def TruncatedNormal(shape, *, dtype):
+    """draw by Core ML's own generator, within two deviations: other numbers, of the same distribution"""
+    return tf.cast(_within_two(shape), dtype)
+
+
+def StatelessRandomUniformIntV2(shape, key, counter, alg, minval, maxval):
+    """draw by Core ML's own generator: other numbers, of the same distribution"""
+    return _whole(shape, minval, maxval)
+
+
+def StatelessRandomUniformInt(shape, seed, minval, maxval):
+    """draw by Core ML's own generator: other numbers, of the same distribution"""
+    return _whole(shape, minval, maxval)
+
+
+def RandomUniformInt(shape, minval, maxval):
+    """draw by Core ML's own generator: other numbers, of the same distribution"""
+    return _whole(shape, minval, maxval)
+
+
+def _whole(shape, minval, maxval):
+    low, high = tf.convert_to_tensor(minval), tf.convert_to_tensor(maxval)
+    width = tf.cast(high - low, tf.float32)
+    drawn = tf.minimum(tf.floor(tf.random.uniform(shape) * width), width - 1.0)
+    return tf.cast(drawn, low.dtype) + low
+
+
+def _within_two(shape):
+    """where the first of a few draws lies outside the two deviations, the next one stands, and 0 at last"""
+    drawn = tf.random.normal(shape)
+    for _ in range(6):
+        drawn = tf.where(tf.abs(drawn) < 2.0, drawn, tf.random.normal(shape))
+    return tf.where(tf.abs(drawn) < 2.0, drawn, tf.zeros([]))
+
+
+def RandomShuffle(value):
+    """order the rows by numbers drawn for them: another order, as likely"""
+    count = value.shape[0]
+    if count is None:
+        raise ValueError("for a known number of rows only")
+    return tf.gather(value, tf.math.top_k(tf.random.uniform([count]), count).indices)
