@@ -81,21 +81,26 @@ class Prober(Conversions):
         query = Query(question, section, None, manner if frontend or fresh or options else "")
         return self._put(query, lambda: self._outcome(section, question, frontend, fresh, options, survey))
 
-    def control(self, section: Section, question: Question) -> Outcome:
-        """Return what came of converting the section, which is done twice: the prober is unsteady where that differs."""
+    def control(self, section: Section, question: Question, *, twice: bool = True) -> Outcome:
+        """Return what came of converting the section; `twice`: the prober is unsteady where a second time it differs."""
 
         def ask() -> Outcome:
             first = self._outcome(section, question, survey=True)
             self.warned = first.warned
-            kind = "" if first.failure is None else first.failure.type
-            if first.unresolved is None and kind != "timeout" and not died(first) and self.unsteady is None:
-                with self._door.uncounted():
-                    second, _ = self._probe(section, options=self.options, attempt=1, survey=True)
-                if face(second) != face(first):
-                    self._waver(first, second)
+            if twice:
+                self.again(section, first)
             return first
 
         return self._put(Query(question, section), ask)
+
+    def again(self, section: Section, first: Outcome) -> None:
+        """Convert once more what came to this; where that differs the prober is unsteady."""
+        kind = "" if first.failure is None else first.failure.type
+        if first.unresolved is None and kind != "timeout" and not died(first) and self.unsteady is None:
+            with self._door.uncounted():
+                second, _ = self._probe(section, options=self.options, attempt=1, survey=True)
+            if face(second) != face(first):
+                self._waver(first, second)
 
     def verdict(self, section: Section, target: Signature, question: Question, *, fresh: bool = False) -> Verdict:
         """Return the section's outcome as seen against the target; only the stages up to the target's are run."""

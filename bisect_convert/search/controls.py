@@ -16,6 +16,8 @@ FICKLE = frozenset({"timeout", "MemoryError"})
 _SAMPLE = 10
 #: Up to how many seconds a section that does not end may take for its parts to be asked about, one after the other.
 _WAITED_FOR = 45.0
+#: From how many ops on a conversion takes longer than what it costs to begin another one beside it.
+_LARGE = 60
 #: How often what leads to a doubtful conclusion must fail alike: it may be one that fails now and then.
 _OFTEN = 8
 
@@ -26,14 +28,28 @@ class Control:
     def __init__(self, prober: Prober) -> None:
         self.prober = prober
         self._whole = whole(prober.model)
+        self._once: Outcome | None = None
+        """What came of the whole, as long as it was converted once only."""
+
+    @property
+    def likely(self) -> bool:
+        """Whether it is clear from the start what is to blame for the most part: ops of types without a conversion.
+
+        The whole of a larger model is converted for the second time behind the first of these, which are told sooner then.
+        """
+        return bool(self.prober.loaded.unknown) and len(self.prober.model.main.atoms) >= _LARGE
 
     def outcome(self, section: Section) -> Outcome:
         """Return what comes of the section; the time that the whole takes becomes a measure for the limits of others."""
         if section != self._whole:
+            if self._once is not None:
+                self.prober.again(self._whole, self._once)
+                self._once = None
             return self.prober.outcome(section, Kind.REST.asks(), survey=True)
         if self.prober.unsteady is not None:
             return self.prober.unsteady.suspected()
-        outcome = self.prober.control(section, Kind.WHOLE.asks())
+        outcome = self.prober.control(section, Kind.WHOLE.asks(), twice=not self.likely)
+        self._once = outcome if self.likely else None
         if outcome.failure is None or outcome.failure.signature.kind != "timeout":
             self.prober.calibrated(outcome.seconds)
         return outcome

@@ -27,9 +27,6 @@ from bisect_convert.search.places import Places
 
 __all__ = ["Hunt"]
 
-#: From how many ops on it pays to begin on the rest before it is known.
-_LARGE = 60
-
 
 class Hunt:
     """One run over a model; iterate `causes()`, then read `complete` and `notes`."""
@@ -153,15 +150,14 @@ class Hunt:
             yield replace(found, culprits=fresh, cut=found.gone, places=places)
 
     def _foresee(self) -> None:
-        """Begin on what is likely to be asked next: the rest of a large model without the ops of types that have no
-        conversion, else the second control.
+        """Begin on what is likely to be asked next: the rest without the ops of types that have no conversion, else the
+        second control.
         """
-        main = self.model.main
-        unknown = self.prober.loaded.unknown
-        if not unknown:
-            self.prober.ahead([whole(self.model)], again=True)
-        elif len(main.atoms) >= _LARGE:
+        main, unknown = self.model.main, self.prober.loaded.unknown
+        if self.control.likely:
             self.prober.ahead([Section("", feedable(main, main.atoms - unknown, main.atoms)[0])])
+        elif not unknown:
+            self.prober.ahead([whole(self.model)], again=True)
 
     def causes_with_weights(self) -> Iterator[Found]:
         """Yield each cause of the model with its true weights, where it converts with repeated values in their place."""
