@@ -43,7 +43,7 @@ EDITED = {
     "pair_only": ["renamed", "renamed"],
     "rank6": ["low_ranks"],
     "residual_ok": [],
-    "string_label_pass": ["labels_as_numbers"],
+    "string_label_pass": ["as_classifier"],
 }
 
 
