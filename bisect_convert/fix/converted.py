@@ -249,6 +249,8 @@ def _still(failure: Mapping[str, Any]) -> str:
 
 def _edit(edit: Mapping[str, Any], run: Diagnosis) -> Edit:
     names = {edit["op"], *(name for name, _ in edit["path"])}
+    if edit["recipe"] == "as_classifier" and edit["op"] in run.loaded.model.main.order:  # the output of the culprit
+        names |= run.loaded.model.main.upstream({edit["op"]}, 3)
     unseen = "its values were not compared: TensorFlow does not run it on inputs made up for it"
     drawn = "its numbers are random, and others than TensorFlow's"
     caution = (
