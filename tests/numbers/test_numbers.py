@@ -241,7 +241,7 @@ def test_a_few_pixels_may_be_off_by_one_and_an_index_may_not() -> None:
     ("made_of", "said"),
     [
         ("other_weights", "something else in float32 too"),
-        ("other_size", "[2, 4] in the model and [2, 3] in the package"),
+        ("other_size", "[2, 4] in the model and [2, 3] as converted"),
     ],
 )
 def test_a_package_of_something_else_is_told_to_be_one(
@@ -262,3 +262,16 @@ def test_a_package_of_something_else_is_told_to_be_one(
     assert report.verdict == "differs" and finding.error_type == "package"
     assert finding.cause == "the package is no conversion of this model" and said in finding.error_message
     assert "infinit" not in str(report)
+
+
+def test_a_list_that_grows_and_comes_out_empty_is_told_where_it_is_stacked(workers: Workers) -> None:
+    def grown(x: Any) -> Any:
+        rows = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=(1, 4))
+        turn = lambda i, rows: (i + 1, rows.write(i, x * tf.cast(i + 1, tf.float32)))  # noqa: E731
+        return tf.while_loop(lambda i, rows: i < 5, turn, [0, rows])[1].stack()
+
+    report = find(function(grown, {"x": small(1, 4)}), numbers="random", workers=workers)
+    (finding,) = report.findings
+    assert (report.verdict, finding.error_type) == ("differs", "converter")
+    assert [c.op for c in finding.culprits] == ["TensorListStack"]
+    assert finding.error_message.endswith("is [5, 1, 4] in the model and [0, 1, 4] as converted")

@@ -50,8 +50,12 @@ def _list_read(i: Inputs) -> Any:
 
 @kernel("list_gather")
 def _list_gather(i: Inputs) -> Any:
-    """control_flow.list_gather"""
-    return np.stack([i.ls[int(n)] for n in np.atleast_1d(i.indices)])
+    """control_flow.list_gather; of nothing, what is declared: the converter folds the stack of a list that grows to that"""
+    chosen = [i.ls[int(n)] for n in np.atleast_1d(i.indices)]
+    if chosen:
+        return np.stack(chosen)
+    shape = i.op.outputs[0].shape or ()
+    return np.zeros([0, *(n if isinstance(n, int) else 0 for n in shape[1:])], np.float32)
 
 
 @kernel("list_scatter")

@@ -84,11 +84,29 @@ def _parted(
     """What there is to say of a program that does not agree."""
     folder = Path(request.folder)
     foreign = bool(request.against) and not (folder / EDITED).is_file()
-    if foreign and (sizes := unlike_sizes(done.wanted[0], done.outputs[0])):
-        return {"outputs": []} | of_another_model(sizes)
+    if sizes := unlike_sizes(done.wanted[0], done.outputs[0]):
+        return {"outputs": []} | (of_another_model(sizes) if foreign else _of_size(original, done, sizes))
     alone = Alone(folder, carved.graph_def, dict(request.options))
     again = Again(_written(carved, folder, request), request, done, feeds)
     return _explained(done, original, feeds, alone, again, foreign=foreign)
+
+
+def _of_size(original: Original, done: Comparison, said: str) -> dict[str, Any]:
+    """The answer where the converter makes an output of another size: what makes it is at fault."""
+    got = done.outputs[0]
+    name = next(n for n, v in done.wanted[0].items() if n not in got or np.size(got[n]) != np.size(v))
+    op = name.rpartition(":")[0]
+    while original.type_of(op) == "Identity" and (read := original.read_by(op)):
+        op = read[0].rpartition(":")[0]
+    cause = {
+        "op": op,
+        "function": "",
+        "type": original.type_of(op),
+        "kind": "converter",
+        "message": said,
+        "confirmed": False,
+    }
+    return {"causes": [cause], "remedies": []}
 
 
 def _written(carved: Carved, folder: Path, request: Numbers) -> Carved:

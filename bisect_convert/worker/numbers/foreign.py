@@ -29,11 +29,13 @@ def unlike_inputs(program: Any, feeds: Mapping[str, Any]) -> str:
 def unlike_sizes(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> str:
     """Return which outputs have other sizes in the package than in the model, or ""."""
     apart = [
-        f"{name.removesuffix(':0')} is {_sizes(value)} in the model and {_sizes(got[name])} in the package"
+        f"{name.removesuffix(':0')} is {_sizes(value)} in the model and {_sizes(got[name])} as converted"
         for name, value in wanted.items()
         if name in got and np.size(got[name]) != np.size(value)
     ]
-    absent = [f"{name.removesuffix(':0')} is no output of the package" for name in wanted if name not in got]
+    absent = [
+        f"{name.removesuffix(':0')} is no output of what it was converted to" for name in wanted if name not in got
+    ]
     return "; ".join((apart + absent)[:3])
 
 
