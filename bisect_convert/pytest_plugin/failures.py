@@ -72,9 +72,8 @@ class Failures:
             return _Told(f"not bisected: a fault of bisect-convert itself ({type(error).__name__}: {error})"), []
         cause = culprit_in_short(report)
         first = self._known.setdefault((report.digest, *culprits(report)), item.nodeid)
-        if cause and first != item.nodeid:
-            return _Told("\n".join(filter(None, [f"the same as in {first}: {cause}", failed.note])), cause), properties
-        return _Told("\n".join(filter(None, [_told(report), failed.note])), cause), properties
+        said = f"the same as in {first}: {cause}" if cause and first != item.nodeid else _told(report)
+        return _Told(f"{said}\n{failed.note}".rstrip(), cause), properties
 
     @staticmethod
     def _add(item: pytest.Item, report: pytest.TestReport, told: _Told, properties: Properties) -> None:

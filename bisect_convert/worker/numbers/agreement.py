@@ -11,7 +11,18 @@ import numpy as np
 from bisect_convert.evaluator import run
 from bisect_convert.worker.numbers.names import plain
 
-__all__ = ["TOLERANCES", "Agreement", "Distance", "agree", "agreement", "by_results", "distance", "evaluated", "fed"]
+__all__ = [
+    "TOLERANCES",
+    "Agreement",
+    "Distance",
+    "agree",
+    "agreement",
+    "by_results",
+    "distance",
+    "evaluated",
+    "fed",
+    "resized",
+]
 
 #: How far apart outputs may be, in parts of their scale, for who has no other wish: by the precision of the program.
 TOLERANCES = {"float16": 2e-2, "float32": 1e-3}
@@ -88,6 +99,17 @@ def agreement(wanted: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, An
             most = max(one.max_abs, before.max_abs)
             outputs[name] = Distance(most, 0.0 if most == 0 else most / scale if scale else np.inf, scale)
     return Agreement(outputs, len(wanted))
+
+
+def resized(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, str]:
+    """Return the outputs that have another size than they are to have, or are not there, each with that in words."""
+    said = {
+        name: f"is {list(np.shape(value))} in the model and {list(np.shape(got[name]))} as converted"
+        for name, value in wanted.items()
+        if name in got and np.size(got[name]) != np.size(value)
+    }
+    said |= {name: "is no output of what it was converted to" for name in wanted if name not in got}
+    return {name: f"{name.removesuffix(':0')} {words}" for name, words in said.items()}
 
 
 def fed(block: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:

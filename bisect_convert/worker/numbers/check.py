@@ -18,12 +18,13 @@ from bisect_convert.worker import tracebacks
 from bisect_convert.worker.conversion import carved_section, limit_memory
 from bisect_convert.worker.cut.sections import Carved
 from bisect_convert.worker.numbers import core_ml
+from bisect_convert.worker.numbers.agreement import resized
 from bisect_convert.worker.numbers.bodies import parted
 from bisect_convert.worker.numbers.causes import Cause
 from bisect_convert.worker.numbers.comparing import Comparison
 from bisect_convert.worker.numbers.compressed import cost
 from bisect_convert.worker.numbers.converting import converted
-from bisect_convert.worker.numbers.foreign import of_another_model, other_values, unlike_inputs, unlike_sizes
+from bisect_convert.worker.numbers.foreign import of_another_model, other_values, unlike_inputs
 from bisect_convert.worker.numbers.inputs import samples
 from bisect_convert.worker.numbers.original import Original, undefined_in
 from bisect_convert.worker.numbers.remedies import Again
@@ -84,18 +85,17 @@ def _parted(
     """What there is to say of a program that does not agree."""
     folder = Path(request.folder)
     foreign = bool(request.against) and not (folder / EDITED).is_file()
-    if sizes := unlike_sizes(done.wanted[0], done.outputs[0]):
-        return {"outputs": []} | (of_another_model(sizes) if foreign else _of_size(original, done, sizes))
+    if sizes := resized(done.wanted[0], done.outputs[0]):
+        said = "; ".join(list(sizes.values())[:3])
+        return {"outputs": []} | (of_another_model(said) if foreign else _of_size(original, next(iter(sizes)), said))
     alone = Alone(folder, carved.graph_def, dict(request.options))
     again = Again(_written(carved, folder, request), request, done, feeds)
     return _explained(done, original, feeds, alone, again, foreign=foreign)
 
 
-def _of_size(original: Original, done: Comparison, said: str) -> dict[str, Any]:
+def _of_size(original: Original, output: str, said: str) -> dict[str, Any]:
     """The answer where the converter makes an output of another size: what makes it is at fault."""
-    got = done.outputs[0]
-    name = next(n for n, v in done.wanted[0].items() if n not in got or np.size(got[n]) != np.size(v))
-    op = name.rpartition(":")[0]
+    op = output.rpartition(":")[0]
     while original.type_of(op) == "Identity" and (read := original.read_by(op)):
         op = read[0].rpartition(":")[0]
     cause = {

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from bisect_convert.worker.numbers.agreement import fed
 from bisect_convert.worker.numbers.causes import Search
 from bisect_convert.worker.numbers.original import Original
 
-__all__ = ["of_another_model", "other_values", "unlike_inputs", "unlike_sizes"]
+__all__ = ["of_another_model", "other_values", "unlike_inputs"]
 
 
 def unlike_inputs(program: Any, feeds: Mapping[str, Any]) -> str:
@@ -26,19 +24,6 @@ def unlike_inputs(program: Any, feeds: Mapping[str, Any]) -> str:
     )
 
 
-def unlike_sizes(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> str:
-    """Return which outputs have other sizes in the package than in the model, or ""."""
-    apart = [
-        f"{name.removesuffix(':0')} is {_sizes(value)} in the model and {_sizes(got[name])} as converted"
-        for name, value in wanted.items()
-        if name in got and np.size(got[name]) != np.size(value)
-    ]
-    absent = [
-        f"{name.removesuffix(':0')} is no output of what it was converted to" for name in wanted if name not in got
-    ]
-    return "; ".join((apart + absent)[:3])
-
-
 def other_values(search: Search, original: Original) -> str:
     """Return where the package computes something else, given the model's own inputs there, as far as that is known."""
     said = "the package computes something else in float32 too"
@@ -51,7 +36,3 @@ def other_values(search: Search, original: Original) -> str:
 def of_another_model(message: str) -> dict[str, Any]:
     """Return the causes of the answer where no op is at fault but the package as a whole."""
     return {"causes": [], "remedies": [], "kind": "package", "message": message}
-
-
-def _sizes(value: Any) -> list[int]:
-    return list(np.shape(value))
