@@ -145,13 +145,19 @@ def _check(case: Case) -> tuple[str, str] | None:
 
 
 def _constant(case: Case) -> tuple[str, str] | None:
-    """What follows from constants that coremltools cannot evaluate; whoever reads it is not at fault."""
+    """What follows from constants, and coremltools does not get; whoever reads it is not at fault."""
     made = next(((graph, op) for graph, op in case.ops if op.foldable), None)
     if made is None:
         return None
     graph, op = made
     read = next((t for name in op.inputs if (t := graph.tensors[name]).dtype in NO_VALUES), None)
     dtype = read.dtype if read is not None else op.outputs[0].dtype
+    if len(op.outputs) > 1 and dtype not in NO_VALUES:
+        return (
+            f"`{op.name}` makes {len(op.outputs)} results from constants. coremltools evaluates what follows from "
+            "constants, but of several results it takes the first for them all. What reads them is not at fault.",
+            op.name,
+        )
     return (
         f"`{op.name}` makes its value from a constant of {dtype}, which coremltools has no type for: its evaluation of "
         "the model's constants ends there. What reads the value is not at fault.",

@@ -14,7 +14,10 @@ CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 #: The dtypes of tensors that Core ML has none of, and that no input can stand for.
 HANDLES = frozenset({"string", "resource", "variant"})
 #: The dtypes of constants that end the converter's evaluation of all constants.
-NO_VALUES = frozenset({"int4", "uint4", "qint8", "quint8", "qint16", "quint16", "qint32", "complex64", "complex128"})
+NO_VALUES = frozenset(
+    {"int4", "uint4", "qint8", "quint8", "qint16", "quint16", "qint32", "complex64", "complex128", "bfloat16"}
+    | {"float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m2fnuz"}
+)
 
 
 def bytes_of(dtype: str, shape: Iterable[int | None] | None) -> int:

@@ -22,10 +22,13 @@ __all__ = ["rewrite_remedies"]
 _MOST = 3
 _BRIDGE = "y = tf.squeeze(tf.expand_dims(y, 0), 0)  # y: the result of tf.while_loop or tf.cond; read only this one\n"
 _FOLD = """\
-graph_def = tf.compat.v1.GraphDef.FromString(open(MODEL, "rb").read())
 function = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph_def, name=""), [])
 function = function.prune(["input:0", ...], ["output:0", ...])  # of all inputs and outputs
 model = ct.convert([function], source="tensorflow")  # TensorFlow folds constants when this is frozen
+"""
+_OPENED = 'graph_def = tf.compat.v1.GraphDef.FromString(open(MODEL, "rb").read())\n'
+_OUTSIDE = """\
+value = ...  # what {op} makes here: with numpy, or in the model before the loop or conditional, where TensorFlow folds it
 """
 
 
@@ -38,7 +41,7 @@ def rewrite_remedies(case: Case, prober: Prober) -> list[Remedy]:
     graph, name = case.found.culprits[0]
     culprit = case.culprits[0]
     if prober.model.graphs[graph].ops[name].foldable:
-        return _folded(name, prober)
+        return _folded(case, prober)
     unprobed: list[Remedy] = []
     recipes = _fitting(culprit, case.message)[:_MOST] if _last_of(case, prober) else []
     for recipe in recipes:
@@ -82,12 +85,19 @@ def _first_fixed(op: Op) -> Sequence[int | None]:
     return [1 if first is None else first, *rest]
 
 
-def _folded(name: str, prober: Prober) -> list[Remedy]:
-    """Constants folded, tried on the whole model."""
+def _folded(case: Case, prober: Prober) -> list[Remedy]:
+    """Constants folded, tried on the whole model; what freezing cannot fold, on the witness too."""
+    handed = prober.loaded.handed
+    bare = handed.argument in ("graph", "model") and not handed.keras and not case.found.culprits[0][0]
     summary = "freeze the model with its constants folded, so that the values stand in their place"
-    asked = Kind.REMEDY.asks("constants folded")
-    done = prober.trial(whole(prober.model), asked, op=name, recipe="folded").converted
-    return [Remedy("rewrite", summary + ": the whole model converts then" * done, done, _FOLD)]
+    code = (_OPENED if handed.opened else "graph_def = model\n") + _FOLD
+    if not bare:
+        summary, code = "put the value itself in its place", _OUTSIDE.format(op=case.culprits[0].op)
+    asked, name = Kind.REMEDY.asks("constants folded"), case.found.culprits[0][1]
+    if prober.trial(whole(prober.model), asked, op=name, recipe="folded").converted:
+        return [Remedy("rewrite", f"{summary}: the whole model converts then", True, code)]
+    done = not bare and prober.trial(case.found.witness, asked, op=name, recipe="folded").converted
+    return [Remedy("rewrite", summary, done, code)]
 
 
 def _fitting(culprit: Culprit, message: str) -> list[Recipe]:

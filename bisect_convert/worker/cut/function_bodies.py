@@ -105,7 +105,8 @@ def _take_out(
             parameters[tensor] = f"{made[-1].name}:output_handle:0" if made else name
         return parameters[tensor]
 
-    kept = [n for n in function.node_def if n.name not in ops]
+    alone = _read_by(ops, function)
+    kept = [n for n in function.node_def if n.name not in ops | alone]
     for node in kept:
         rewire(node, moved, waits=lambda op: op not in ops)
     for key in list(function.ret):
@@ -124,6 +125,14 @@ def _take_out(
         names[end.into] = _tie(kept, replace(end, tensor=full[end.tensor]), thread, f"cut_end_{number}")
     _keep_only(function, kept, ops)
     return threads
+
+
+def _read_by(ops: set[str], function: Any) -> set[str]:
+    """The constants that nothing but these ops reads: coremltools refuses some for their dtype, read or not."""
+    read = {op_of(i) for node in function.node_def if node.name not in ops for i in data(node)}
+    read |= {op_of(tensor) for tensor in function.ret.values()}
+    theirs = {op_of(i) for node in function.node_def if node.name in ops for i in data(node)}
+    return {node.name for node in function.node_def if node.op == "Const" and node.name in theirs - read}
 
 
 def _stacked(fact: CutTensor) -> CutTensor:

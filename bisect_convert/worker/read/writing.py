@@ -204,9 +204,9 @@ def _follows_from_constants(op: Any, constant: dict[str, bool]) -> bool:
 
 
 def _unevaluated(op: Any, foldable: dict[str, bool]) -> bool:
-    """True where a constant above it, or its own value, is of a dtype for which the converter has no numpy type."""
+    """True where the converter does not get its value: one of several, or of a dtype for which it has no numpy type."""
     dtypes = {t.dtype.base_dtype.name for t in (*op.inputs, *op.outputs)}
-    return bool(dtypes & NO_VALUES) or any(foldable.get(t.op.name, False) for t in op.inputs)
+    return len(op.outputs) > 1 or bool(dtypes & NO_VALUES) or any(foldable.get(t.op.name, False) for t in op.inputs)
 
 
 def _attributes(op: Any) -> str:

@@ -19,7 +19,7 @@ from bisect_convert.worker.rewrite.editing import imported, opened
 from bisect_convert.worker.rewrite.edits import Edit, attributes
 from bisect_convert.worker.rewrite.loops import ALONE
 
-__all__ = ["candidates", "empty_lists", "levels"]
+__all__ = ["candidates", "empty_lists", "foldings", "levels"]
 
 #: dtypes that coremltools does not know at all.
 _UNKNOWN = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "complex128", "uint32", "uint64"})
@@ -31,7 +31,11 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     """Return the edits that may help, the likeliest first; none where nothing is known."""
     message, stage = failure.message, failure.signature.stage
     if stage is Stage.LOWERING and failure.hint:
-        found = [*_of_hint(program, [frame.name for frame in failure.hint], message), *_sizes(program)]
+        found = [
+            *foldings(program),
+            *_of_hint(program, [frame.name for frame in failure.hint], message),
+            *_sizes(program),
+        ]
         if "Graph is not a DAG" in message:
             return [*_complex_loops(program), *_bridges(program), *found]
         return found
@@ -51,12 +55,16 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if stage is Stage.LOAD and "input_shapes" in message:  # of a branch that is given nothing
         return [e for e in _nested(program) if e.recipe in ("known_branch", "both_branches", "left_out")]
     if stage is Stage.LOAD:
-        values = [Edit(path, name, "", "folded") for path, _, graph in levels(program) for name in unevaluated(graph)]
-        values += [*_complex_loops(program), *_complex_constants(program)]
+        values = [*foldings(program), *_complex_loops(program), *_complex_constants(program)]
         return values + [Edit(path, op.name, op.type, "island") for path, op in _making(program, _UNKNOWN)]
     if stage is Stage.MIL_PASS and "complex" in (failure.signature.pass_name or ""):
         return list(_transforms(program))
     return _sizes(program)
+
+
+def foldings(program: Any) -> list[Edit]:
+    """Return one edit for each op that makes of constants what the converter does not get; none of them ever converts."""
+    return [Edit(path, name, "", "folded") for path, _, graph in levels(program) for name in unevaluated(graph)]
 
 
 def _transforms(program: Any) -> Iterator[Edit]:

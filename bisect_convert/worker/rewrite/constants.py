@@ -25,13 +25,16 @@ def folded(graph_def: Any, name: str) -> Any:
 
 
 def unevaluated(graph: Any) -> list[str]:
-    """Return the ops of the graph that make, of constants that the converter has no value for, one that it can have."""
+    """Return the ops of the graph that make of constants what the converter does not get, but can be given.
+
+    It gets no value made of a dtype that numpy does not have, and of an op with several results none.
+    """
     return [
         op.name
         for op in graph.get_operations()
         if op.inputs
         and not any(t.dtype.base_dtype.name in NO_VALUES for t in op.outputs)
-        and any(t.dtype.base_dtype.name in NO_VALUES for t in op.inputs)
+        and (len(op.outputs) > 1 or any(t.dtype.base_dtype.name in NO_VALUES for t in op.inputs))
         and from_constants(op)
     ]
 

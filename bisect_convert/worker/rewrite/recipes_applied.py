@@ -12,10 +12,9 @@ from bisect_convert.model.names import op_of
 from bisect_convert.report.values import Compared
 from bisect_convert.worker.nodes import data, read_instead
 from bisect_convert.worker.rewrite.called import call_of
+from bisect_convert.worker.rewrite.candidates import foldings
 from bisect_convert.worker.rewrite.compared import compared
-from bisect_convert.worker.rewrite.constants import folded, unevaluated
-from bisect_convert.worker.rewrite.editing import imported
-from bisect_convert.worker.rewrite.edits import Edit, attributes, recipe_function
+from bisect_convert.worker.rewrite.edits import Edit, attributes, edited, recipe_function
 from bisect_convert.worker.rewrite.structures_applied import STRUCTURES, restructured
 
 __all__ = ["BRIDGE", "CHANNELS_FIRST", "FOLDED", "Rewritten", "one_batch", "rewritten"]
@@ -83,10 +82,9 @@ def one_batch(graph_def: Any) -> Any:
     return made
 
 
-def _folded(graph_def: Any) -> Any:
+def _folded(program: Any) -> Any:
     """The GraphDef without constants that the converter cannot evaluate."""
-    for name in unevaluated(imported(graph_def)):
-        graph_def = folded(graph_def, name)
+    graph_def = edited(program, foldings(program))
     read = {op_of(i) for node in graph_def.node for i in data(node)}
     made = v1.GraphDef()
     made.CopyFrom(graph_def)
