@@ -31,6 +31,27 @@ class Bodies:
                 found.update(dict.fromkeys(self.inside(body.name, left, removed)))
         return list(found)
 
+    def twins(self, graph: str, call: str, other: str) -> dict[tuple[str, str], tuple[str, str]]:
+        """Return (graph, op) below the call -> (graph, op) below the other, empty unless both are made of the same ops.
+
+        They are taken in order: bodies that one piece of code made, at different names and sizes, have theirs in the same.
+        """
+        pairs: dict[tuple[str, str], tuple[str, str]] = {}
+        todo = [((graph, call), (graph, other))]
+        while todo:
+            at, there = todo.pop()
+            mine, theirs = list(self._model.bodies(*at)), list(self._model.bodies(*there))
+            if [role for role, _ in mine] != [role for role, _ in theirs]:
+                return {}
+            for (_, one), (_, two) in zip(mine, theirs, strict=True):
+                ops = list(zip(one.sorted(one.atoms), two.sorted(two.atoms), strict=False))
+                if len(one.atoms) != len(two.atoms) or any(one.ops[a].type != two.ops[b].type for a, b in ops):
+                    return {}
+                below = [((one.name, a), (two.name, b)) for a, b in ops]
+                pairs.update(below)
+                todo += below
+        return pairs
+
     def follow(self, graph: str, frames: Sequence[Frame]) -> tuple[str, str] | None:
         """Return (graph, op) of the innermost frame, or None where the frames do not lead there."""
         at, call = graph, frames[0].name

@@ -125,7 +125,10 @@ class Places:
     def _in_constructs(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
         """The ops of that type in bodies that fail as the cause does, each with no more than its construct around it."""
         home, kind = cause.witness.graph, self.model.graphs[cause.graph].ops[cause.ops[0]].type
-        if len(cause.ops) != 1 or len(cause.witness.ops) != 1:
+        if len(cause.witness.ops) != 1:
+            return
+        if len(cause.ops) != 1:
+            yield from self._in_twins(cause, section, taken)
             return
         graph = self.model.graphs[home]
         calls = [n for n in graph.sorted(self._pool(home, section)) if graph.ops[n].functions]
@@ -140,6 +143,29 @@ class Places:
             if self.prober.verdict(part, cause.failure.signature, Kind.IN_PLACE.asks(op, call)) is Verdict.FAIL:
                 taken.add((name, op))
                 yield replace(cause, graph=name, ops=(op,), witness=part)
+
+    def _in_twins(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
+        """The same ops of the constructs whose bodies are made of the same ops: the witness once more, by other names."""
+        home, (call,) = cause.witness.graph, cause.witness.ops
+        graph = self.model.graphs[home]
+        others = [
+            n for n in graph.sorted(self._pool(home, section) - {call}) if graph.ops[n].type == graph.ops[call].type
+        ]
+        for other in others[:_MOST_INSIDE]:
+            twins = self._bodies.twins(home, call, other)
+            named = [twins.get((cause.graph, op)) for op in cause.ops]
+            places = [place for place in named if place is not None and place not in taken | section.removed]
+            if len(places) < len(named):
+                continue
+            gone = frozenset(twins[place] for place in cause.witness.removed if place in twins)
+            part = Section(home, frozenset({other}), gone)
+            if (
+                self.prober.verdict(part, cause.failure.signature, Kind.IN_PLACE.asks(places[0][1], other))
+                is Verdict.FAIL
+            ):
+                taken.update(places)
+                cut = frozenset(twins[place] for place in cause.cut if place in twins)
+                yield replace(cause, graph=places[0][0], ops=tuple(op for _, op in places), witness=part, cut=cut)
 
     def _of_ranks(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
         """The other ops that share tensors of too high a rank, where that is the failure."""

@@ -121,3 +121,27 @@ def test_what_is_handed_over_does_not_hang_on_the_weights(
 def test_what_is_said_grows_no_faster_than_the_model(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     small, large = (searched(blocks(n, {n - 1: tf.math.erfc}), workers, monkeypatch) for n in (20, 80))
     assert large.told <= 4 * small.told and large.written <= 4 * small.written
+
+
+def suppression(boxes: tf.Tensor) -> tf.Tensor:
+    """A loop in a loop's body, whose result is read twice there: the converter's pass keeps one of the readers."""
+
+    def step(i: tf.Tensor, kept: tf.Tensor) -> Any:
+        inner = tf.while_loop(lambda j, k: j < 2, lambda j, k: (j + 1, k * 0.5 + boxes), [0, kept])[1]
+        return i + 1, tf.reduce_max(inner, 1, keepdims=True) + tf.reduce_min(inner, 1, keepdims=True) + inner
+
+    return tf.while_loop(lambda i, kept: i < 3, step, [0, boxes])[1]
+
+
+def test_a_cause_of_several_ops_in_bodies_is_found_at_all_its_places_at_once(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @tf.function(input_signature=[tf.TensorSpec((1, 8), name="x")], autograph=False)
+    def model(x: tf.Tensor) -> tf.Tensor:
+        return tf.concat([suppression(tf.tanh(x[:, :size])) for size in (8, 4, 6, 2)], 1)
+
+    costs = searched(model, workers, monkeypatch)
+    (finding,) = costs.report.findings
+    assert costs.report.complete and len(finding.places) == 4 and len(finding.places[0]) > 1
+    ops = max(len(probe.plan.ops) for probe in costs.probes)
+    assert costs.wholes(ops) <= 3, str(costs.report)
