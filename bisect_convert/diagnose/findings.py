@@ -66,7 +66,8 @@ def joined(finding: Finding, found: Found, model: Model) -> Finding:
 def case_of(found: Found, prober: Prober) -> Case:
     """Return the cause with what the graph tells of it, and which passes it needs, which is probed."""
     model = prober.model
-    blamed = found.culprits[-1 if found.interaction else 0] if found.culprits else None
+    here = found.places[0] if found.places and found.culprits else found.culprits
+    blamed = here[-1 if found.interaction else 0] if here else None
     timed = found.failure.type in (SLOW, "timeout")
     return Case(
         found,

@@ -10,6 +10,8 @@ import networkx as nx
 __all__ = ["Layout", "lay_out"]
 
 _SWEEPS = 6
+#: How wide a row of parts that do not hang together may be, unless one of them is wider.
+_ROW = 540.0
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,36 @@ class Layout:
 def lay_out(graph: nx.DiGraph[str], widths: Mapping[str, float], *, row: float = 80, gap: float = 28) -> Layout:
     """Return a layout in which boxes of one layer keep `gap` apart, layers lie `row` apart, and arrows point down.
 
-    Arrows that pass through a layer keep clear of its boxes.
+    Arrows that pass through a layer keep clear of its boxes. Parts that do not hang together stand in rows, in their order.
     """
     if not graph:
         return Layout({}, {}, 0, 0)
+    place = {node: number for number, node in enumerate(graph)}
+    parts = sorted(nx.weakly_connected_components(graph), key=lambda part: min(place[n] for n in part))
+    layouts = [
+        _one(nx.DiGraph(graph.subgraph(sorted(part, key=place.__getitem__))), widths, row, gap) for part in parts
+    ]
+    return layouts[0] if len(layouts) == 1 else _in_rows(layouts, row, gap)
+
+
+def _in_rows(layouts: Sequence[Layout], row: float, gap: float) -> Layout:
+    """The layouts side by side, those that have no room any more below the others."""
+    widest = max(_ROW, *(part.width for part in layouts))
+    x = y = width = height = 0.0
+    centres: dict[str, tuple[float, float]] = {}
+    routes: dict[tuple[str, str], tuple[tuple[float, float], ...]] = {}
+    for part in layouts:
+        if x and x + part.width > widest:
+            x, y = 0.0, height + row
+        centres |= {node: (a + x, b + y) for node, (a, b) in part.centres.items()}
+        routes |= {edge: tuple((a + x, b + y) for a, b in points) for edge, points in part.routes.items()}
+        width, height = max(width, x + part.width), max(height, y + part.height)
+        x += part.width + gap
+    return Layout(centres, routes, width, height)
+
+
+def _one(graph: nx.DiGraph[str], widths: Mapping[str, float], row: float, gap: float) -> Layout:
+    """The layout of a graph that hangs together."""
     layers, chains, joints = _layered(graph)
     _uncross(layers, joints)
     sizes = {node: widths.get(node, 8.0) for node in joints}

@@ -34,6 +34,12 @@ class Spot:
         return self.anchor == "map" or 1 in self.region.findings
 
     @property
+    def listed(self) -> tuple[tuple[str, str], ...]:
+        """Of ops in a row that nothing is wrong with, each one's type and name: they need no picture."""
+        plain = self.region.kind == "run" and self.region.verdict == "converts" and not self.inside
+        return tuple((_title(r), _under(r)) for r in self.region.inside) if plain else ()
+
+    @property
     def picture(self) -> Picture:
         """The regions inside as boxes, each with a link to where it is unfolded, or to its finding."""
         anchors = {id(spot.region): spot.anchor for spot in self.inside}

@@ -402,6 +402,13 @@ def test_boxes_do_not_overlap_and_arrows_point_down(seed: int) -> None:
     assert set(layout.routes) == set(picture.edges)
 
 
+def test_parts_that_do_not_hang_together_stand_in_rows() -> None:
+    graph = nx.DiGraph([(f"a{n}", f"b{n}") for n in range(20)])
+    layout = lay_out(graph, dict.fromkeys(graph, 100.0))
+    assert layout.width <= 540 and layout.height > 80 * 6
+    assert layout.centres["a0"][1] < layout.centres["a19"][1]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_lanes_lead_where_the_edges_lead(seed: int) -> None:
     picture = random_picture(seed)

@@ -143,5 +143,6 @@ def test_a_cause_of_several_ops_in_bodies_is_found_at_all_its_places_at_once(
     costs = searched(model, workers, monkeypatch)
     (finding,) = costs.report.findings
     assert costs.report.complete and len(finding.places) == 4 and len(finding.places[0]) > 1
+    assert [call.name for call in finding.context.enclosing] == ["while"]  # of the place that is described
     ops = max(len(probe.plan.ops) for probe in costs.probes)
     assert costs.wholes(ops) <= 3, str(costs.report)
