@@ -12,6 +12,7 @@ from bisect_convert.model.origins import sliced_open
 from bisect_convert.model.outcome import Failure, Stage, Verdict
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
+from bisect_convert.search import from_constants
 from bisect_convert.search.bisection import Minimum, first_failing, minimise
 from bisect_convert.search.high_ranks import rank_regions
 from bisect_convert.search.locate import Cause, Locator
@@ -66,7 +67,7 @@ class Descent:
         return replace(cause, witness=self._in_place(witness, frozenset(smallest.items)))
 
     def _search(self, section: Section, failure: Failure) -> Cause | None:
-        deep = self.deepest(section, failure)
+        deep = from_constants.met(self.prober, section, failure) or self.deepest(section, failure)
         if deep is not None:
             return deep
         for cause in self.high_ranks(section, failure):
@@ -75,7 +76,7 @@ class Descent:
         if witness is None:
             return None
         cause = self.locator.shrink(witness, failure, section)
-        return self._descend(cause)
+        return self._descend(from_constants.blamed_alone(self.model.graphs[section.graph], cause))
 
     def high_ranks(self, section: Section, failure: Failure) -> Iterator[Cause]:
         """Yield the causes of a failure that is one of ranks: one for each group of ops that share such tensors."""

@@ -19,6 +19,7 @@ from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Failure, Signature, Stage, Verdict
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
+from bisect_convert.search import from_constants
 from bisect_convert.search.descend import Descent
 from bisect_convert.search.found import Found
 from bisect_convert.search.locate import Cause
@@ -92,6 +93,9 @@ class Places:
         """Return other ops of the same type that fail alone in the same way; of one form only the first is asked about."""
         graph = self.model.graphs[cause.graph]
         (first,) = cause.ops
+        if graph.ops[first].foldable and len(graph.ops[first].outputs) > 1:
+            rest = Section(cause.graph, self._pool(cause.graph, section) - {first})
+            return [op for other in from_constants.failing(self.prober, rest) for op in other.ops]
         kind, target = graph.ops[first].type, cause.failure.signature
         removed = {op for name, op in section.removed if name == cause.graph}
         pool = section.ops if section.graph == cause.graph else graph.atoms - removed

@@ -32,6 +32,7 @@ __all__ = ["READ", "compressed_op", "compressing", "in_hand", "in_mil", "lowered
 READ: tuple[tuple[Any, str, str], ...] = (
     (TF2Loader, "_run_tf_ssa_passes", "tf_pass"),
     (convert_utils, "convert_graph", "node"),
+    (convert_utils, "convert_graph", "graph"),
     (TFConverter, "convert_main_graph", "self"),
     (PassPipelineManager, "apply_pipeline", "pass_name"),
     (Program, "_check_early_error_out_for_invalid_program", ""),
@@ -113,11 +114,19 @@ def passed(frames: list[FrameType]) -> Iterator[Frame]:
 
 
 def lowered(frames: list[FrameType]) -> Iterator[Frame]:
-    """Yield the op being lowered at each graph level: `node` in the frames of `convert_graph`."""
+    """Yield the op being lowered at each graph level: `node` in the frames of `convert_graph`.
+
+    Where that is the converter's own, which takes one of several results, it is the op that makes them.
+    """
     for frame in frames:
         if frame.f_code is convert_utils.convert_graph.__code__ and (node := frame.f_locals.get("node")) is not None:
+            if node.op == "get_tuple":
+                node = frame.f_locals["graph"].get(node.inputs[0], node)
             original = getattr(node, "original_node", None)
-            yield Frame(node.op, original.name if original is not None else node.name)
+            op = (
+                node.op if node.op != "Const" or original is None else original.op
+            )  # what it was before it was evaluated
+            yield Frame(op, original.name if original is not None else node.name)
 
 
 def compressing(frames: list[FrameType]) -> str | None:
