@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert.model.names import op_of
-from bisect_convert.worker.rewrite.difference import TOLERANCE, Agreement, difference
+from bisect_convert.model.names import bytes_of, op_of
+from bisect_convert.worker.rewrite.difference import TOLERANCE, Agreement, difference, scales_of
 from bisect_convert.worker.rewrite.draws import DRAWS, drawn_in
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import EXACT, REGIONAL, Edit
@@ -29,8 +29,8 @@ _VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "large values": lambda rng, shape: 300.0 * rng.standard_normal(shape),
     "negative values": lambda rng, shape: -np.abs(rng.standard_normal(shape)),
 }
-#: How many edits are compared on values of one run.
-_AT_ONCE = 16
+#: How many edits are compared on values of one run, and of how many bytes these may be.
+_AT_ONCE, _ROOM = 16, 2**28
 #: Seconds after which an edit is compared on the model's own values only.
 _LONGEST = 3.0
 
@@ -58,7 +58,7 @@ def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, 
         except Exception:  # see below; nothing is known of them then
             found.update(dict.fromkeys(exact))
     parts = Parts(level), Parts(after)
-    for several in _batches([edit for edit in edits if edit not in found]):
+    for several in _batches(before, [edit for edit in edits if edit not in found]):
         known = _known(before, several, feeds)
         for edit in several:
             try:
@@ -69,10 +69,25 @@ def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, 
     return found
 
 
-def _batches(edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
+def _batches(before: Any, edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
     """So many edits at a time that the values about all of them find room."""
-    for first in range(0, len(edits), _AT_ONCE):
-        yield edits[first : first + _AT_ONCE]
+    some: list[Edit] = []
+    room = 0
+    for edit in edits:
+        size = _bytes(before.get_operation_by_name(edit.op)) if edit.recipe not in REGIONAL else 0
+        if some and (len(some) == _AT_ONCE or room + size > _ROOM):
+            yield some
+            some, room = [], 0
+        some.append(edit)
+        room += size
+    if some:
+        yield some
+
+
+def _bytes(op: Any) -> int:
+    """What the values about the op take, as far as their sizes are known."""
+    tensors = [*_read(op), *_made(op)]
+    return sum(bytes_of(t.dtype.base_dtype.name, t.shape if t.shape.rank is not None else None) for t in tensors)
 
 
 def _known(before: Any, edits: Sequence[Edit], feeds: Sequence[Feeds]) -> list[Feeds]:
@@ -108,19 +123,20 @@ def _about(op: Any) -> list[str]:
 
 
 def _together(before: Any, now: Any, edits: Sequence[Edit], feeds: Sequence[Feeds]) -> dict[Edit, Agreement | None]:
-    """Edits that only move ops about, compared on the model's own values in one run of the level."""
-    moved: dict[Edit, dict[str, str]] = {}
-    for edit in edits:
-        op = before.get_operation_by_name(edit.op)
-        outputs = _made(op)
-        moved[edit] = {t.name: _moved(now, op, t) for t in outputs}
-    known = runs(before, [old for each in moved.values() for old in each], feeds)
-    fresh = runs(now, [new for each in moved.values() for new in each.values()], feeds)
-    scales = _scales(known)
+    """Edits that only move ops about, compared on the model's own values in few runs of the level."""
     found: dict[Edit, Agreement | None] = {}
-    for edit, pairs in moved.items():
-        gaps = [_apart(one, other, pairs, {}, scales) for one, other in zip(known, fresh, strict=True)]
-        found[edit] = reduce(or_, gaps, Agreement()) if pairs else None
+    for several in _batches(before, edits):
+        ops = {edit: before.get_operation_by_name(edit.op) for edit in several}
+        moved = {edit: {t.name: _moved(now, op, t) for t in _made(op)} for edit, op in ops.items()}
+        gaps: dict[Edit, list[Agreement]] = {edit: [] for edit in several}
+        scales: dict[str, float] = {}
+        for feed in feeds:  # one after the other: all together may take more room than there is
+            (one,) = runs(before, [old for each in moved.values() for old in each], [feed])
+            (other,) = runs(now, [new for each in moved.values() for new in each.values()], [feed])
+            scales |= {name: max(size, scales.get(name, 0.0)) for name, size in scales_of([one]).items()}
+            for edit, pairs in moved.items():
+                gaps[edit].append(_apart(one, other, pairs, {}, scales))
+        found |= {edit: reduce(or_, gaps[edit], Agreement()) if moved[edit] else None for edit in several}
     return found
 
 
@@ -137,7 +153,7 @@ def _compared(
     labels = {t.name: labels_of(t) for t in outputs}
     fixed = {t.name for t in given if t.op.type == "Const"}
     known = [{name: values[name] for name in _about(op)} for values in known] if outputs else []
-    started, scales = time.monotonic(), _scales(known)
+    started, scales = time.monotonic(), scales_of(known)
     total, tolerance = Agreement(), max([TOLERANCE, edit.tolerance, *(_COARSE.get(t.dtype, 0.0) for t in op.outputs)])
     for feed, values in zip(feeds, known, strict=False):
         if (apart := _told_apart(op, values)) is not None:
@@ -197,7 +213,7 @@ def _where_they_meet(before: Any, now: Any, feeds: Sequence[Feeds]) -> Agreement
     total = Agreement()
     known = runs(before, names, feeds)
     for one, other in zip(known, runs(now, names, feeds), strict=True):
-        total |= _apart(one, other, {n: n for n in names}, {}, _scales(known))
+        total |= _apart(one, other, {n: n for n in names}, {}, scales_of(known))
     return total if names else None
 
 
@@ -229,18 +245,6 @@ def _named(numbers: Any, labels: Any) -> Any:
     """The labels of these numbers; what is no number of labels stays as it is."""
     numbers = np.asarray(numbers)
     return labels.reshape(-1)[numbers] if labels is not None and numbers.dtype.kind == "i" else numbers
-
-
-def _scales(samples: Sequence[Feeds]) -> dict[str, float]:
-    """The largest finite value of each tensor of numbers in any sample."""
-    found: dict[str, float] = {}
-    for sample in samples:
-        for name, value in sample.items():
-            array = np.asarray(value)
-            if array.dtype.kind in "iuf":
-                size = np.abs(array[np.isfinite(array)].astype(np.float64)).max(initial=0.0)
-                found[name] = max(found.get(name, 0.0), float(size))
-    return found
 
 
 def _apart(
@@ -307,7 +311,7 @@ def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequenc
             inputs = [i for i in inputs if not any(map(_tied, runs(before, scores, [i])[0].values()))]
         known = runs(before, wanted, inputs)
         for one, other in zip(known, runs(now, wanted, inputs), strict=True):
-            total |= _apart(one, other, {n: n for n in wanted}, labels, _scales(known))
+            total |= _apart(one, other, {n: n for n in wanted}, labels, scales_of(known))
     except (tf.errors.OpError, ValueError, TypeError):
         return None
     return total if inputs else None

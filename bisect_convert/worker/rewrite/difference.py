@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["TOLERANCE", "Agreement", "difference"]
+__all__ = ["TOLERANCE", "Agreement", "difference", "scales_of"]
 
 #: How far, in parts of a tensor's scale, results may lie from those before for an edit to count as equal.
 TOLERANCE = 1e-6
@@ -55,3 +56,15 @@ def difference(one: Any, other: Any, scale: float = 0.0) -> Agreement:
     gap = float(np.abs(a[both] - b[both]).max(initial=0.0))
     scale = float(np.abs(a[both]).max(initial=scale))
     return Agreement(gap, gap / scale if scale else gap, 1)
+
+
+def scales_of(samples: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the largest finite value of each tensor of numbers in any sample."""
+    found: dict[str, float] = {}
+    for sample in samples:
+        for name, value in sample.items():
+            array = np.asarray(value)
+            if array.dtype.kind in "iuf":
+                ends = [float(end(array, initial=0, where=np.isfinite(array))) for end in (np.max, np.min)]
+                found[name] = max(found.get(name, 0.0), *map(abs, ends))
+    return found
