@@ -34,7 +34,10 @@ def program_of(model: Any) -> Any:
         raise ValueError("this is no ML program: neural networks and pipelines cannot be evaluated")
     from coremltools.converters.mil.frontend.milproto import load
 
-    return load.load(spec, spec.specificationVersion, model.weights_dir or "")
+    try:
+        return load.load(spec, spec.specificationVersion, model.weights_dir or "")
+    except AssertionError as error:  # what it infers is not what the program declares
+        raise ValueError(f"coremltools itself cannot read the program back: {_first_line(error)}") from error
 
 
 def _first_line(error: BaseException) -> str:

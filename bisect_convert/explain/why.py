@@ -135,13 +135,22 @@ def _check(case: Case) -> tuple[str, str] | None:
         ]
         if op.type not in ("Assert", "CheckNumerics", "CheckNumericsV2") and not guarded:
             continue
-        layer = f" of the layer `{op.layer.split('/')[0]}`" if op.layer else ""
+        layer = f" of the layer `{_of_check(op.layer)}`" if op.layer else ""
         read = "" if list(graph.dag.successors(op.name)) else ", and nothing reads what it gives"
         return (
             f"`{op.name}` is a check{layer}, not a part of what it computes: it stops the model on bad values{read}.",
             op.name,
         )
     return None
+
+
+def _of_check(layer: str) -> str:
+    """The layer without the scopes that `tf.debugging` opens in it."""
+    scopes = layer.split("/")
+    own = next(
+        (n for n, scope in enumerate(scopes) if scope.lower().startswith(("assert", "check", "cond"))), len(scopes)
+    )
+    return "/".join(scopes[: max(own, 1)])
 
 
 def _constant(case: Case) -> tuple[str, str] | None:

@@ -26,6 +26,7 @@ from bisect_convert.worker.rewrite.difference import Agreement
 from bisect_convert.worker.rewrite.editing import RESULT
 from bisect_convert.worker.rewrite.edits import Edit, recipe_function
 from bisect_convert.worker.rewrite.fixing import Fixed
+from bisect_convert.worker.rewrite.loops import bridged
 
 Made = Callable[[Any], Any]
 
@@ -99,6 +100,16 @@ def slope(x: Any) -> Any:
     return made
 
 
+def masked(x: Any) -> Any:
+    """A truth that a conditional makes of unlike sizes, read twice, as in attention in windows."""
+    m = x > 0
+    more, some = tf.reduce_max(tf.reduce_sum(tf.cast(m, tf.int32), -1)), tf.reduce_any(m)
+    mask = tf.cond(some, lambda: tf.tile(m[:, :, None], [1, 1, 4 + more]), lambda: tf.tile(m[:, :, None], [1, 1, 4]))
+    y = tf.tile(x[:, :, None], [1, 1, 4])
+    y = tf.cond(some, lambda: tf.concat([tf.zeros(tf.stack([1, 8, more])), y], -1), lambda: y)
+    return tf.reduce_sum(tf.where(mask, tf.zeros(tf.shape(mask)), tf.nn.softmax(y)), -1)
+
+
 def orthogonal(x: Any) -> Any:
     _, u, v = tf.linalg.svd(x)
     return tf.matmul(u, v, transpose_b=True)
@@ -126,6 +137,15 @@ def test_it_converts_and_computes_the_same(
     seen = [edit.equal for edit in fix.edits if make not in (picked, slope)]  # lists and sizes cannot be fed
     assert all(equal is not None and equal.max_rel is not None and equal.max_rel <= 1e-6 for equal in seen), fix.edits
     assert fix.agreement is None if make is suppressed else fix.agreement is not None and fix.agreement.max_rel <= 1e-6
+
+
+def test_a_truth_that_two_ops_read_is_read_by_one_that_changes_nothing() -> None:
+    with tf.Graph().as_default() as graph:
+        masked(tf.compat.v1.placeholder(tf.float32, (1, 8), name="x"))
+    program = graph.as_graph_def()
+    made = bridged(program, "cond")
+    kinds = [n.op for n in made.node if "cond" in n.input]
+    assert kinds == ["LogicalNot"] and [n.op for n in program.node if "cond" in n.input] != kinds
 
 
 def test_vectors_of_either_sign_stand_where_the_whole_is_the_same(workers: Workers, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def _program(model: Any, request: Numbers) -> Any:
     try:
         return program_of(model)
     except ValueError as error:
-        if request.against:
+        if request.against and not (Path(request.folder) / EDITED).is_file():
             raise UsageError(f"--against: {_line(error)}") from error
         raise
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from bisect_convert.worker.rewrite.editing import RESULT, calls, fresh_nodes, imported, inside, opened, replaced
 
-__all__ = ["bridged", "grown", "own_count", "renamed", "sized_item", "unrolled", "without_limit"]
+__all__ = ["bridge", "bridged", "grown", "own_count", "renamed", "sized_item", "unrolled", "without_limit"]
 
 #: How many turns of a loop are written out at most.
 MOST_TURNS = 64
@@ -65,15 +65,17 @@ def _with_unread(level: Any, *, results: bool) -> Any:
 
 
 def bridged(graph_def: Any, name: str) -> Any:
-    """All that reads a result of the loop or conditional reads it through one ExpandDims and Squeeze."""
+    """All that reads a result of the loop or conditional reads it through one ExpandDims and Squeeze, or two Nots."""
     graph = imported(graph_def)
-    results = [t for t in graph.get_operation_by_name(name).outputs if t.consumers() and not _opaque(t)]
+    results = [
+        t for t in graph.get_operation_by_name(name).outputs if t.consumers() and (t.dtype == tf.bool or not _opaque(t))
+    ]
     if not results:
         raise ValueError("nothing reads a result that could be bridged")
     moved = {}
     with graph.as_default():
         for number, tensor in enumerate(results):
-            over = tf.squeeze(tf.expand_dims(tensor, 0), [0], name=f"{name}/bridge_{number}")
+            over = bridge(tensor, f"{name}/bridge_{number}")
             moved[tensor.name] = over.op.name
             moved[tensor.name.removesuffix(":0")] = over.op.name
     made = tf.compat.v1.GraphDef()
@@ -82,6 +84,13 @@ def bridged(graph_def: Any, name: str) -> Any:
         node.input[:] = [moved.get(i, i) for i in node.input]
     made.node.extend(fresh_nodes(graph_def, graph))
     return made
+
+
+def bridge(tensor: Any, name: str) -> Any:
+    """Return the tensor once more, behind two ops that the converter does not take out before it lowers them."""
+    if tensor.dtype == tf.bool:
+        return tf.logical_not(tf.logical_not(tensor), name=name)
+    return tf.squeeze(tf.expand_dims(tensor, 0), [0], name=name)
 
 
 def renamed(graph_def: Any, name: str) -> Any:

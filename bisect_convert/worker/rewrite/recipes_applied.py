@@ -15,11 +15,13 @@ from bisect_convert.worker.rewrite.called import call_of
 from bisect_convert.worker.rewrite.candidates import foldings
 from bisect_convert.worker.rewrite.compared import compared
 from bisect_convert.worker.rewrite.edits import Edit, attributes, edited, recipe_function
+from bisect_convert.worker.rewrite.loops import bridge
 from bisect_convert.worker.rewrite.structures_applied import STRUCTURES, restructured
 
 __all__ = ["BRIDGE", "CHANNELS_FIRST", "FOLDED", "Rewritten", "one_batch", "rewritten"]
 
 v1 = tf.compat.v1
+_BRIDGED = (tf.float32, tf.float16, tf.int32, tf.bool)
 BRIDGE = "bridge"
 """The recipe that is none for an op: it puts a bridge between a loop or conditional and all that reads its results."""
 FOLDED = "folded"
@@ -107,15 +109,15 @@ def _channels_first(graph_def: Any, output: str) -> Any:
 
 
 def _bridged(graph_def: Any, call: str) -> Any:
-    """The GraphDef with each float result of the call read once only: by an ExpandDims and Squeeze for all readers."""
+    """The GraphDef with each result of the call read once only: by a bridge for all readers."""
     made = v1.GraphDef()
     made.CopyFrom(graph_def)
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
-        results = [t for t in graph.get_operation_by_name(call).outputs if t.consumers() and t.dtype.is_floating]
+        results = [t for t in graph.get_operation_by_name(call).outputs if t.consumers() and t.dtype in _BRIDGED]
         kept = len(graph.as_graph_def().node)
         for number, tensor in enumerate(results):
-            tf.squeeze(tf.expand_dims(tensor, 0, name=f"bridge_{number}_up"), [0], name=f"bridge_{number}")
+            bridge(tensor, f"bridge_{number}")
         fresh = graph.as_graph_def().node[kept:]
     moved = {t.name.removesuffix(":0"): f"bridge_{n}" for n, t in enumerate(results)}
     read_instead(made.node, moved)
