@@ -10,7 +10,7 @@ from bisect_convert.explain.case import Case
 from bisect_convert.explain.control_flow import FLOW_RULES
 from bisect_convert.explain.requirements import NEED_RULES
 from bisect_convert.explain.rules import Rule, Said, Why, listed
-from bisect_convert.model.names import NO_VALUES, bytes_of
+from bisect_convert.model.names import BRANCHES, NO_VALUES, bytes_of, op_of
 from bisect_convert.report.findings import TensorFact
 
 __all__ = ["RULES", "explain", "unsupported"]
@@ -225,9 +225,21 @@ def _no_value(case: Case) -> str | None:
     match = re.search(r"Const node '([^']+)' cannot have no value", case.message)
     if match is None:
         return None
+    fixed = next((c for c in case.culprits if c.op in BRANCHES and _follows(case, c.name)), None)
+    if fixed is not None:
+        return (
+            f"All that the conditional `{fixed.name}` reads follows from constants. coremltools evaluates what follows from "
+            "constants in a session that has no functions: it fails there, and then no constant of the model has a value."
+        )
     return (
         f"coremltools has no value for the constant `{match.group(1)}`: its own evaluation of constants gave it none."
     )
+
+
+def _follows(case: Case, name: str) -> bool:
+    """True where the culprit reads nothing but constants."""
+    graph = next((graph for graph, op in case.ops if op.name == name), None)
+    return graph is not None and all(graph.ops[op_of(t)].constant for t in graph.ops[name].inputs)
 
 
 def _step(case: Case) -> str | None:

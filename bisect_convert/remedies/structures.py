@@ -44,6 +44,7 @@ for i in range(n):  # in place of tf.while_loop: n is a number of Python's, so t
     state = body(*state)
 """
 _WHERE = "y = tf.where(condition, one_branch(x), other_branch(x))  # both are computed, no conditional is left\n"
+_TAKEN = "y = one_branch(x)  # in place of tf.cond: the branch that is always taken, chosen with a number of Python's\n"
 _STEPS = """\
 import math
 
@@ -195,4 +196,10 @@ def _sizes(op: Op) -> str | None:
     return None
 
 
-_RULES: tuple[Callable[[Case, Why], list[_Wanted]], ...] = (_loop, _nested, _rank, _split)
+def _constant(case: Case, why: Why) -> list[_Wanted]:
+    if "cannot have no value" not in case.message or not {c.op for c in case.culprits} & BRANCHES:
+        return []
+    return [_Wanted("known_branch", "leave the conditional out: its condition never changes", _TAKEN)]
+
+
+_RULES: tuple[Callable[[Case, Why], list[_Wanted]], ...] = (_loop, _nested, _constant, _rank, _split)

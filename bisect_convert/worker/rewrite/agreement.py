@@ -136,7 +136,9 @@ def _together(before: Any, now: Any, edits: Sequence[Edit], feeds: Sequence[Feed
             scales |= {name: max(size, scales.get(name, 0.0)) for name, size in scales_of([one]).items()}
             for edit, pairs in moved.items():
                 gaps[edit].append(_apart(one, other, pairs, {}, scales))
-        found |= {edit: reduce(or_, gaps[edit], Agreement()) if moved[edit] else None for edit in several}
+        for edit in several:
+            stated = Agreement(tolerance=max(TOLERANCE, edit.tolerance))
+            found[edit] = reduce(or_, gaps[edit], stated) if moved[edit] else None
     return found
 
 

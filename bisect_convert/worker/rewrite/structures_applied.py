@@ -22,6 +22,8 @@ __all__ = ["STRUCTURES", "restructured"]
 
 #: How far outputs may lie apart, in parts of their scale.
 _CLOSE = 1e-5
+#: How often branches are taken: a condition may follow from what another one chose.
+_ROUNDS = 6
 
 
 def _left_open(op: Any) -> bool:
@@ -37,6 +39,7 @@ def _high(op: Any) -> bool:
 STRUCTURES: Mapping[str, Callable[[Any], bool]] = {
     "unrolled": lambda op: op.type in LOOPS,
     "without_limit": lambda op: op.type in LOOPS,
+    "known_branch": lambda op: op.type in BRANCHES and tf.get_static_value(op.inputs[0]) is not None,
     "both_branches": lambda op: op.type in BRANCHES,
     "known_sizes": _left_open,
     "low_ranks": _high,
@@ -48,16 +51,22 @@ def restructured(program: Any, recipe: str, *, run: bool) -> tuple[Any, Compared
 
     run: execute both on made-up inputs; None where they are not executed, or not to be.
     """
+    results, made = _results(program), program
+    for number in range(_ROUNDS if recipe == "known_branch" else 1):
+        if edits := _edits(made, recipe):
+            made = pruned(edited(made, edits), results)
+        elif not number:
+            raise ValueError("there is nothing that it is for")
+    seen = _compared(program, made, results) if run else None
+    return _traced(made, results) if recipe == "unrolled" else made, seen
+
+
+def _edits(program: Any, recipe: str) -> list[Edit]:
     edits = []
     for path, _, graph in levels(program):
         found = [Edit(path, op.name, op.type, recipe) for op in graph.get_operations() if STRUCTURES[recipe](op)]
         edits += found[:1] if recipe == "low_ranks" else found
-    if not edits:
-        raise ValueError("there is nothing that it is for")
-    results = _results(program)
-    made = pruned(edited(program, edits), results)
-    seen = _compared(program, made, results) if run else None
-    return _traced(made, results) if recipe == "unrolled" else made, seen
+    return edits
 
 
 def _traced(program: Any, results: list[str]) -> Any:
