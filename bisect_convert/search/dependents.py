@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from bisect_convert.model.cuts import Section
@@ -16,6 +17,7 @@ from bisect_convert.search.locate import Cause
 __all__ = [
     "behind_others",
     "fed_by_none",
+    "fed_otherwise",
     "handle_readers",
     "island",
     "loops_that_fill",
@@ -27,7 +29,10 @@ __all__ = [
 #: Dtypes that the converter has no type for.
 _NO_TYPE = frozenset(
     {"bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "int4", "uint4", "qint8", "quint8"}
+    | {"int16", "uint16"}
 )
+#: Dtypes that the converter casts nothing to: where they are computed, int32 stands in their place in a section.
+_WIDENED = frozenset({"int8", "uint8"})
 
 
 def island(graph: Graph, ops: Iterable[str]) -> frozenset[str]:
@@ -62,6 +67,24 @@ def missing_value(graph: Graph, op: str, blamed: set[tuple[str, str]]) -> str | 
                 f"{op} needs the value of its input {computed.name} at conversion time, which the culprit {made} makes: "
                 "what becomes of it shows once that converts"
             )
+    return None
+
+
+def fed_otherwise(graph: Graph, op: str, message: str, blamed: set[tuple[str, str]]) -> str | None:
+    """Return what is to be said of an op that fails since it is given int32 for what one of these would make; or None."""
+    if op not in graph.order or not re.search(r"data type|dtype", message):
+        return None
+    todo, seen = [t for t in graph.ops[op].inputs if t in graph.tensors and graph.tensors[t].dtype in _WIDENED], set()
+    while todo:
+        tensor = todo.pop()
+        made = op_of(tensor)
+        if (graph.name, made) in blamed:
+            return (
+                f"{op} reads {graph.tensors[tensor].dtype} of the culprit {made}, for which int32 stands without it: "
+                "what becomes of it shows once that converts"
+            )
+        seen.add(made)
+        todo += [t for t in graph.ops[made].inputs if graph.tensors[t].dtype in _WIDENED and op_of(t) not in seen]
     return None
 
 

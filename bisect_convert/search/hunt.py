@@ -124,11 +124,13 @@ class Hunt:
                 yield found
 
     def _hidden(self, section: Section, failure: Failure) -> tuple[str, str] | None:
-        """The op that fails for want of a value that a culprit was to make, which a note then says."""
+        """The op that fails for want of a value or dtype that a culprit was to make, which a note then says."""
         place = self.descent.bodies.follow(section.graph, failure.hint) if failure.hint else None
         if place is None or place in self._blamed:
             return None
-        missing = dependents.missing_value(self.model.graphs[place[0]], place[1], self._blamed)
+        graph, op = self.model.graphs[place[0]], place[1]
+        missing = dependents.missing_value(graph, op, self._blamed)
+        missing = missing or dependents.fed_otherwise(graph, op, failure.message, self._blamed)
         self.notes += [] if missing is None else [missing]
         return None if missing is None else place
 
