@@ -150,8 +150,10 @@ _CAUSES = {LEFTOVERS: _leftovers, DEFAULTS: _defaults, STATE: _state}
 
 
 def _spec(name: str, graph: Graph) -> str:
-    shape = tuple(graph.ops[name].outputs[0].shape or ()) if name in graph.ops and graph.ops[name].outputs else ()
-    return f"ct.TensorType(name={name!r}, shape={shape})"
+    """The variable as an input; a handle has no shape, what is read of it has."""
+    read = [op for op in graph.ops.values() if op.type == "ReadVariableOp" and name in map(op_of, op.inputs)]
+    made = next((op.outputs for op in (*read, *filter(None, [graph.ops.get(name)])) if op.outputs), None)
+    return f"ct.TensorType(name={name!r}, shape={tuple(made[0].shape or ()) if made else ()})"
 
 
 def _some(names: Sequence[str]) -> str:

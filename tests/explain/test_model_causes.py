@@ -76,7 +76,22 @@ def test_variables_that_were_never_frozen_are_one_cause(resource: bool, tmp_path
     finding = only_finding(build, tmp_path, workers, outputs=[ct.TensorType(name="logits")])
     assert finding.cause == "the variable `cell/memory` was not frozen and is assigned"
     assert [c.name for c in finding.culprits] == ["cell/memory"]
-    assert finding.remedies[0].verified and "placeholders" in (finding.remedies[0].code or "")
+    code = finding.remedies[0].code or ""
+    assert finding.remedies[0].verified and "placeholders" in code
+    assert "ct.TensorType(name='cell/memory', shape=(1, 8))" in code
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_weights_that_were_never_frozen_are_no_state(resource: bool, tmp_path: Path, workers: Workers) -> None:
+    def build() -> None:
+        x = v1.placeholder(tf.float32, [1, 8], "x")
+        with v1.variable_scope("dense"):
+            kernel = v1.get_variable("kernel", [8, 2], use_resource=resource, initializer=v1.glorot_uniform_initializer())
+        tf.matmul(x, kernel, name="logits")
+
+    finding = only_finding(build, tmp_path, workers)
+    assert finding.cause == "the variable `dense/kernel` was not frozen"
+    assert [(r.tried, "checkpoint" in r.summary) for r in finding.remedies] == [("not tried", True)]
 
 
 @pytest.mark.parametrize("kind", ["quint8", "complex64"])
