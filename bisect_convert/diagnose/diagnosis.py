@@ -196,17 +196,24 @@ class Diagnosis:
             outcome = prober.outcome(whole(before.model), Kind.WHOLE.asks(), survey=True)
             if outcome.failure is None:
                 return
+            given = prober.options.get("inputs")
             prober.turn_to(read_facts(self.loaded.folder / variant.folder))
+            if gone := [
+                i for i in given or () if i.get("name") in variant.blamed
+            ]:  # made constants, they are no inputs
+                prober.instead({"inputs": [i for i in given or () if i not in gone] or None})
             without = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(variant.kind), survey=True)
             failure = gone_without(outcome, without)
             if failure is None:  # something else fails first in both: does what was left out fail by itself?
-                kept = prober.loaded
+                other, called = prober.loaded, prober.options
                 prober.turn_to(before)
-                failure = prober.outcome(left_out(before.model, kept.model), Kind.LEFT_OUT.asks(variant.kind)).failure
+                prober.instead({"inputs": given})
+                failure = prober.outcome(left_out(before.model, other.model), Kind.LEFT_OUT.asks(variant.kind)).failure
                 if failure is None:
                     continue
-                prober.turn_to(kept)
-            found = of_variant(variant, failure, before.model, converts=without.converted)
+                prober.turn_to(other)
+                prober.instead({"inputs": called.get("inputs")})
+            found = of_variant(variant, failure, before.model, converts=without.converted, inputs=given or ())
             self._keep(None, [found])
 
     def _time(self, prober: Prober, factor: float) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from bisect_convert.explain.case import Case, culprit_of
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.rules import listed
+from bisect_convert.explain.switches import of_switches
 from bisect_convert.model.cuts import Section, feedable
 from bisect_convert.model.facts import DEFAULTS, LEFTOVERS, STATE, Handed, Variant
 from bisect_convert.model.graph import Graph, Model, Op
@@ -41,10 +44,6 @@ tf.saved_model.save(module, OUT, signatures=tf.function(lambda x: model(x, train
 """
 #: Ops that assign a variable, or rows of it.
 _ASSIGNS = re.compile(r"Assign|Resource(Scatter|StridedSliceAssign)")
-#: Names of switches that turn training on.
-_TRAINS = re.compile(r"train|learning_phase", re.IGNORECASE)
-#: Names of the part that dropout keeps, which is all of it in inference.
-_KEEPS = re.compile(r"keep_?prob", re.IGNORECASE)
 #: Random ops that layers draw with only while they are trained.
 _RANDOM = re.compile(r"^(Stateless|Stateful)?(Random|TruncatedNormal|ParameterizedTruncatedNormal)|^Rng")
 
@@ -65,12 +64,18 @@ def left_out(model: Model, without: Model) -> Section:
     return Section("", feedable(main, gone, main.atoms)[0])
 
 
-def of_variant(variant: Variant, failure: Failure, model: Model, *, converts: bool) -> Finding:
-    """Return the finding for a cause that was seen to be gone in a form of the model; converts: nothing else is wrong."""
+def of_variant(
+    variant: Variant, failure: Failure, model: Model, *, converts: bool, inputs: Sequence[Mapping[str, Any]] = ()
+) -> Finding:
+    """Return the finding for a cause that was seen to be gone in a form of the model; converts: nothing else is wrong.
+
+    inputs: those that the caller named, as packed.
+    """
     graph = model.main
     blamed = [name for name in variant.blamed if name in graph.ops]
     culprits = tuple(culprit_of(graph, name) for name in blamed)
-    cause, why, remedy = _CAUSES[variant.kind](variant, graph, converts)
+    told = partial(of_switches, inputs=inputs) if variant.kind == DEFAULTS else _CAUSES[variant.kind]
+    cause, why, remedy = told(variant, graph, converts)
     return Finding(
         failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, culprits,
         context_of(model, "", blamed[0]), Witness(tuple(blamed), types=tuple(c.op for c in culprits)), why, (remedy,),
@@ -90,30 +95,6 @@ def _leftovers(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str
     code = f"outputs=[{', '.join(f'ct.TensorType(name={name!r})' for name in variant.about)}]\n"
     named = f"name the output{'s' * (len(variant.about) > 1)}: {wanted}"
     return cause, why, Remedy("option", named, converts, code, {"outputs": specs} if converts else None, not converts)
-
-
-def _defaults(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
-    many = "s" * (len(variant.blamed) > 1)
-    names = listed(list(variant.blamed[:_LISTED]))
-    held = listed([f"{n} = {value}" for n, value in zip(variant.blamed, variant.about, strict=True)][:_LISTED])
-    cause = f"the scalar input{many} {names} {'have defaults' if many else 'has a default'}, and Core ML has no scalar inputs"
-    left_on = [n for n, value in zip(variant.blamed, variant.about, strict=True) if _leaves_training_on(n, value)]
-    if left_on:
-        cause += f"; the default of {listed(left_on[:_LISTED])} leaves training on"
-    why = (
-        "TensorFlow 1 switches training on and off by such inputs: whoever predicts gives none, and the default is taken. "
-        "Core ML asks for each of its inputs, and none has rank 0."
-    )
-    summary = (
-        f"make {'constants of the defaults' if many else 'a constant of the default'}, {held}; --fix OUT.mlpackage does"
-    )
-    if left_on:
-        why += " Where the app is to predict, freeze the graph with the value of inference in its place."
-    return cause, why, Remedy("rewrite", summary, converts, past=not converts)
-
-
-def _leaves_training_on(name: str, value: str) -> bool:
-    return value == "True" if _TRAINS.search(name) else bool(_KEEPS.search(name)) and value not in ("1", "1.0")
 
 
 def _state(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
@@ -146,7 +127,7 @@ def _state(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Re
     )
 
 
-_CAUSES = {LEFTOVERS: _leftovers, DEFAULTS: _defaults, STATE: _state}
+_CAUSES = {LEFTOVERS: _leftovers, STATE: _state}
 
 
 def _spec(name: str, graph: Graph) -> str:

@@ -86,7 +86,9 @@ def test_weights_that_were_never_frozen_are_no_state(resource: bool, tmp_path: P
     def build() -> None:
         x = v1.placeholder(tf.float32, [1, 8], "x")
         with v1.variable_scope("dense"):
-            kernel = v1.get_variable("kernel", [8, 2], use_resource=resource, initializer=v1.glorot_uniform_initializer())
+            kernel = v1.get_variable(
+                "kernel", [8, 2], use_resource=resource, initializer=v1.glorot_uniform_initializer()
+            )
         tf.matmul(x, kernel, name="logits")
 
     finding = only_finding(build, tmp_path, workers)

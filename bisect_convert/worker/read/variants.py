@@ -15,7 +15,7 @@ from bisect_convert.model.facts import DEFAULTS, LEFTOVERS, STATE, Variant
 from bisect_convert.model.names import in_core_ml, op_of
 from bisect_convert.report.fix import State
 from bisect_convert.worker.nodes import data, rewire
-from bisect_convert.worker.read.defaults import default_of, with_default_values, with_defaults
+from bisect_convert.worker.read.defaults import default_of, switches, with_default_values, with_defaults
 from bisect_convert.worker.rewrite.editing import imported
 
 __all__ = ["needed_only", "passed_on", "switched", "variants", "with_state"]
@@ -69,17 +69,22 @@ def variants(graph_def: Any, outputs: Iterable[str], inputs: Collection[str]) ->
 
 
 def switched(graph_def: Any, inputs: Collection[str]) -> list[tuple[Variant, Any]]:
-    """Return the suspicion that scalars with defaults, which the caller did not name, are in the way; or nothing."""
-    switches = [name for name in with_default_values(graph_def) if name not in inputs]
-    if not switches:
+    """Return the suspicion that switches of training, or other scalars with defaults, are in the way; or nothing.
+
+    inputs: those that the caller named. It may well want one without a default, and cannot have one with: the converter
+    takes none of these for an input.
+    """
+    found = {*with_default_values(graph_def), *(n for n in switches(graph_def) if n not in inputs)}
+    names = [n.name for n in graph_def.node if n.name in found]
+    if not names:
         return []
-    values = [str(default_of(graph_def, name)) for name in switches]
+    values = [str(default_of(graph_def, name)) for name in names]
     try:
-        made = with_defaults(graph_def, switches)
+        made = with_defaults(graph_def, names)
         imported(made)
     except Exception:  # more hangs on them than a graph of inference holds: there is no such form
         return []
-    return [(Variant(DEFAULTS, "with_defaults", tuple(switches), tuple(values)), made)]
+    return [(Variant(DEFAULTS, "with_defaults", tuple(names), tuple(values)), made)]
 
 
 def passed_on(graph_def: Any, variant: Variant) -> tuple[State, ...]:
