@@ -287,7 +287,7 @@ class Diagnosis:
         total = time.monotonic() - self.started
         drawn = (model, tuple(self.findings), self.complete)
         handed = handed_notes(self.loaded, verdict, chosen=self.wishes.signature is not None)
-        counted = label_notes(self.packed.get("classifier_config"), model.main)
+        counted = label_notes(self.packed.get("classifier_config"), model.main, self.loaded.keys)
         own = [*counted, *warning_notes(prober.warned)] if verdict == "converts" else []
         return Report(
             path=model.path, name=self.loaded.handed.called, signature=model.signature, ops=model.ops,

@@ -34,7 +34,7 @@ def compose(found: Found, prober: Prober) -> Finding:
         culprits=case.culprits, context=case.context, witness=case.witness, explanation=why.text,
         remedies=remedies(case, why, prober), interaction=case.interaction, passes=case.passes,
         places=tuple(tuple(op for _, op in place) for place in found.places), 
-        cause=argument_cause(case, prober.loaded.inputs) or endless_constant(case) or of_scalars(case),
+        cause=argument_cause(case, prober.loaded.inputs, prober.loaded.keys) or endless_constant(case) or of_scalars(case),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 from bisect_convert.render.comparison import compared_headline
 from bisect_convert.render.grouping import grouped
@@ -57,7 +58,14 @@ def summary(report: Report) -> str:
 
 def options(report: Report) -> str:
     """Return the options of the conversion as `name=value, ...`, or an empty string."""
-    return ", ".join(harmless(f"{name}={value}") for name, value in report.options.items() if value is not None)
+    given = {name: _counted(value) for name, value in report.options.items() if value is not None}
+    return ", ".join(harmless(f"{name}={value}") for name, value in given.items())
+
+
+def _counted(value: object) -> object:
+    """The labels of a classifier by their number: there may be thousands."""
+    labels = value.get("class_labels") if isinstance(value, Mapping) else None
+    return f"{len(labels)} labels" if isinstance(labels, list) else value
 
 
 def facts(report: Report) -> tuple[str, ...]:
