@@ -10,6 +10,7 @@ from bisect_convert.explain.case import Case
 from bisect_convert.explain.rules import listed
 from bisect_convert.model.facts import Variant
 from bisect_convert.model.graph import Graph
+from bisect_convert.model.names import HANDLES
 from bisect_convert.report.findings import Remedy
 
 __all__ = ["of_scalars", "of_switches"]
@@ -81,7 +82,8 @@ def of_scalars(case: Case) -> str:
     """Return the cause where inputs of rank 0 are all that is at fault, else an empty string."""
     if not case.culprits or any(not c.op.startswith("Placeholder") for c in case.culprits):
         return ""
-    if any(t.shape is None or len(t.shape) for c in case.culprits for t in c.outputs) or "Rank-0" not in case.message:
+    made = [t for c in case.culprits for t in c.outputs]
+    if any(t.shape is None or t.shape or t.dtype in HANDLES for t in made) or "Rank-0" not in case.message:
         return ""
     names = [c.name for c in case.culprits]
     return f"the input{_s(names)} {listed(names[:_LISTED])} {'are scalars' if names[1:] else 'is a scalar'}; Core ML has none"

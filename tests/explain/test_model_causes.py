@@ -115,6 +115,39 @@ def test_what_keeps_weights_in_a_dtype_without_a_value_is_to_blame_and_no_reader
     finding = only_finding(build, tmp_path, workers)
     assert {c.name for c in finding.culprits} == {"weights0", "weights1", "weights2", "scale"}
     assert kind in finding.explanation and finding.remedies[0].verified
+    assert finding.cause == (
+        "weights are kept as quint8 behind `Dequantize`, a type that Core ML has no constants of" * (kind == "quint8")
+    )
+
+
+def test_quantization_in_training_and_graphs_that_compute_in_it_are_told_as_that(
+    tmp_path: Path, workers: Workers
+) -> None:
+    def trained_for() -> None:
+        x = v1.placeholder(tf.float32, [1, 8], "x")
+        kernel = tf.quantization.fake_quant_with_min_max_vars_per_channel(weight(8, 4), -tf.ones(4), tf.ones(4))
+        tf.nn.relu(tf.matmul(x, kernel), name="out")
+
+    finding = only_finding(trained_for, tmp_path, workers)
+    assert "quantization-aware training" in finding.cause and finding.remedies[0].verified
+
+    def computes() -> None:
+        raw, x = tf.raw_ops, v1.placeholder(tf.float32, [1, 4, 4, 2], "x")
+        q = raw.QuantizeV2(input=x, min_range=-1.0, max_range=1.0, T=tf.quint8)
+        held = tf.constant(np.full((3, 3, 2, 2), 7), tf.quint8)
+        made = raw.QuantizedConv2D(
+            input=q.output, filter=held, min_input=q.output_min, max_input=q.output_max, min_filter=-1.0, max_filter=1.0,
+            strides=[1, 1, 1, 1], padding="SAME",
+        )  # fmt: skip
+        raw.Dequantize(input=made.output, min_range=made.min_output, max_range=made.max_output, name="out")
+
+    with tf.Graph().as_default() as graph:
+        computes()
+    path = tmp_path / "quantized.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    first = find(path, workers=workers).findings[0]
+    assert first.cause.startswith("the graph computes in ") and "before it was quantized" in first.cause
+    assert "has a conversion" not in first.explanation and any("of floats" in r.summary for r in first.remedies)
 
 
 @pytest.mark.parametrize("alone", [True, False])
