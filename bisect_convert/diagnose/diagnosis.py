@@ -25,14 +25,13 @@ from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.keras_layers import in_keras_terms
 from bisect_convert.explain.marked_graphs import marked_graphs
 from bisect_convert.explain.model_causes import (
-    assigned_state,
     gone_without,
     left_out,
-    left_training,
     of_variant,
     refused_model,
 )
 from bisect_convert.explain.model_map import model_map
+from bisect_convert.explain.training import assigned_state, left_training
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.cuts import whole
 from bisect_convert.model.facts import EDGES, STATE
@@ -175,7 +174,7 @@ class Diagnosis:
         """What keeps the model from being frozen; where that is state that it assigns, the form with it as inputs is tried."""
         found, stateless = load_causes(self.loaded), self.loaded.folder / STATELESS
         if not stateless.is_dir():
-            return found
+            return assigned_state(found, [], self.loaded.model, converts=None)
         prober.turn_to(known := read_facts(stateless))
         tried = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(STATE))
         prober.turn_to(self.loaded)

@@ -239,3 +239,47 @@ def test_a_training_graph_whose_prediction_is_only_measured_is_told_to_name_it(
     first, other = report.findings
     assert "--output predicted" in first.cause and first.remedies[0].tried == "gets past this failure"
     assert [c.name for c in other.culprits] == ["keep"]
+
+
+def test_weights_that_a_layer_assigns_are_training_that_was_left_on(tmp_path: Path, workers: Workers) -> None:
+    keras = tf.keras
+    given = keras.Input((8, 8, 3), batch_size=1)
+    model = keras.Model(given, keras.layers.SpectralNormalization(keras.layers.Conv2D(2, 3), name="norm")(given))
+    module = tf.Module()
+    module.kept = model
+    spec = tf.TensorSpec([1, 8, 8, 3], tf.float32, "x")
+    function = tf.function(lambda x: model(x, training=True), input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
+    (finding,) = find(tmp_path / "model", workers=workers).findings
+    assert finding.cause.startswith("training was left on in ") and "kernel" in finding.cause
+    assert "training=False" in finding.remedies[0].summary
+
+
+def test_state_of_a_model_in_memory_is_called_so_though_it_is_not_run(workers: Workers) -> None:
+    keras = tf.keras
+    given = keras.Input((4, 3), batch_size=1)
+    model = keras.Model(given, keras.layers.GRU(5, stateful=True, unroll=True, name="memory")(given))
+    (finding,) = find(model, workers=workers).findings
+    assert finding.cause.startswith("the model assigns state as it runs in ") and "memory" in finding.cause
+    assert [r.tried for r in finding.remedies] == ["not tried"]
+
+
+@pytest.mark.parametrize("scope, training", [("up/dropout", True), ("latent", False)])
+def test_a_draw_in_a_model_that_converts_is_named_by_its_layer_and_no_other_op_is(
+    scope: str, training: bool, tmp_path: Path, workers: Workers
+) -> None:
+    def drawn(x: Any) -> Any:
+        h = tf.nn.relu(tf.matmul(x, weight(16, 16)))
+        with tf.name_scope(scope):
+            h = tf.where(tf.random.uniform(tf.shape(h)) >= 0.5, h * 2.0, 0.0)
+        return tf.tanh(tf.matmul(h, weight(16, 4)))
+
+    spec = tf.TensorSpec([1, 16], tf.float32, "x")
+    module = tf.Module()
+    function = tf.function(drawn, input_signature=[spec]).get_concrete_function()
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function)
+    report = find(tmp_path / "model", workers=workers, numbers="random")
+    assert report.verdict == "differs"
+    (finding,) = report.findings
+    assert f"`{scope}" in finding.cause and ("in training" in finding.cause) is training
+    assert ("training=False" in finding.remedies[0].summary) is training
