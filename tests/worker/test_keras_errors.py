@@ -20,6 +20,10 @@ def test_a_class_that_is_missing_is_named_with_its_layer() -> None:
     error = raised(TypeError("could not be deserialized"), TypeError(f"Could not locate class 'Gate'. {config}"))
     said = str(unread("net.keras", error))
     assert "the layer 'my_gate' of the class Gate, whose code is not in the file" in said
+    policy = "{'module': 'keras', 'class_name': 'DTypePolicy', 'config': {'name': 'float32'}, 'registered_name': None}"
+    config = f"config={{'class_name': 'Gate', 'config': {{'dtype': {policy}}}, 'name': 'my_gate'}}"
+    error = raised(TypeError("could not be deserialized"), TypeError(f"Could not locate class 'Gate'. {config}"))
+    assert "the layer 'my_gate' of the class Gate" in str(unread("net.keras", error))
     assert "a layer of the class Gate" in str(unread("net.h5", ValueError("Unknown layer: 'Gate'. Please ensure")))
 
 

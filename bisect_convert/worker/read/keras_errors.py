@@ -17,6 +17,8 @@ __all__ = ["lost_names", "root", "unbuilt", "unread"]
 _CLASS = re.compile(r"(?:Unknown layer: |Could not locate class )'?([\w>]+)'?")
 _FUNCTION = re.compile(r"(?:Could not locate function|Unknown activation function:?) '?(\w+)'?")
 _OWNER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']*)'")
+#: The configuration of a dtype in that of a layer, which has a name of its own.
+_POLICY = re.compile(r"\{[^{}]*'class_name': 'DTypePolicy', 'config': \{[^{}]*\}[^{}]*\}")
 _LONGEST = 300
 #: A step of a trace that autograph writes into its message: the line of code follows it.
 _STEP = re.compile(r"File \"([^\"]*)\", line (\d+), in ")
@@ -29,7 +31,8 @@ def unread(path: str, error: BaseException) -> ModelError:
     """Return the error to show for a Keras file that does not load: the class that is missing, else Keras's own words."""
     for each in _chain(error):
         if (found := _CLASS.search(str(each))) is not None:
-            name = re.search(rf"'class_name': '{re.escape(found[1])}'.*?'name': '([^']*)'", str(each), re.DOTALL)
+            said = _POLICY.sub("''", str(each))
+            name = re.search(rf"'class_name': '{re.escape(found[1])}'.*?'name': '([^']*)'", said, re.DOTALL)
             layer = f"the layer {name[1]!r} of the class {found[1]}" if name else f"a layer of the class {found[1]}"
             return ModelError(
                 f"{path} holds {layer}, whose code is not in the file: name the module that defines it, --import MODULE; or "
