@@ -86,6 +86,8 @@ def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
         if kind == "random":
             cause, remedy = drawn_in_training(found.culprits[0].layer or "", op)
             found = replace(found, cause=cause, remedies=(remedy,))
+        elif kind == "overflow" and " reads the constant " in found.error_message:
+            found = replace(found, cause=found.error_message)  # what is to be changed stands in it, and in no op's name
         yield found
     if not groups:
         kept = [t.rpartition(":")[0].rpartition(" ") for r in answer["remedies"] for t in r["kept"]]

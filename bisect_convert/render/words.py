@@ -116,11 +116,18 @@ def passes(finding: Finding) -> str:
     return f"{name} needs {needed} before it" if name else f"it needs {needed}"
 
 
+def _at_places(finding: Finding) -> str:
+    """At how many places it is, where the cause is about ops of one type and names that."""
+    kinds = {c.op for c in finding.culprits}
+    about = len(kinds) == 1 and f"`{next(iter(kinds))}`" in finding.cause
+    return f", at {len(finding.places)} places" if about and len(finding.places) > 1 else ""
+
+
 def headline(finding: Finding) -> str:
     """Return what fails in a few words: op types and dtypes, how many instances, or that no op is to blame."""
     culprits = finding.culprits
     if finding.cause:
-        return shorten(finding.cause, _LONGEST)
+        return shorten(finding.cause + _at_places(finding), _LONGEST)
     if not culprits:
         if finding.stage == NUMBERS:
             return "no op by itself makes the difference"
