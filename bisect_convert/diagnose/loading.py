@@ -79,7 +79,7 @@ def handed_notes(loaded: Loaded, verdict: str, *, chosen: bool) -> list[str]:
         ]
     if not refused or loaded.handed.keras or chosen:
         return []
-    if verdict != "converts":
+    if verdict not in ("converts", "differs"):
         return _refused(loaded)
     called = f"ct.convert({model.path or 'model'}, source='tensorflow')"
     return [f"{called} itself fails: {refused}. {SOURCELESS}. The call below converts"]

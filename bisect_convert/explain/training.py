@@ -56,10 +56,7 @@ def _of_state(finding: Finding, given: Sequence[str], converts: bool | None) -> 
         return replace(finding, cause=cause, remedies=(Remedy("rewrite", summary, code=_EXPORT),))
     cause = f"the model assigns state as it runs{where}, and a frozen graph keeps none"
     if converts is None:
-        summary = (
-            "take the state as an input, and give the new state as an output; of a saved model --fix OUT.mlpackage does"
-        )
-        return replace(finding, cause=cause, remedies=(Remedy("rewrite", summary),))
+        return replace(finding, cause=cause)
     summary = "take the state as an input, and give the new state as an output; --fix OUT.mlpackage makes it so"
     if given:
         summary += f", as the input{many} {listed(list(given[:_LISTED]))}"
