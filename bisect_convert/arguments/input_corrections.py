@@ -186,7 +186,7 @@ def _image(spec: Spec, declared: Shape | None) -> dict[str, Any]:
     if len(shape) != 4:
         return made
     first, last = shape[1] in _COLOURS, shape[-1] in _COLOURS
-    if first != last:
+    if first != last and first != bool(made.get("channel_first")):
         made["channel_first"] = True if first else None
     channels = shape[1] if made.get("channel_first") else shape[-1]
     grey = str(spec.get("color_layout")).startswith("GRAYSCALE")
@@ -194,7 +194,21 @@ def _image(spec: Spec, declared: Shape | None) -> dict[str, Any]:
         made["color_layout"] = _COLOURS[channels]
     if isinstance(spec.get("scale"), (list, tuple)):
         made["scale"] = sum(spec["scale"]) / len(spec["scale"])
+    if channels in _COLOURS and (bias := _biases(spec.get("bias"), channels)) is not None:
+        made["bias"] = bias
     return made
+
+
+def _biases(given: Any, channels: int) -> Any:
+    """The biases as coremltools wants them, a list of three or one number; None where they are so, or too few to tell."""
+    many = isinstance(given, (list, tuple))
+    if channels == 3 and isinstance(given, (int, float)) and given:
+        return [given] * 3
+    if channels == 3 and many and len(given) == 1:
+        return [*given] * 3
+    if channels == 1 and many and len(set(given)) == 1:
+        return given[0]
+    return None
 
 
 def as_tensors(inputs: Sequence[Spec]) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def input_type(text: str) -> dict[str, Any]:
 
 
 def image_type(text: str) -> dict[str, Any]:
-    """Read NAME[:scale=1/255,bias=-1,layout=RGB,channels=first]; `|` stands between the biases of channels."""
+    """Read NAME[:scale=1/255,bias=-1,layout=RGB,channels=first]; one bias holds for all colours, `|` stands between several."""
     name, _, rest = text.rpartition(":") if "=" in text.rpartition(":")[2] else (text, "", "")
     data: dict[str, Any] = {"kind": "ImageType", "name": name}
     for part in filter(None, rest.split(",")):
@@ -69,6 +69,8 @@ def image_type(text: str) -> dict[str, Any]:
             ) from None
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} has no name; write NAME[:scale=1/255,...]")
+    if isinstance(bias := data.get("bias"), float) and not str(data.get("color_layout")).startswith("GRAY"):
+        data["bias"] = [bias] * 3  # `ct.ImageType` wants one for each colour
     return data
 
 

@@ -25,14 +25,13 @@ from bisect_convert.explain.converter_warnings import warning_notes
 from bisect_convert.explain.keras_layers import in_keras_terms
 from bisect_convert.explain.marked_graphs import marked_graphs
 from bisect_convert.explain.model_causes import (
-    assigned_state,
     gone_without,
     left_out,
-    left_training,
     of_variant,
     refused_model,
 )
 from bisect_convert.explain.model_map import model_map
+from bisect_convert.explain.training import assigned_state, left_training
 from bisect_convert.explain.unloadable import load_causes
 from bisect_convert.model.cuts import whole
 from bisect_convert.model.facts import EDGES, STATE
@@ -175,7 +174,7 @@ class Diagnosis:
         """What keeps the model from being frozen; where that is state that it assigns, the form with it as inputs is tried."""
         found, stateless = load_causes(self.loaded), self.loaded.folder / STATELESS
         if not stateless.is_dir():
-            return found
+            return assigned_state(found, [], self.loaded.model, converts=None)
         prober.turn_to(known := read_facts(stateless))
         tried = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(STATE))
         prober.turn_to(self.loaded)
@@ -196,17 +195,24 @@ class Diagnosis:
             outcome = prober.outcome(whole(before.model), Kind.WHOLE.asks(), survey=True)
             if outcome.failure is None:
                 return
+            given = prober.options.get("inputs")
             prober.turn_to(read_facts(self.loaded.folder / variant.folder))
+            if gone := [
+                i for i in given or () if i.get("name") in variant.blamed
+            ]:  # made constants, they are no inputs
+                prober.instead({"inputs": [i for i in given or () if i not in gone] or None})
             without = prober.outcome(whole(prober.model), Kind.WITHOUT_CAUSE.asks(variant.kind), survey=True)
             failure = gone_without(outcome, without)
             if failure is None:  # something else fails first in both: does what was left out fail by itself?
-                kept = prober.loaded
+                other, called = prober.loaded, prober.options
                 prober.turn_to(before)
-                failure = prober.outcome(left_out(before.model, kept.model), Kind.LEFT_OUT.asks(variant.kind)).failure
+                prober.instead({"inputs": given})
+                failure = prober.outcome(left_out(before.model, other.model), Kind.LEFT_OUT.asks(variant.kind)).failure
                 if failure is None:
                     continue
-                prober.turn_to(kept)
-            found = of_variant(variant, failure, before.model, converts=without.converted)
+                prober.turn_to(other)
+                prober.instead({"inputs": called.get("inputs")})
+            found = of_variant(variant, failure, before.model, converts=without.converted, inputs=given or ())
             self._keep(None, [found])
 
     def _time(self, prober: Prober, factor: float) -> None:
@@ -280,7 +286,7 @@ class Diagnosis:
         total = time.monotonic() - self.started
         drawn = (model, tuple(self.findings), self.complete)
         handed = handed_notes(self.loaded, verdict, chosen=self.wishes.signature is not None)
-        counted = label_notes(self.packed.get("classifier_config"), model.main)
+        counted = label_notes(self.packed.get("classifier_config"), model.main, self.loaded.keys)
         own = [*counted, *warning_notes(prober.warned)] if verdict == "converts" else []
         return Report(
             path=model.path, name=self.loaded.handed.called, signature=model.signature, ops=model.ops,

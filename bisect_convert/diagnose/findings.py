@@ -9,6 +9,8 @@ from bisect_convert.explain.argument_causes import argument_cause
 from bisect_convert.explain.case import Case, culprit_of, fact_of
 from bisect_convert.explain.model_causes import endless_constant
 from bisect_convert.explain.placement import KINDS, context_of
+from bisect_convert.explain.stored_types import type_cause
+from bisect_convert.explain.switches import of_scalars
 from bisect_convert.explain.why import explain
 from bisect_convert.model.bodies import Bodies
 from bisect_convert.model.graph import Graph, Model
@@ -33,7 +35,10 @@ def compose(found: Found, prober: Prober) -> Finding:
         culprits=case.culprits, context=case.context, witness=case.witness, explanation=why.text,
         remedies=remedies(case, why, prober), interaction=case.interaction, passes=case.passes,
         places=tuple(tuple(op for _, op in place) for place in found.places), 
-        cause=argument_cause(case, prober.loaded.inputs) or endless_constant(case),
+        cause=next(filter(None, (
+            argument_cause(case, prober.loaded.inputs, prober.loaded.keys), endless_constant(case), of_scalars(case),
+            type_cause(case),
+        )), ""),
     )  # fmt: skip
 
 

@@ -77,7 +77,20 @@ def handed_notes(loaded: Loaded, verdict: str, *, chosen: bool) -> list[str]:
             f"signature {model.signature} was taken, of {len(model.signatures)} (also {others}: --signature NAME), as "
             f"ct.convert itself refuses the folder: {refused}"
         ]
-    if not refused or loaded.handed.keras or chosen or verdict != "converts":
+    if not refused or loaded.handed.keras or chosen:
         return []
+    if verdict not in ("converts", "differs"):
+        return _refused(loaded)
     called = f"ct.convert({model.path or 'model'}, source='tensorflow')"
     return [f"{called} itself fails: {refused}. {SOURCELESS}. The call below converts"]
+
+
+def _refused(loaded: Loaded) -> list[str]:
+    """That `ct.convert` does not take the model as it was given, in a line above what fails in it; and how it is taken."""
+    handed = loaded.handed
+    kind = f"a {os.path.splitext(loaded.model.path)[1]} file" if loaded.model.path else "the model as it was passed"
+    lines = "; ".join((*handed.opened, f"ct.convert({handed.argument}, source='tensorflow')"))
+    return [
+        f"ct.convert itself refuses {kind}, whatever is in it; this is of the model in it",
+        f"it was handed over so, since ct.convert says of it {handed.refused}: {lines}",
+    ]

@@ -18,16 +18,19 @@ __all__ = ["argument_cause", "channels_last", "label_notes", "miscounted"]
 _LISTED = 4
 
 
-def argument_cause(case: Case, declared: Sequence[Mapping[str, Any]] = ()) -> str:
+def argument_cause(
+    case: Case, declared: Sequence[Mapping[str, Any]] = (), keys: Mapping[str, str] | None = None
+) -> str:
     """Return the cause as a headline, or an empty string where no argument is at fault or nothing is known of it.
 
-    declared: the inputs as the model has them.
+    declared: the inputs as the model has them; keys: what the signature calls its results -> the ops that make them.
     """
     name = case.found.argument
     if name is None or name not in case.options:
         return ""
-    if (counted := miscounted(case)) is not None:
-        return counted
+    renamed = _unknown_probabilities(case, keys or {}) if name == "classifier_config" else ""
+    if (counted := miscounted(case, keys)) is not None or renamed:
+        return "; ".join(filter(None, (renamed, counted)))
     if (image := channels_last(case)) is not None:
         return (
             f"the output `{image.op}` has its channels last ({_spelt(image)}); as an image of Core ML it has them first"
@@ -50,6 +53,12 @@ def _unlike(case: Case, declared: Sequence[Mapping[str, Any]]) -> str:
             )
         elif old.get("color_layout") != new.get("color_layout"):
             found.append(f"the image `{new['name']}` is {new['color_layout']}, not {old.get('color_layout')}")
+        elif old.get("bias") != new.get("bias"):
+            many = isinstance(new.get("bias"), (list, tuple))
+            found.append(
+                f"the image `{new['name']}` has {'three colours' if many else 'one channel'}, and wants "
+                f"{'a bias for each' if many else 'one bias'}"
+            )
         elif old.get("dtype") != new.get("dtype") and model:
             was = str(old.get("dtype")).replace("fp", "float")
             found.append(f"the input `{new['name']}` is {model.get('dtype')} in the model, and {was} was given")
@@ -79,34 +88,46 @@ def channels_last(case: Case) -> Tensor | None:
     return next((t for t in fit if t.op == wanted[1]), fit[0] if len(fit) == 1 else None)
 
 
-def miscounted(case: Case) -> str | None:
+def _unknown_probabilities(case: Case, keys: Mapping[str, str]) -> str:
+    """That no output has the name which the labels' one is given by, and what it is called."""
+    wanted = (case.options["classifier_config"] or {}).get("predicted_probabilities_output")
+    results = [op_of(r) for r in case.model.main.results]
+    if not wanted or op_of(wanted) in results:
+        return ""
+    meant = keys.get(op_of(wanted))
+    known = f"`{meant}` is what the signature calls so" if meant else f"it has {listed(results[:_LISTED])}"
+    return f"the model has no output `{wanted}`; {known}"
+
+
+def miscounted(case: Case, keys: Mapping[str, str] | None = None) -> str | None:
     """Return how many labels were given, how many values the output has, and which outputs there are; None if they agree."""
     if case.found.argument != "classifier_config":
         return None
-    return _miscounted(case.options.get("classifier_config") or {}, case.model.main)
+    return _miscounted(case.options.get("classifier_config") or {}, case.model.main, keys or {})
 
 
-def label_notes(config: Mapping[str, Any] | None, graph: Graph) -> list[str]:
+def label_notes(config: Mapping[str, Any] | None, graph: Graph, keys: Mapping[str, str] | None = None) -> list[str]:
     """Return as a note that the labels are not as many as the values, which no conversion counts where the batch is open."""
-    counted = _miscounted(config or {}, graph)
+    counted = _miscounted(config or {}, graph, keys or {})
     return (
         [f"{counted}; coremltools does not count them where a size is open, the app's own calls do"] if counted else []
     )
 
 
-def _miscounted(config: Mapping[str, Any], graph: Graph) -> str | None:
+def _miscounted(config: Mapping[str, Any], graph: Graph, keys: Mapping[str, str]) -> str | None:
     labels = config.get("class_labels")
     if not isinstance(labels, list):
         return None
     results = [graph.tensors[r] for r in graph.results if r in graph.tensors]
     wanted = config.get("predicted_probabilities_output")
-    taken = next((t for t in results if wanted and t.op == op_of(wanted)), results[0] if results else None)
+    wanted = wanted and keys.get(op_of(wanted), op_of(wanted))
+    taken = next((t for t in results if not wanted or t.op == wanted), None)
     count = taken and values_of(taken)
     if taken is None or count is None or count == len(labels):
         return None
     others = [f"{t.op} {_spelt(t)}" for t in results if t is not taken]
     beside = f"; it also has {listed(others[:_LISTED])}" if others else ""
-    return f"{len(labels)} labels were given, and the output `{taken.op}` has {count} values{beside}"
+    return f"{len(labels)} labels were given, and the output `{taken.op}` has {count} value{'s' * (count != 1)}{beside}"
 
 
 def _spelt(tensor: Tensor) -> str:

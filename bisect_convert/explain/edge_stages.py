@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bisect_convert.explain.rules import listed
+from bisect_convert.explain.stored_types import placeholder_code
 from bisect_convert.model.facts import Variant
 from bisect_convert.model.graph import Graph, Model, Tensor
 from bisect_convert.model.loaded import Loaded
@@ -17,6 +18,8 @@ from bisect_convert.report.findings import Culprit, Finding, Remedy
 __all__ = ["at_the_edges", "stage_finding", "without_edges"]
 
 _LISTED = 6
+#: What a stage does that stands where a graph was trained, and the ops that do it.
+_DATA, _FEEDS = "reads the data of its training", re.compile("Iterator|OneShotIterator")
 #: What follows the op's name where the model ends before it, and where it passes by the model.
 _END, _BY = ":end", ":by"
 _DECODER = re.compile(r"(Decode|Encode)(And\w+)?(Jpeg|Png|Bmp|Gif|Image|WebP)")
@@ -53,16 +56,27 @@ def stage_finding(ours: Sequence[Finding], variant: Variant, graph: Graph, *, co
     ours = sorted(ours, key=lambda f: f is not head)
     culprits = tuple(c for f in ours for c in f.culprits)
     of, cause, to_do = _told(culprits, variant, graph)
-    why = (
-        f"Core ML has no strings, no lookup tables and no decoders of images: a stage of {len(variant.blamed)} ops that "
-        f"{of} has to be the app's."
-    )
-    summary = f"{to_do}, and leave the stage to the app; --fix OUT.mlpackage makes it so, with the stage in its script"
-    remedies = (Remedy("rewrite", summary, converts, past=not converts),)
+    data = of == _DATA
+    lacks = "no datasets" if data else "no strings, no lookup tables and no decoders of images"
+    why = f"Core ML has {lacks}: a stage of {len(variant.blamed)} ops that {of} has to be the app's."
+    if data:
+        summary, code = f"{to_do}, with an input in its place, before you freeze or convert", _instead(culprits)
+    else:
+        summary = (
+            f"{to_do}, and leave the stage to the app; --fix OUT.mlpackage makes it so, with the stage in its script"
+        )
+        code = None
+    remedies = (Remedy("rewrite", summary, converts, code, past=not converts),)
     return replace(
         head, culprits=culprits, explanation=why, remedies=remedies, interaction=False, cause=cause,
         places=tuple(p for f in ours for p in (f.places or (tuple(c.name for c in f.culprits),))),
     )  # fmt: skip
+
+
+def _instead(culprits: Sequence[Culprit]) -> str:
+    """The lines that put an input in the place of what hands the data on."""
+    name = next((c.name for c in culprits if c.op.startswith("IteratorGetNext")), culprits[0].name)
+    return placeholder_code(name)
 
 
 def _told(culprits: Sequence[Culprit], variant: Variant, graph: Graph) -> tuple[str, str, str]:
@@ -73,7 +87,7 @@ def _told(culprits: Sequence[Culprit], variant: Variant, graph: Graph) -> tuple[
     starts = [_spelt(graph, name) for name in variant.about if not name.endswith((_END, _BY))]
     past = [unwrapped(name.removesuffix(_BY)) for name in variant.about if name.endswith(_BY)]
     ends = [_spelt_read(graph, name.removesuffix(_END), variant) for name in variant.about if name.endswith(_END)]
-    of = "decodes images" if images else "works with strings and tables"
+    of = "decodes images" if images else _DATA if any(map(_FEEDS.match, kinds)) else "works with strings and tables"
     stands = " and ".join(["in front of"] * bool(starts) + ["behind"] * bool(ends))
     edges = " and ".join(filter(None, (_where("starts at", starts), _where("ends at", ends))))
     cause = f"a stage that {of} ({what}) stands {stands} the model, which {edges}" if edges else ""

@@ -1,28 +1,27 @@
-"""Causes that are no ops but a state that the model is in: left over from training, never frozen, still training."""
+"""Causes that are no ops but a state that the model is in: left over from training, never frozen, refused as it is."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from bisect_convert.explain.case import Case, culprit_of
 from bisect_convert.explain.placement import context_of
 from bisect_convert.explain.rules import listed
+from bisect_convert.explain.switches import of_switches
 from bisect_convert.model.cuts import Section, feedable
 from bisect_convert.model.facts import DEFAULTS, LEFTOVERS, STATE, Handed, Variant
-from bisect_convert.model.graph import Graph, Model, Op
+from bisect_convert.model.graph import Graph, Model
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure, Outcome
-from bisect_convert.report.findings import Culprit, Finding, Remedy, Witness
+from bisect_convert.report.findings import Finding, Remedy, Witness
 
 __all__ = [
     "SOURCELESS",
-    "assigned_state",
     "endless_constant",
     "gone_without",
     "left_out",
-    "left_training",
     "of_variant",
     "refused_model",
 ]
@@ -30,23 +29,6 @@ __all__ = [
 #: `ct.convert` tries each framework where it is told of none, and swallows what they say.
 SOURCELESS = "Without source='tensorflow' it says only `Unable to determine the type of the model`"
 _LISTED = 4
-#: Names of layers that draw at inference, and of those that draw in training.
-_SAMPLES = re.compile(r"samp|latent|stochastic|(^|_)z($|_)|vae|noise_source|dropout_mc", re.IGNORECASE)
-_AUGMENTS = re.compile(
-    r"flip|rotat|zoom|crop|contrast|bright|translat|shear|hue|satur|augment|drop|noise|jitter", re.IGNORECASE
-)
-_EXPORT = """\
-model.export(OUT)  # a Keras model; its serve endpoint is traced with training=False
-tf.saved_model.save(module, OUT, signatures=tf.function(lambda x: model(x, training=False)).get_concrete_function(spec))
-"""
-#: Ops that assign a variable, or rows of it.
-_ASSIGNS = re.compile(r"Assign|Resource(Scatter|StridedSliceAssign)")
-#: Names of switches that turn training on.
-_TRAINS = re.compile(r"train|learning_phase", re.IGNORECASE)
-#: Names of the part that dropout keeps, which is all of it in inference.
-_KEEPS = re.compile(r"keep_?prob", re.IGNORECASE)
-#: Random ops that layers draw with only while they are trained.
-_RANDOM = re.compile(r"^(Stateless|Stateful)?(Random|TruncatedNormal|ParameterizedTruncatedNormal)|^Rng")
 
 
 def gone_without(before: Outcome, without: Outcome) -> Failure | None:
@@ -65,12 +47,18 @@ def left_out(model: Model, without: Model) -> Section:
     return Section("", feedable(main, gone, main.atoms)[0])
 
 
-def of_variant(variant: Variant, failure: Failure, model: Model, *, converts: bool) -> Finding:
-    """Return the finding for a cause that was seen to be gone in a form of the model; converts: nothing else is wrong."""
+def of_variant(
+    variant: Variant, failure: Failure, model: Model, *, converts: bool, inputs: Sequence[Mapping[str, Any]] = ()
+) -> Finding:
+    """Return the finding for a cause that was seen to be gone in a form of the model; converts: nothing else is wrong.
+
+    inputs: those that the caller named, as packed.
+    """
     graph = model.main
     blamed = [name for name in variant.blamed if name in graph.ops]
     culprits = tuple(culprit_of(graph, name) for name in blamed)
-    cause, why, remedy = _CAUSES[variant.kind](variant, graph, converts)
+    told = partial(of_switches, inputs=inputs) if variant.kind == DEFAULTS else _CAUSES[variant.kind]
+    cause, why, remedy = told(variant, graph, converts)
     return Finding(
         failure.signature.stage.word, failure.signature.pass_name, failure.type, failure.message, culprits,
         context_of(model, "", blamed[0]), Witness(tuple(blamed), types=tuple(c.op for c in culprits)), why, (remedy,),
@@ -90,30 +78,6 @@ def _leftovers(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str
     code = f"outputs=[{', '.join(f'ct.TensorType(name={name!r})' for name in variant.about)}]\n"
     named = f"name the output{'s' * (len(variant.about) > 1)}: {wanted}"
     return cause, why, Remedy("option", named, converts, code, {"outputs": specs} if converts else None, not converts)
-
-
-def _defaults(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
-    many = "s" * (len(variant.blamed) > 1)
-    names = listed(list(variant.blamed[:_LISTED]))
-    held = listed([f"{n} = {value}" for n, value in zip(variant.blamed, variant.about, strict=True)][:_LISTED])
-    cause = f"the scalar input{many} {names} {'have defaults' if many else 'has a default'}, and Core ML has no scalar inputs"
-    left_on = [n for n, value in zip(variant.blamed, variant.about, strict=True) if _leaves_training_on(n, value)]
-    if left_on:
-        cause += f"; the default of {listed(left_on[:_LISTED])} leaves training on"
-    why = (
-        "TensorFlow 1 switches training on and off by such inputs: whoever predicts gives none, and the default is taken. "
-        "Core ML asks for each of its inputs, and none has rank 0."
-    )
-    summary = (
-        f"make {'constants of the defaults' if many else 'a constant of the default'}, {held}; --fix OUT.mlpackage does"
-    )
-    if left_on:
-        why += " Where the app is to predict, freeze the graph with the value of inference in its place."
-    return cause, why, Remedy("rewrite", summary, converts, past=not converts)
-
-
-def _leaves_training_on(name: str, value: str) -> bool:
-    return value == "True" if _TRAINS.search(name) else bool(_KEEPS.search(name)) and value not in ("1", "1.0")
 
 
 def _state(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Remedy]:
@@ -146,12 +110,14 @@ def _state(variant: Variant, graph: Graph, converts: bool) -> tuple[str, str, Re
     )
 
 
-_CAUSES = {LEFTOVERS: _leftovers, DEFAULTS: _defaults, STATE: _state}
+_CAUSES = {LEFTOVERS: _leftovers, STATE: _state}
 
 
 def _spec(name: str, graph: Graph) -> str:
-    shape = tuple(graph.ops[name].outputs[0].shape or ()) if name in graph.ops and graph.ops[name].outputs else ()
-    return f"ct.TensorType(name={name!r}, shape={shape})"
+    """The variable as an input; a handle has no shape, what is read of it has."""
+    read = [op for op in graph.ops.values() if op.type == "ReadVariableOp" and name in map(op_of, op.inputs)]
+    made = next((op.outputs for op in (*read, *filter(None, [graph.ops.get(name)])) if op.outputs), None)
+    return f"ct.TensorType(name={name!r}, shape={tuple(made[0].shape or ()) if made else ()})"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -180,32 +146,6 @@ def refused_model(handed: Handed, code: str, *, converts: bool) -> Finding:
     )  # fmt: skip
 
 
-def assigned_state(findings: Sequence[Finding], given: Sequence[str], model: Model, *, converts: bool) -> list[Finding]:
-    """Return the findings with those about assignments as state of the model; given: the inputs that variables were made.
-
-    What training assigns is left to `left_training`. converts: the model with the state as inputs does.
-    """
-    training = set().union(*_training_layers(model))
-    ours = [
-        f for f in findings
-        if f.culprits and all(_ASSIGNS.match(c.op) and not _scopes(c.layer or "") & training for c in f.culprits)
-    ]  # fmt: skip
-    return [_of_state(f, given, converts) if f in ours else f for f in findings]
-
-
-def _of_state(finding: Finding, given: Sequence[str], converts: bool) -> Finding:
-    layers = list(dict.fromkeys(c.layer for c in finding.culprits if c.layer))
-    where = f" in {listed(layers[:_LISTED])}" if layers else ""
-    many = "s" * (len(given) > 1)
-    cause = f"the model assigns state as it runs{where}, and a frozen graph keeps none"
-    summary = "take the state as an input, and give the new state as an output; --fix OUT.mlpackage makes it so"
-    if given:
-        summary += f", as the input{many} {listed(list(given[:_LISTED]))}"
-    else:
-        summary = "leave the assignments out, since no output hangs on them; --fix OUT.mlpackage makes it so"
-    return replace(finding, cause=cause, remedies=(Remedy("rewrite", summary, converts, past=not converts),))
-
-
 def endless_constant(case: Case) -> str:
     """Return the cause where a compression stops at a constant that holds infinity or NaN, else an empty string."""
     words = ("infinity", "NaN", "infs or nans")
@@ -221,90 +161,3 @@ def endless_constant(case: Case) -> str:
     if "NaN" in case.message and "infinity" not in case.message:
         return f"{told} NaN, which no compression takes; what it makes is NaN without one too"
     return f"{told} infinity or NaN: it is no weight, and is compressed like one"
-
-
-def left_training(findings: Sequence[Finding], model: Model) -> list[Finding]:
-    """Return the findings with those of layers that only work while they are trained as one, where the first of them was."""
-    drawing, averaging = _training_layers(model)
-    training = drawing | averaging
-    ours = [f for f in findings if f.culprits and all(_scopes(c.layer or "") & training for c in f.culprits)]
-    if not ours:
-        return list(findings)
-    merged = _merged(ours, drawing, _drawn(model, drawing))
-    return [merged if f is ours[0] else f for f in findings if f is ours[0] or f not in ours]
-
-
-def _training_layers(model: Model) -> tuple[set[str], set[str]]:
-    """The scopes that draw random numbers by a generator whose seed they assign, and those that assign batch statistics."""
-    drawn: set[str] = set()
-    assigned: set[str] = set()
-    averaged: set[str] = set()
-    for op in _ops(model):
-        layer = op.layer or ""
-        if _RANDOM.match(op.type):
-            drawn |= _scopes(layer)
-        elif op.type.startswith("FusedBatchNorm") or layer.endswith(("/moments", "/AssignMovingAvg")):
-            averaged |= _scopes(layer)
-        elif _assigns(op):
-            assigned.add(layer)
-    return assigned & drawn, (assigned & averaged) - drawn
-
-
-def _assigns(op: Op) -> bool:
-    return op.type.startswith("Assign") and op.type.endswith("VariableOp")
-
-
-def _ops(model: Model) -> Iterator[Op]:
-    for graph in model.graphs.values():
-        yield from graph.ops.values()
-
-
-def _drawn(model: Model, layers: set[str]) -> list[str]:
-    """The types of the random ops in these layers."""
-    found = [op.type for op in _ops(model) if _RANDOM.match(op.type) and _scopes(op.layer or "") & layers]
-    return sorted(set(found))
-
-
-def _scopes(layer: str) -> set[str]:
-    parts = layer.split("/")
-    return {"/".join(parts[: n + 1]) for n in range(len(parts))}
-
-
-def _whole_layer(culprit: Culprit, drawing: set[str]) -> str:
-    """The layer that draws, where the op stands in a scope of its own in it."""
-    around = sorted(_scopes(culprit.layer or "") & drawing, key=len)
-    return around[-1] if around else culprit.layer or culprit.name
-
-
-def _merged(findings: Sequence[Finding], drawing: set[str], drawn: Sequence[str]) -> Finding:
-    culprits = tuple(c for f in findings for c in f.culprits)
-    layers = list(dict.fromkeys(_whole_layer(c, drawing) for c in culprits))
-    short = [re.sub(r"_\d+$", "", n.rpartition("/")[2]) for n in layers]
-    shown = listed(short[:_LISTED]) + f" and {len(short) - _LISTED} more" * (len(short) > _LISTED)
-    kinds = [*dict.fromkeys(c.op for c in culprits), *drawn]
-    many, one = "s" * (len(short) > 1), "s" * (len(short) == 1)
-    draws = any(_scopes(c.layer or "") & drawing for c in culprits)
-    samples = draws and any(_SAMPLES.search(name) for name in short) and not any(_AUGMENTS.search(n) for n in short)
-    if draws:
-        cause = f"the layer{many} {shown} draw{one} random numbers and assign{one} the seeds" + ", as in training" * (
-            not samples
-        )
-        said = "Augmentation and dropout do so in training: most likely it was exported with training switched on."
-        if samples:
-            said = "A layer that samples does so at inference too; augmentation and dropout do so in training."
-    else:
-        cause = f"training was left on in the layer{many} {shown}"
-        said = "The statistics of batches are averaged, and assigned, in training only."
-    why = f"{said} Freezing turns variables into constants, and a constant cannot be assigned. Found there: {listed(kinds)}."
-    summary = "call the model with training=False, or export it without these layers"
-    remedies = [Remedy("rewrite", summary, code=_EXPORT)]
-    if draws:
-        sampled = (
-            "where it is to draw at inference, as a sampling layer does, draw outside of it and make that an input"
-        )
-        remedies.insert(0 if samples else 1, Remedy("rewrite", sampled))
-    return replace(
-        findings[0], culprits=culprits, explanation=why, remedies=tuple(remedies), interaction=False,
-        places=tuple(place for f in findings for place in f.places) or tuple((c.name,) for c in culprits),
-        cause=f"{cause} ({', '.join(kinds)})",
-    )  # fmt: skip

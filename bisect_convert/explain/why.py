@@ -270,6 +270,9 @@ def _neutral(case: Case) -> str:
     if case.interaction and len(case.culprits) > 1:
         left = ": with any of them left out, this failure is gone" if case.witness.minimal else ""
         return f"{listed(names)} fail only together, at the stage `{case.stage}`{left}."
+    odd = next((t.dtype for c in case.culprits for t in (*c.inputs, *c.outputs) if t.dtype in NO_VALUES), None)
+    if odd is not None and "__name__" in case.message:
+        return f"`{names[0]}` works with {odd}, which coremltools has no type for: it ends while it reads the graph."
     alone = ", also when it is converted alone" if len(case.witness.ops) == 1 else ""
     said = re.split(r"(?<=\.)\s|\n", case.message.strip())[0].rstrip(".!")[:200]
     return f"coremltools has a conversion for `{case.culprits[0].op}`, but it fails for this one{alone}: {said}."

@@ -90,7 +90,7 @@ def _options(run: Diagnosis) -> dict[str, Any]:
 
 def _changes(run: Diagnosis) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, (found, finding) in enumerate(zip(run.found, run.findings, strict=True), 1):
-        tried = [r.changes for r in finding.remedies if r.verified and r.changes]
+        tried = [r.changes for r in finding.remedies if (r.verified or r.past) and r.changes]
         if found is not None and found.changes:
             yield number, found.changes
         elif tried:
@@ -128,7 +128,7 @@ def _defaults(run: Diagnosis) -> Iterator[Edit]:
     """The inputs that are constants of their defaults."""
     if names := _blamed(run, DEFAULTS):
         number = next((n for n, f in enumerate(run.findings, 1) if set(names) & {c.name for c in f.culprits}), 1)
-        summary = "the default in its place, as a constant"
+        summary = "a constant in its place, of its default or of what inference takes"
         yield Edit(number, "rewrite", names, "with_defaults", summary, caution="the app cannot give it any more")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bisect_convert.explain.case import culprit_of, fact_of
 from bisect_convert.explain.placement import context_of
+from bisect_convert.explain.training import drawn_in_training
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Model
 from bisect_convert.model.names import in_core_ml
@@ -81,7 +82,13 @@ def _findings(model: Model, answer: Mapping[str, Any]) -> Iterable[Finding]:
     for cause in answer["causes"]:
         groups.setdefault((cause["type"], cause["kind"]), []).append(cause)
     for (op, kind), causes in groups.items():
-        yield _finding(model, kind, causes, _remedies(answer, op, kind, {c["op"] for c in causes}))
+        found = _finding(model, kind, causes, _remedies(answer, op, kind, {c["op"] for c in causes}))
+        if kind == "random":
+            cause, remedy = drawn_in_training(found.culprits[0].layer or "", op)
+            found = replace(found, cause=cause, remedies=(remedy,))
+        elif kind == "overflow" and " reads the constant " in found.error_message:
+            found = replace(found, cause=found.error_message)  # what is to be changed stands in it, and in no op's name
+        yield found
     if not groups:
         kept = [t.rpartition(":")[0].rpartition(" ") for r in answer["remedies"] for t in r["kept"]]
         together = (

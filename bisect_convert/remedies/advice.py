@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from bisect_convert.explain.case import Case
 from bisect_convert.explain.rules import Rule, Why
+from bisect_convert.explain.stored_types import WAITS, placeholder_code
 from bisect_convert.explain.why import unsupported
-from bisect_convert.model.names import BRANCHES, LOOPS
+from bisect_convert.model.names import BRANCHES, LOOPS, NO_VALUES
 from bisect_convert.model.origins import computed_inputs
 from bisect_convert.report.findings import Remedy
 
@@ -116,7 +117,27 @@ def _by_type(advised: _Advised) -> Remedy | None:
     return None
 
 
+def _data(advised: _Advised) -> Remedy | None:
+    waiting = next((c for c in advised.case.culprits if WAITS.match(c.op)), None)
+    if waiting is None:
+        return None
+    code = placeholder_code(waiting.name)
+    return Remedy("rewrite", f"put an input in the place of `{waiting.name}`, before you freeze or convert", code=code)
+
+
+def _quantized(advised: _Advised) -> Remedy | None:
+    dtypes = {t.dtype for c in advised.case.culprits for t in (*c.inputs, *c.outputs)}
+    if not any(d in NO_VALUES and "int" in d for d in dtypes) or advised.why.rule is Rule.CONSTANT:
+        return None
+    return Remedy(
+        "rewrite",
+        "convert the graph of floats that it was made of, and compress the weights afterwards: --optimize linear8",
+    )
+
+
 def _strings(advised: _Advised) -> Remedy | None:
+    if any(WAITS.match(c.op) for c in advised.case.culprits):
+        return None
     dtypes = {t.dtype for c in advised.case.culprits for t in (*c.inputs, *c.outputs)}
     if "string" in dtypes:
         return Remedy(
@@ -164,5 +185,5 @@ def _of_an_input(advised: _Advised) -> bool:
 
 
 _RULES: tuple[Callable[[_Advised], Remedy | None], ...] = (
-    _gelu, _jit, _renamed, _by_type, _strings, _scalar, _given_shape, _constant,
+    _gelu, _jit, _renamed, _by_type, _data, _quantized, _strings, _scalar, _given_shape, _constant,
 )  # fmt: skip

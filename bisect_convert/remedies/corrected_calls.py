@@ -19,6 +19,7 @@ from bisect_convert.search.faulty_arguments import call_of
 __all__ = ["argument_remedies"]
 
 _MOST = 5
+_TWO = "y = tf.concat([1.0 - y, y], -1)  # y: the probability of the second label\n"
 _ENOUGH = 3
 
 
@@ -30,7 +31,7 @@ def argument_remedies(case: Case, prober: Prober) -> tuple[Remedy, ...]:
     found = case.found
     assert found.argument is not None
     made: list[Remedy] = []
-    if (counted := miscounted(case)) is not None:
+    if (counted := miscounted(case, prober.loaded.keys)) is not None:
         return _of_labels(case, counted, prober)
     made += _channels_first(case, prober)
     for correction in corrections(found.argument, call_of(prober), found.failure.message)[:_MOST]:
@@ -61,10 +62,16 @@ def _of_labels(case: Case, counted: str, prober: Prober) -> tuple[Remedy, ...]:
             asked = Kind.REMEDY.asks(correction.summary)
             if prober.trial(case.found.witness, asked, options=options).converted:
                 return (_remedy(correction, verified=True),)
-    values = int(found[1]) if (found := re.search(r"has (\d+) values", counted)) else 0
+    values = int(found[1]) if (found := re.search(r"has (\d+) value", counted)) else 0
     if values == len(labels) + 1:
         summary = "most often it is a background class in front, which has no label: if so, put it there. Only you know"
         return (Remedy("option", f"{counted}: {summary}", code="labels = ['background', *labels]\n"),)
+    if (values, len(labels)) == (1, 2):
+        summary = (
+            "one value is the probability of one of two classes, as a sigmoid gives it, and Core ML wants one for each "
+            "label: make it two at the end of the model"
+        )
+        return (Remedy("rewrite", f"{counted}: {summary}", code=_TWO),)
     if values == len(labels) - 1:
         summary = (
             "one label too many, most often one of a background class in front, or an empty last line. Only you know"

@@ -38,7 +38,7 @@ def _listed(shares: Sequence[Share], total: float, none: str) -> str:
     words = [f"{shorten(harmless(s.name), _NAME)} {_seconds(s.seconds, total)}" for s in named]
     others = len(shares) - len(named) - bool(unnamed)
     if others:
-        words.append(f"{others} other{'s' * (others != 1)} {_seconds(rest - unnamed, total)}")
+        words.append(f"{others} other{'s' * (others != 1)} {_seconds(max(rest - unnamed, 0.0), total)}")
     if unnamed:
         words.append(f"{none} {_seconds(unnamed, total)}")
     return ", ".join(words)

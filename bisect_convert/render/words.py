@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 from bisect_convert.render.comparison import compared_headline
 from bisect_convert.render.grouping import grouped
@@ -57,7 +58,14 @@ def summary(report: Report) -> str:
 
 def options(report: Report) -> str:
     """Return the options of the conversion as `name=value, ...`, or an empty string."""
-    return ", ".join(harmless(f"{name}={value}") for name, value in report.options.items() if value is not None)
+    given = {name: _counted(value) for name, value in report.options.items() if value is not None}
+    return ", ".join(harmless(f"{name}={value}") for name, value in given.items())
+
+
+def _counted(value: object) -> object:
+    """The labels of a classifier by their number: there may be thousands."""
+    labels = value.get("class_labels") if isinstance(value, Mapping) else None
+    return f"{len(labels)} labels" if isinstance(labels, list) else value
 
 
 def facts(report: Report) -> tuple[str, ...]:
@@ -108,11 +116,18 @@ def passes(finding: Finding) -> str:
     return f"{name} needs {needed} before it" if name else f"it needs {needed}"
 
 
+def _at_places(finding: Finding) -> str:
+    """At how many places it is, where the cause is about ops of one type and names that."""
+    kinds = {c.op for c in finding.culprits}
+    about = len(kinds) == 1 and f"`{next(iter(kinds))}`" in finding.cause
+    return f", at {len(finding.places)} places" if about and len(finding.places) > 1 else ""
+
+
 def headline(finding: Finding) -> str:
     """Return what fails in a few words: op types and dtypes, how many instances, or that no op is to blame."""
     culprits = finding.culprits
     if finding.cause:
-        return shorten(finding.cause, _LONGEST)
+        return shorten(finding.cause + _at_places(finding), _LONGEST)
     if not culprits:
         if finding.stage == NUMBERS:
             return "no op by itself makes the difference"

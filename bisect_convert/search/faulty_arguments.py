@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bisect_convert.arguments import input_corrections
 from bisect_convert.arguments.corrections import UNSHAPED, Call, changed, corrections, disagrees
 from bisect_convert.arguments.input_corrections import fits, spelt
 from bisect_convert.errors import UsageError
@@ -105,7 +106,9 @@ def _suspects(call: Call, failure: Failure) -> Iterator[str]:
 def _contradicts(argument: str, call: Call, failure: Failure) -> bool:
     if argument == "outputs":
         return any(o.get("name") and op_of(o["name"]) not in call.graph.ops for o in call.given["outputs"])
-    return disagrees(call) or UNSHAPED.search(failure.message) is not None
+    given = call.given.get("inputs") or ()
+    unlike = input_corrections.images(given, call.inputs) != [dict(i) for i in given]
+    return disagrees(call) or unlike or UNSHAPED.search(failure.message) is not None
 
 
 def _flexible(inputs: list[dict[str, Any]]) -> bool:

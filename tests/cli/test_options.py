@@ -42,3 +42,9 @@ def test_what_cannot_be_understood_is_one_line(
     printed = capsys.readouterr().err
     assert said in printed
     assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(("layout", "biases"), [("RGB", [-1, -1, -1]), ("GRAYSCALE", -1)])
+def test_one_bias_holds_for_all_colours(layout: str, biases: object) -> None:
+    (image,) = packed_options(parse(["model", "--image", f"x:bias=-1,layout={layout}"]))["inputs"]
+    assert image["bias"] == biases

@@ -149,3 +149,21 @@ def test_an_image_that_comes_out_channels_last_is_told_the_transpose(workers: Wo
     (finding,) = report.findings
     assert "has its channels last" in finding.cause and not finding.culprits
     assert finding.remedies[0].verified and "(0, 3, 1, 2)" in (finding.remedies[0].code or "")
+
+
+@pytest.mark.parametrize("kind", ["one_shot", "initializable"])
+def test_the_data_of_training_in_front_is_one_cause_and_the_model_starts_behind(
+    kind: str, tmp_path: Path, workers: Workers
+) -> None:
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        data = tf.data.Dataset.from_tensor_slices(tf.zeros([4, 8])).batch(1)
+        made = v1.data.make_one_shot_iterator(data) if kind == "one_shot" else v1.data.make_initializable_iterator(data)
+        tf.nn.relu(tf.matmul(made.get_next() / 255.0, tf.ones([8, 3])), name="scores")
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    report = find(path, workers=workers)
+    (finding,) = report.findings
+    assert report.complete and finding.cause.startswith("a stage that reads the data of its training (")
+    assert finding.cause.endswith("in front of the model, which starts at `IteratorGetNext (float32 ?x8)`")
+    assert finding.remedies[0].verified and "tables" not in finding.explanation

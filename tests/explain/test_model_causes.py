@@ -76,7 +76,24 @@ def test_variables_that_were_never_frozen_are_one_cause(resource: bool, tmp_path
     finding = only_finding(build, tmp_path, workers, outputs=[ct.TensorType(name="logits")])
     assert finding.cause == "the variable `cell/memory` was not frozen and is assigned"
     assert [c.name for c in finding.culprits] == ["cell/memory"]
-    assert finding.remedies[0].verified and "placeholders" in (finding.remedies[0].code or "")
+    code = finding.remedies[0].code or ""
+    assert finding.remedies[0].verified and "placeholders" in code
+    assert "ct.TensorType(name='cell/memory', shape=(1, 8))" in code
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_weights_that_were_never_frozen_are_no_state(resource: bool, tmp_path: Path, workers: Workers) -> None:
+    def build() -> None:
+        x = v1.placeholder(tf.float32, [1, 8], "x")
+        with v1.variable_scope("dense"):
+            kernel = v1.get_variable(
+                "kernel", [8, 2], use_resource=resource, initializer=v1.glorot_uniform_initializer()
+            )
+        tf.matmul(x, kernel, name="logits")
+
+    finding = only_finding(build, tmp_path, workers)
+    assert finding.cause == "the variable `dense/kernel` was not frozen"
+    assert [(r.tried, "checkpoint" in r.summary) for r in finding.remedies] == [("not tried", True)]
 
 
 @pytest.mark.parametrize("kind", ["quint8", "complex64"])
@@ -98,6 +115,39 @@ def test_what_keeps_weights_in_a_dtype_without_a_value_is_to_blame_and_no_reader
     finding = only_finding(build, tmp_path, workers)
     assert {c.name for c in finding.culprits} == {"weights0", "weights1", "weights2", "scale"}
     assert kind in finding.explanation and finding.remedies[0].verified
+    assert finding.cause == (
+        "weights are kept as quint8 behind `Dequantize`, a type that Core ML has no constants of" * (kind == "quint8")
+    )
+
+
+def test_quantization_in_training_and_graphs_that_compute_in_it_are_told_as_that(
+    tmp_path: Path, workers: Workers
+) -> None:
+    def trained_for() -> None:
+        x = v1.placeholder(tf.float32, [1, 8], "x")
+        kernel = tf.quantization.fake_quant_with_min_max_vars_per_channel(weight(8, 4), -tf.ones(4), tf.ones(4))
+        tf.nn.relu(tf.matmul(x, kernel), name="out")
+
+    finding = only_finding(trained_for, tmp_path, workers)
+    assert "quantization-aware training" in finding.cause and finding.remedies[0].verified
+
+    def computes() -> None:
+        raw, x = tf.raw_ops, v1.placeholder(tf.float32, [1, 4, 4, 2], "x")
+        q = raw.QuantizeV2(input=x, min_range=-1.0, max_range=1.0, T=tf.quint8)
+        held = tf.constant(np.full((3, 3, 2, 2), 7), tf.quint8)
+        made = raw.QuantizedConv2D(
+            input=q.output, filter=held, min_input=q.output_min, max_input=q.output_max, min_filter=-1.0, max_filter=1.0,
+            strides=[1, 1, 1, 1], padding="SAME",
+        )  # fmt: skip
+        raw.Dequantize(input=made.output, min_range=made.min_output, max_range=made.max_output, name="out")
+
+    with tf.Graph().as_default() as graph:
+        computes()
+    path = tmp_path / "quantized.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    first = find(path, workers=workers).findings[0]
+    assert first.cause.startswith("the graph computes in ") and "before it was quantized" in first.cause
+    assert "has a conversion" not in first.explanation and any("of floats" in r.summary for r in first.remedies)
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -189,3 +239,47 @@ def test_a_training_graph_whose_prediction_is_only_measured_is_told_to_name_it(
     first, other = report.findings
     assert "--output predicted" in first.cause and first.remedies[0].tried == "gets past this failure"
     assert [c.name for c in other.culprits] == ["keep"]
+
+
+def test_weights_that_a_layer_assigns_are_training_that_was_left_on(tmp_path: Path, workers: Workers) -> None:
+    keras = tf.keras
+    given = keras.Input((8, 8, 3), batch_size=1)
+    model = keras.Model(given, keras.layers.SpectralNormalization(keras.layers.Conv2D(2, 3), name="norm")(given))
+    module = tf.Module()
+    module.kept = model
+    spec = tf.TensorSpec([1, 8, 8, 3], tf.float32, "x")
+    function = tf.function(lambda x: model(x, training=True), input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
+    (finding,) = find(tmp_path / "model", workers=workers).findings
+    assert finding.cause.startswith("training was left on in ") and "kernel" in finding.cause
+    assert "training=False" in finding.remedies[0].summary
+
+
+def test_state_of_a_model_in_memory_is_called_so_though_it_is_not_run(workers: Workers) -> None:
+    keras = tf.keras
+    given = keras.Input((4, 3), batch_size=1)
+    model = keras.Model(given, keras.layers.GRU(5, stateful=True, unroll=True, name="memory")(given))
+    (finding,) = find(model, workers=workers).findings
+    assert finding.cause.startswith("the model assigns state as it runs in ") and "memory" in finding.cause
+    assert [r.tried for r in finding.remedies] == ["not tried"]
+
+
+@pytest.mark.parametrize("scope, training", [("up/dropout", True), ("latent", False)])
+def test_a_draw_in_a_model_that_converts_is_named_by_its_layer_and_no_other_op_is(
+    scope: str, training: bool, tmp_path: Path, workers: Workers
+) -> None:
+    def drawn(x: Any) -> Any:
+        h = tf.nn.relu(tf.matmul(x, weight(16, 16)))
+        with tf.name_scope(scope):
+            h = tf.where(tf.random.uniform(tf.shape(h)) >= 0.5, h * 2.0, 0.0)
+        return tf.tanh(tf.matmul(h, weight(16, 4)))
+
+    spec = tf.TensorSpec([1, 16], tf.float32, "x")
+    module = tf.Module()
+    function = tf.function(drawn, input_signature=[spec]).get_concrete_function()
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function)
+    report = find(tmp_path / "model", workers=workers, numbers="random")
+    assert report.verdict == "differs"
+    (finding,) = report.findings
+    assert f"`{scope}" in finding.cause and ("in training" in finding.cause) is training
+    assert ("training=False" in finding.remedies[0].summary) is training

@@ -137,3 +137,53 @@ def test_a_switch_of_training_is_one_cause_and_its_default_the_fix(kind: str, tm
     assert [c.name for c in finding.culprits] == ["phase", "half"] and report.complete
     assert "phase = False" in finding.remedies[0].summary and finding.remedies[0].verified
     assert report.fix is not None and report.fix.converted and report.fix.verified and report.exit_code == 0
+
+
+@pytest.mark.parametrize("ranked", [True, False])
+def test_switches_without_a_default_are_what_inference_takes(ranked: bool, tmp_path: Path, workers: Workers) -> None:
+    shape: list[int] | None = [] if ranked else None
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [3, 8], name="x")
+        phase = v1.placeholder(tf.bool, shape, name="phase_train")
+        keep = v1.placeholder(tf.float32, shape, name="dropout_keep_prob")
+        h = v1.cond(phase, lambda: x - tf.reduce_mean(x, 0), lambda: x - 0.25)
+        tf.nn.relu(h / keep * tf.floor(keep + 0.5), name="y")
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    place = destination(str(tmp_path / "out.mlpackage"), {})
+    report = find_packed(path, {}, Wishes(), workers, fixing=partial(fixed, destination=place))
+    (finding,) = report.findings
+    assert [c.name for c in finding.culprits] == ["phase_train", "dropout_keep_prob"] and report.complete
+    assert "`phase_train = False` and `dropout_keep_prob = 1.0`" in finding.remedies[0].summary
+    assert finding.remedies[0].verified and "switch training on and off" in finding.cause
+    assert report.fix is not None and report.fix.converted and report.fix.verified
+
+
+def test_a_scalar_with_a_default_that_is_named_as_an_input_is_left_out_of_them(
+    tmp_path: Path, workers: Workers
+) -> None:
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [3, 8], name="x")
+        phase = v1.placeholder_with_default(False, [], name="phase_train")
+        keep = v1.placeholder_with_default(1.0, [], name="keep_prob")
+        tf.nn.relu(v1.cond(phase, lambda: x * 2.0, lambda: x + 1.0) / keep, name="y")
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    named = [{"kind": "TensorType", "name": n} for n in ("x", "phase_train")]
+    place = destination(str(tmp_path / "out.mlpackage"), {})
+    report = find_packed(path, {"inputs": named}, Wishes(), workers, fixing=partial(fixed, destination=place))
+    (finding,) = report.findings
+    assert "`phase_train` cannot be named as an input" in finding.cause and report.complete
+    assert "leave `phase_train` out of the inputs" in finding.remedies[0].summary and finding.remedies[0].verified
+    assert report.fix is not None and report.fix.converted and report.fix.verified
+
+
+def test_a_scalar_that_says_nothing_of_training_is_an_input_still(tmp_path: Path, workers: Workers) -> None:
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [3, 8], name="x")
+        tf.multiply(x, v1.placeholder(tf.float32, [], name="strength"), name="y")
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    (finding,) = find_packed(path, {}, Wishes(), workers).findings
+    assert finding.cause == "the input `strength` is a scalar; Core ML has none"
+    assert finding.remedies[0].verified and "shape=(1,)" in (finding.remedies[0].code or "")

@@ -275,3 +275,17 @@ def test_a_list_that_grows_and_comes_out_empty_is_told_where_it_is_stacked(worke
     assert (report.verdict, finding.error_type) == ("differs", "converter")
     assert [c.op for c in finding.culprits] == ["TensorListStack"]
     assert finding.error_message.endswith("is [5, 1, 4] in the model and [0, 1, 4] as converted")
+
+
+@pytest.mark.parametrize("picks", [False, True])
+def test_a_constant_without_a_number_is_named_and_no_reader_is_blamed(picks: bool, workers: Workers) -> None:
+    offset = np.array([0.0, np.nan, 0.0], "f")
+
+    def shifted(x: Any) -> Any:
+        made = tf.add(x, tf.constant(offset, name="offset"))
+        return tf.nn.softmax(made) if picks else made
+
+    inputs = {"x": small(1, 3)}
+    report = find(function(shifted, inputs), numbers=inputs, workers=workers)
+    assert (report.verdict, report.findings) == ("converts", ())
+    assert report.numbers is not None and "whose constant offset holds NaN" in report.numbers.not_compared[0]

@@ -16,6 +16,7 @@ from bisect_convert import find
 from bisect_convert.diagnose.find import find_packed
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.probe.client import Workers
+from bisect_convert.render import words
 from bisect_convert.report.report import Report
 
 KINDS = (
@@ -130,3 +131,17 @@ def test_a_classifier_is_compared_and_its_labels_stand_in_the_call(files: Path, 
     report = find(str(files / "one_signature"), workers=workers, classifier_config=config, numbers="random")
     assert report.verdict == "converts" and report.numbers is not None and report.numbers.compared
     assert converted(report).get_spec().description.predictedFeatureName == "classLabel"
+
+
+@pytest.mark.parametrize("kind", ["file", "function"])
+def test_a_model_that_fails_and_is_refused_as_it_was_given_is_told_both(
+    kind: str, tmp_path: Path, workers: Workers
+) -> None:
+    function = tf.function(lambda x: tf.math.erfc(x), input_signature=[tf.TensorSpec((2, 3), name="x")])
+    path = tmp_path / "model.pb"
+    path.write_bytes(function.get_concrete_function().graph.as_graph_def().SerializeToString())
+    report = find(path if kind == "file" else function, workers=workers)
+    assert (report.verdict, len(report.findings)) == ("fails", 1)
+    (refusal,) = [n for n in report.notes if "itself refuses" in n]
+    assert refusal in words.notes_before(report) and len(refusal) < 100
+    assert any(report.call.splitlines()[-1] in n for n in report.notes if n != refusal)

@@ -68,6 +68,8 @@ class Search:
         self._look_in_float32()
         self.rounded = {t: one for t, one in self.steps.local(rounded=True).items() if t not in self.faults}
         suspects = {t: one for t, one in self.rounded.items() if not one.inherited and self._is_off(t, one)}
+        if self.drawn:  # no two runs are alike behind a draw, so that nothing shows there that a small error matters
+            suspects = {t: one for t, one in suspects.items() if one.error > self.tolerance / 5}
         worst = sorted(suspects, key=lambda t: -max(suspects[t].error, suspects[t].part / 10))[:_MOST]
         found = [self._exact(t, self.faults[t]) for t in self.faults if self._matters(t, rounded=False)]
         for tensor in [t for t in suspects if t in worst]:

@@ -70,10 +70,12 @@ def check(request: Numbers) -> dict[str, Any]:
         done.compare()
     except (Unevaluated, ValueError) as error:
         return {"not_compared": _line(error)}
-    answer = {**done.to_json(), **_of_nan(results, wanted)}
+    answer = {**done.to_json(), **(nan := _of_nan(results, wanted, original))}
     answer |= core_ml.told(core_ml.asked(model, given, results), wanted, done.agreement, done.tolerance)
     if packed.get("optimize") and not request.against:
         answer["compression"] = _cost(model, packed["optimize"], done)
+    if not done.agrees and nan.get("no_numbers"):  # what comes of no number is nobody's fault but the constant's
+        return answer | {"agrees": True}
     if not done.agrees:
         return answer | _parted(request, carved, done, original, feeds)
     return answer if answer.get("device_agrees", True) else answer | _of_device(answer["device"])
@@ -119,10 +121,15 @@ def _written(carved: Carved, folder: Path, request: Numbers) -> Carved:
     return replace(carved, graph_def=graph_def, functions=list(graph_def.library.function))
 
 
-def _of_nan(results: Sequence[str], wanted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Which outputs are no numbers in the original already."""
+def _of_nan(results: Sequence[str], wanted: Sequence[Mapping[str, Any]], original: Original) -> dict[str, Any]:
+    """Which outputs are no numbers in the original already, and which constants hold none."""
     none = sorted(n.removesuffix(":0") for n in results if any(_no_number(one[n]) for one in wanted))
-    return {"ties": f"{', '.join(none[:3])}: NaN in the original too"} if none else {}
+    if not none:
+        return {}
+    said, held = f"{', '.join(none[:3])}: NaN in the original too", original.no_numbers()
+    if held:
+        said += f", whose constant{'s' * (len(held) > 1)} {', '.join(held[:3])} hold{'s' * (len(held) == 1)} NaN"
+    return {"ties": said, "no_numbers": bool(held)}
 
 
 def _of_device(said: str) -> dict[str, Any]:

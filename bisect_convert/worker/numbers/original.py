@@ -87,3 +87,8 @@ class Original:
         """Return the value of a tensor that is a constant, else None."""
         op = self._op(tensor.rpartition(":")[0])
         return tf.make_ndarray(op.get_attr("value")) if op.type == "Const" else None
+
+    def no_numbers(self) -> list[str]:
+        """Return the constants that hold NaN, which nothing that reads them makes a number of."""
+        kept = [op for op in self._graph.get_operations() if op.type == "Const" and op.outputs[0].dtype.is_floating]
+        return [op.name for op in kept if np.isnan(tf.make_ndarray(op.get_attr("value")).astype(np.float64)).any()]

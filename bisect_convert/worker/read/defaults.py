@@ -1,7 +1,8 @@
-"""Scalar inputs with a default, the switches of training of TensorFlow 1, taken for constants of that value."""
+"""The switches of training of TensorFlow 1, scalar inputs, as constants: of their default, or of what inference takes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -13,7 +14,28 @@ from bisect_convert.worker.rewrite.calls import known_branch
 from bisect_convert.worker.rewrite.constants import folded, from_constants
 from bisect_convert.worker.rewrite.editing import imported, pruned
 
-__all__ = ["default_of", "with_defaults", "with_default_values"]
+__all__ = ["default_of", "switches", "with_defaults", "with_default_values"]
+
+#: What scalars of these names and dtypes are in inference, which have no default that says so.
+_IN_INFERENCE = (
+    (re.compile(r"train|learning_phase", re.IGNORECASE), (tf.bool, tf.int32), 0),
+    (re.compile(r"keep_?(prob|rate|ratio)?[^/]*$", re.IGNORECASE), (tf.float32, tf.float16, tf.float64), 1.0),
+    (re.compile(r"drop(out)?_?(rate|prob)[^/]*$", re.IGNORECASE), (tf.float32, tf.float16, tf.float64), 0.0),
+)
+
+
+def switches(graph_def: Any) -> list[str]:
+    """Return the names of scalar inputs that are called and typed as what tells training from inference, with no default."""
+    return [n.name for n in graph_def.node if n.op == "Placeholder" and _in_inference(n) is not None]
+
+
+def _in_inference(node: Any) -> Any:
+    """The value that the input has in inference; None where its name says nothing, or it is no scalar."""
+    shape, dtype = tf.TensorShape(node.attr["shape"].shape), tf.as_dtype(node.attr["dtype"].type)
+    if shape.rank not in (0, None) or (shape.rank is None and dtype == tf.int32):
+        return None
+    value = next((v for name, dtypes, v in _IN_INFERENCE if dtype in dtypes and name.search(node.name)), None)
+    return None if value is None else dtype.as_numpy_dtype(value)
 
 
 def with_default_values(graph_def: Any) -> list[str]:
@@ -30,7 +52,10 @@ def with_default_values(graph_def: Any) -> list[str]:
 
 
 def default_of(graph_def: Any, name: str) -> Any:
-    """Return the value that the input has where none is given."""
+    """Return the value that the input has where none is given, or in inference where it has no default."""
+    node = next(n for n in graph_def.node if n.name == name)
+    if node.op == "Placeholder":
+        return _in_inference(node).item()
     graph = imported(graph_def)
     with tf.compat.v1.Session(graph=graph) as session:
         value = session.run(graph.get_operation_by_name(name).inputs[0])
@@ -43,7 +68,13 @@ def with_defaults(graph_def: Any, names: Iterable[str]) -> Any:
     made = tf.compat.v1.GraphDef()
     made.CopyFrom(graph_def)
     for node in made.node:
-        if node.name in wanted:
+        if node.name in wanted and node.op == "Placeholder":
+            value = tf.make_tensor_proto(_in_inference(node))
+            node.op = "Const"
+            node.attr.clear()
+            node.attr["dtype"].type = value.dtype
+            node.attr["value"].tensor.CopyFrom(value)
+        elif node.name in wanted:
             kind = node.attr["dtype"].type
             node.op = "Identity"
             node.attr.clear()

@@ -1,4 +1,4 @@
-"""The form of a model without what works with strings or lookup tables at its edges: stages before and behind it."""
+"""The form of a model without what reads data, or works with strings or tables, at its edges: stages before and behind it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tensorflow as tf
 from bisect_convert.model.facts import EDGES, Variant
 from bisect_convert.model.names import op_of
 from bisect_convert.worker.read.reading import Reading
-from bisect_convert.worker.read.variants import passed_on
+from bisect_convert.worker.read.variants import needed_only, passed_on
 from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import Edit
@@ -22,7 +22,10 @@ from bisect_convert.worker.rewrite.frontier import moved
 __all__ = ["without_edges", "write_variants"]
 
 _STRING = tf.string.as_datatype_enum
-_OF_STRINGS = re.compile("LookupTable|String|^Decode|^Encode|^Parse|Regex|Unicode|Substr")
+_OF_STRINGS = re.compile("LookupTable|String|^Decode|^Encode|^Parse|Regex|Unicode|Substr|^IteratorGetNext")
+#: Ends by which only a session that trains takes hold of its data.
+_DATASETS = ("Dataset", "DatasetV2", "DatasetV3")
+_OF_DATA = frozenset({"IteratorToStringHandle", "MakeIterator"})
 _MARKS = {"starts_here": "", "ends_before": ":end", "passes_by": ":by"}
 
 
@@ -55,14 +58,21 @@ def without_edges(graph_def: Any, results: list[str]) -> tuple[Variant, Any, tup
     """
     if not any(_OF_STRINGS.search(n.op) or _reads_strings(n) for n in graph_def.node):
         return None
+    results = results or _sinks(graph_def)
+    held = [n.name for n in graph_def.node if n.name in results and (n.op in _OF_DATA or n.op.endswith(_DATASETS))]
+    if held:
+        results = [r for r in results if r not in held]
+        graph_def = needed_only(graph_def, results)
     try:
-        found = moved(graph_def, results or _sinks(graph_def), (), frozenset())
+        found = moved(graph_def, results, (), frozenset())
     except Exception:  # a graph that cannot be taken apart so has no such form
         return None
     if found is None:
         return None
     about = [f"{e.op}{_number(e)}{_MARKS[e.recipe]}" for e in sorted(found.edits, key=_in_order)]
-    return Variant(EDGES, "without_edges", tuple(sorted(found.left)), tuple(about)), found.program, found.results
+    left = tuple(sorted({*found.left, *held}))
+    program = needed_only(found.program, found.results) if held else found.program  # datasets end in nothing then
+    return Variant(EDGES, "without_edges", left, tuple(about)), program, found.results
 
 
 def _number(edit: Edit) -> str:

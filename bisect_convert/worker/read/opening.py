@@ -255,7 +255,11 @@ def _trace_keras(model: Any) -> Any:
     try:
         return handing.traced(model)
     except Exception as error:  # whatever the code of its layers raises
-        raise ModelError(f"the Keras model fails when it is called: {keras_errors.root(error)}") from error
+        lost = (
+            "; a Lambda layer is saved without the names that its code uses: write it as a layer class, and name its module, "
+            "--import MODULE"
+        ) * keras_errors.lost_names(error)
+        raise ModelError(f"the Keras model fails when it is called: {keras_errors.root(error)}{lost}") from error
 
 
 def _parsed(path: str) -> Any:

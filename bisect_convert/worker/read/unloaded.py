@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bisect_convert.worker.read import handing, source_lines
-from bisect_convert.worker.read.defaults import with_default_values
+from bisect_convert.worker.read.defaults import switches, with_default_values
 from bisect_convert.worker.read.edges import without_edges
 from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.saved_variables import HeldVariables, SavedVariables, Unusual, stamp
@@ -59,8 +59,8 @@ def _refuse_variants(graph_def: Any, reading: Reading) -> None:
     """Raise Unusual where there may be a cause that is no op, whose forms of the model are made of one with all its weights."""
     if without_edges(graph_def, list(reading.outputs)) is not None:
         raise Unusual("it works with strings")
-    if with_default_values(graph_def):
-        raise Unusual("it has scalar inputs with defaults")
+    if with_default_values(graph_def) or switches(graph_def):
+        raise Unusual("it has scalar inputs that switch training on")
 
 
 def _tell(what: str, reason: Exception) -> None:

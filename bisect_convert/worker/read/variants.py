@@ -15,7 +15,7 @@ from bisect_convert.model.facts import DEFAULTS, LEFTOVERS, STATE, Variant
 from bisect_convert.model.names import in_core_ml, op_of
 from bisect_convert.report.fix import State
 from bisect_convert.worker.nodes import data, rewire
-from bisect_convert.worker.read.defaults import default_of, with_default_values, with_defaults
+from bisect_convert.worker.read.defaults import default_of, switches, with_default_values, with_defaults
 from bisect_convert.worker.rewrite.editing import imported
 
 __all__ = ["needed_only", "passed_on", "switched", "variants", "with_state"]
@@ -61,24 +61,30 @@ def variants(graph_def: Any, outputs: Iterable[str], inputs: Collection[str]) ->
         graph_def = decided[-1][1]
     variables = [n.name for n in graph_def.node if n.op in _VARIABLES and _known(n)]
     if variables:
-        written = [a for n in variables for a in _writers(graph_def, n)]
+        nodes = {n.name: n for n in graph_def.node}
+        written = [a for n in variables for a in _writers(graph_def, n) if not _initial(nodes[a], nodes)]
         graph_def = with_state(graph_def, variables)
         found.append((Variant(STATE, "with_state", tuple(variables), tuple(written)), graph_def))
     return found
 
 
 def switched(graph_def: Any, inputs: Collection[str]) -> list[tuple[Variant, Any]]:
-    """Return the suspicion that scalars with defaults, which the caller did not name, are in the way; or nothing."""
-    switches = [name for name in with_default_values(graph_def) if name not in inputs]
-    if not switches:
+    """Return the suspicion that switches of training, or other scalars with defaults, are in the way; or nothing.
+
+    inputs: those that the caller named. It may well want one without a default, and cannot have one with: the converter
+    takes none of these for an input.
+    """
+    found = {*with_default_values(graph_def), *(n for n in switches(graph_def) if n not in inputs)}
+    names = [n.name for n in graph_def.node if n.name in found]
+    if not names:
         return []
-    values = [str(default_of(graph_def, name)) for name in switches]
+    values = [str(default_of(graph_def, name)) for name in names]
     try:
-        made = with_defaults(graph_def, switches)
+        made = with_defaults(graph_def, names)
         imported(made)
     except Exception:  # more hangs on them than a graph of inference holds: there is no such form
         return []
-    return [(Variant(DEFAULTS, "with_defaults", tuple(switches), tuple(values)), made)]
+    return [(Variant(DEFAULTS, "with_defaults", tuple(names), tuple(values)), made)]
 
 
 def passed_on(graph_def: Any, variant: Variant) -> tuple[State, ...]:
@@ -186,7 +192,7 @@ def _tainted(nodes: dict[str, Any]) -> set[str]:
     if not own and not (losses and slopes):  # a name is no evidence: a model may well give gradients
         return set()
     own |= {n for n, node in nodes.items() if _GRADIENT.match(n) or node.op in _LOSSES}
-    own |= {n for n, node in nodes.items() if node.op in _ASSIGNS and _initial(node)}
+    own |= {n for n, node in nodes.items() if node.op in _ASSIGNS and _initial(node, nodes)}
     own |= {label for n in nodes.values() if n.op in _LOSSES and (label := _label(n, nodes)) is not None}
     readers: dict[str, list[str]] = {}
     for name, node in nodes.items():
@@ -208,19 +214,26 @@ def _label(loss: Any, nodes: dict[str, Any]) -> str | None:
     return name if name in nodes and nodes[name].op.startswith("Placeholder") else None
 
 
-def _initial(node: Any) -> bool:
-    """True for the assignment of a variable's first value."""
-    return len(data(node)) > 1 and "/Initializer/" in data(node)[1]
+def _initial(node: Any, nodes: dict[str, Any]) -> bool:
+    """True for the assignment of a variable's first value: one that is made up, or was saved, and hangs on nothing given."""
+    if len(data(node)) < 2 or _ASSIGNS[node.op] is not None:
+        return False
+    made = _upstream(op_of(data(node)[1]), nodes)
+    if any(nodes[n].op.startswith("Restore") for n in made):
+        return True
+    return not any(nodes[n].op in _VARIABLES or nodes[n].op.startswith("Placeholder") for n in made)
+
+
+def _upstream(name: str, nodes: dict[str, Any]) -> set[str]:
+    """The op, and all whose results lead to it."""
+    todo, seen = [name], {name}
+    while todo:
+        fresh = [s for i in data(nodes[todo.pop()]) if (s := op_of(i)) in nodes and s not in seen]
+        seen.update(fresh)
+        todo += fresh
+    return seen
 
 
 def _computes(name: str, nodes: dict[str, Any]) -> bool:
     """True where an input of the model leads to it."""
-    todo, seen = [name], {name}
-    while todo:
-        node = nodes[todo.pop()]
-        if node.op.startswith("Placeholder"):
-            return True
-        fresh = [s for i in data(node) if (s := op_of(i)) in nodes and s not in seen]
-        seen.update(fresh)
-        todo += fresh
-    return False
+    return any(nodes[n].op.startswith("Placeholder") for n in _upstream(name, nodes))
