@@ -47,6 +47,11 @@ def logit(p: Any) -> Any:
     return tf.math.log(p) - tf.math.log(tf.subtract(1.0, p, name="rest"))
 
 
+def summed(x: Any) -> Any:
+    y = tf.nn.relu(tf.nn.conv2d(x, np.full((5, 5, 3, 4), 8, "f"), 1, "SAME", name="edge"))
+    return tf.reduce_mean(y / 2e5, [1, 2])
+
+
 def floored(x: Any) -> Any:
     return tf.math.log(tf.add(x, 1e-9, name="floor"))
 
@@ -64,6 +69,9 @@ CASES: dict[str, tuple[Callable[..., Any], dict[str, Any], set[tuple[str, str]]]
     "lost behind the mean": (scaled, {"x": small(2, 16, scale=1e-3)}, {("scaled", "underflow")}),
     "a constant rounded to one": (
         logit, {"p": np.array([[0, 0.2, 0.7, 1]], "f")}, {("clip", "underflow"), ("rest", "underflow")},
+    ),
+    "between transposes": (
+        summed, {"x": rng.integers(0, 255, (1, 12, 12, 3)).astype("f")}, {("edge", "overflow")},
     ),
     "a constant rounded up": (floored, {"x": np.maximum(small(1, 32), 0)}, {("floor", "underflow")}),
     "two of them": (

@@ -193,7 +193,12 @@ class Lockstep:
     def ops_of(self, tensor: str) -> set[str]:
         """Return the names of the program's ops that make the tensor, but for changes of dtype."""
         made = [self._made[var] for var in self.region(tensor)[0] if var in self._made]
-        return {op.name for op in made if not op.blocks and op.op_type != "cast"}
+        # passes move transposes after precision was chosen: until then an op had the name of what it makes
+        return {
+            op.outputs[0].name if op.op_type == "transpose" else op.name
+            for op in made
+            if not op.blocks and op.op_type != "cast"
+        }
 
     def _is_half(self, var: Any, value: Any) -> bool:
         kinds = ("fp16", "fp32") if self.float32 else ("fp16",)
