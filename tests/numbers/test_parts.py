@@ -9,8 +9,10 @@ import pytest
 import tensorflow as tf
 
 from bisect_convert import find
+from bisect_convert.evaluator import program_of
 from bisect_convert.probe.client import Workers
 from bisect_convert.worker.numbers.agreement import agree, agreement
+from bisect_convert.worker.numbers.lockstep import Lockstep
 from bisect_convert.worker.numbers.parts import Parts, parts_of
 
 rng = np.random.default_rng(3)
@@ -61,3 +63,16 @@ def test_a_part_has_a_scale_of_its_own_and_one_of_zeros_has_none() -> None:
     assert agree(got, want, 0.02, Parts(1, (3, 1)))
     apart = agreement([{"y": want}], [{"y": got}], {"y": Parts(1, (2, 1, 1))}).outputs["y"]
     assert apart.max_rel == pytest.approx(1.0, rel=1e-3) and apart.scale == pytest.approx(1e-3)
+
+
+def test_a_name_that_stands_for_another_size_is_none_of_the_originals() -> None:
+    import coremltools as ct
+
+    def body(x: Any) -> Any:
+        return tf.nn.relu(tf.square(x, name="sq") * 2.0, name="out")
+
+    model = tf.function(body, input_signature=[tf.TensorSpec((1, 4), name="x")]).get_concrete_function()
+    program = program_of(ct.convert([model], source="tensorflow", skip_model_load=True))
+    x = np.ones((1, 4), "f")
+    steps = Lockstep(program, {"x": x}, {"sq:0": np.ones((1, 7), "f"), "out:0": 2 * x})
+    assert set(steps.local(rounded=True)) == {"out:0"} and not steps.known("sq:0")

@@ -90,6 +90,7 @@ class Lockstep:
         reached: dict[Any, float] = {}
         lost: dict[Any, bool] = {}
         runs: Counter[str] = Counter()
+        unlike: set[Any] = set()  # an edit may give a tensor's name to one of another size
         outer = set(self.block.inputs.values())
 
         def result(op: Any, var: Any, value: Any) -> Any:
@@ -108,7 +109,10 @@ class Lockstep:
             tensor = self.vars.get(var)
             want = None if tensor is None else self._true(tensor, runs, got)
             if tensor is None or want is None:
-                spoiled[var] = spoiled[var] or tensor is not None  # the runs of which there is a value are over
+                spoiled[var] = (
+                    spoiled[var] or tensor in self.inside.values
+                )  # its runs of which there is a value are over
+                unlike.update({tensor} - {None} - self.inside.values.keys())
                 return got
             if not no_worse(found.get(tensor), got, want, spoiled[var]):
                 one = told(tensor, value, got, want, (reached[var], lost[var], spoiled[var]))
@@ -118,6 +122,9 @@ class Lockstep:
             return rounded_but_small(true) if rounds and not spoiled[var] else true
 
         self._run(result, self._given if rounded and self.float32 else None)
+        if unlike:
+            self.forget(unlike)
+            return self.local(rounded)
         self._runs |= {t: one.run for t, one in found.items() if one.run}
         return found
 
