@@ -101,17 +101,14 @@ class Lockstep:
             if op is None and var not in outer:
                 spoiled[var] = beyond(value, rounded)
                 return value
-            inner = [v for v in read if v not in self.vars]
             rounds = rounded and self._is_half(var, value)
             got = half(value) if rounds else value
-            reached[var] = max([largest(value), *(reached.get(v, 0.0) for v in inner)])
-            lost[var] = vanishes(value) or any(lost.get(v, False) for v in inner) if rounds else False
+            reached[var], gone = self._passed((largest(value), rounds and vanishes(value)), read, reached, lost)
+            lost[var] = gone and rounds
             tensor = self.vars.get(var)
             want = None if tensor is None else self._true(tensor, runs, got)
             if tensor is None or want is None:
-                spoiled[var] = (
-                    spoiled[var] or tensor in self.inside.values
-                )  # its runs of which there is a value are over
+                spoiled[var] = spoiled[var] or tensor in self.inside.values  # its runs with a value are over
                 unlike.update({tensor} - {None} - self.inside.values.keys())
                 return got
             if not no_worse(found.get(tensor), got, want, spoiled[var]):
@@ -127,6 +124,14 @@ class Lockstep:
             return self.local(rounded)
         self._runs |= {t: one.run for t, one in found.items() if one.run}
         return found
+
+    def _passed(
+        self, own: tuple[float, bool], read: Iterable[Any], reached: Mapping[Any, float], lost: Mapping[Any, bool]
+    ) -> tuple[float, bool]:
+        """The largest number, and whether all is lost, of a value and of those inside of its op that it is made of."""
+        inner = [v for v in read if v not in self.vars]
+        most = max([own[0], *(reached.get(v, 0.0) for v in inner)])
+        return most, own[1] or any(lost.get(v, False) for v in inner)
 
     def around(self, tensor: str) -> Mapping[str, Any]:
         """Return the values of the graph level that the tensor is in: of a body those of the run that went worst."""
