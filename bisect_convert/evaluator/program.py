@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ _HELD = {
     "fp16": np.float32, "fp32": np.float32, "fp64": np.float64, "int32": np.int32, "int64": np.int32, "bool": np.bool_,
     "int16": np.int16, "uint16": np.uint16, "int8": np.int8, "uint8": np.uint8, "uint32": np.uint32,
 }  # fmt: skip
+
+#: How large a constant is kept between the turns of a loop.
+_SMALL = 4096
 
 
 class Unevaluated(Exception):
@@ -78,12 +82,17 @@ def dtype_of(var: Any) -> str:
     >>> dtype_of(program.functions["main"].inputs["x"])
     'fp32'
     """
-    if type(var).__name__ == "ListVar":
-        return "list"
-    if hasattr(var._sym_type, "wrapped_type"):
+    return "list" if type(var).__name__ == "ListVar" else _dtype_of(var._sym_type)
+
+
+@lru_cache(maxsize=4096)
+def _dtype_of(kind: Any) -> str:
+    """The same of a type, which is a class that coremltools makes once for all vars of a size."""
+    if hasattr(kind, "wrapped_type"):
         return "state"
-    info = getattr(var.dtype, "__type_info__", None)
-    return str(var.dtype) if info is None else str(info().name)
+    primitive = kind.get_primitive() if hasattr(kind, "get_primitive") else kind
+    info = getattr(primitive, "__type_info__", None)
+    return str(primitive) if info is None else str(info().name)
 
 
 def all_ops(block: Any) -> Iterator[Any]:
@@ -116,12 +125,16 @@ class _Run:
         self._operand = operand
         self._undefined = undefined
         self._last: dict[int, dict[Any, list[Any]]] = {}
+        self._inputs: dict[Any, tuple[list[Any], list[Any]]] = {}
+        self._constants: dict[Any, Any] = {}
 
     def block(self, block: Any, values: dict[Any, Any]) -> list[Any]:
-        last = self._last.setdefault(id(block), _last_reads(block))
+        last = self._last.get(id(block))
+        if last is None:
+            last = self._last[id(block)] = _last_reads(block)
         for op in block.operations:
             if op.op_type == "const":
-                values[op.outputs[0]] = _constant(op.outputs[0])
+                values[op.outputs[0]] = self._constant(op.outputs[0])
                 continue
             results = self._results(op, values)
             for var, value in zip(op.outputs, results, strict=True):
@@ -139,8 +152,11 @@ class _Run:
             return self.block(chosen, values)
         if op.op_type == "while_loop":
             return self._loop(op, values)
-        given = {name: self._read(op, var, values) for name, var in op.inputs.items()}
-        for name, default in op.default_inputs().items():
+        if op not in self._inputs:  # both are made anew each time that they are asked for
+            self._inputs[op] = list(op.inputs.items()), list(op.default_inputs().items())
+        inputs, defaults = self._inputs[op]
+        given = {name: self._read(op, var, values) for name, var in inputs}
+        for name, default in defaults:
             if given.get(name) is None and default is not None:
                 given[name] = _read(default, values)
         try:
@@ -157,6 +173,15 @@ class _Run:
         if isinstance(var, list | tuple):
             return [self._read(op, v, values) for v in var]
         return self._operand(op, var, _read(var, values))
+
+    def _constant(self, var: Any) -> Any:
+        """The value of a constant; a small one, of which the bodies of loops have many, is kept."""
+        if var in self._constants:
+            return self._constants[var]
+        value = _constant(var)
+        if np.size(value) <= _SMALL:
+            self._constants[var] = value
+        return value
 
     def _loop(self, op: Any, values: dict[Any, Any]) -> list[Any]:
         condition, body = op.blocks
@@ -176,12 +201,18 @@ def _unlike_declared(var: Any, value: Any) -> str | None:
     """How the value is not as large as the program says, by which Core ML goes; None where it is, or sizes are open."""
     if type(var).__name__ == "ListVar" or not isinstance(value, np.ndarray | np.generic):
         return None
-    declared = getattr(var, "shape", None)
-    if declared is None or not all(isinstance(size, int | np.integer) for size in declared):
+    declared = _declared(var._sym_type)
+    if declared is None or math.prod(declared) == value.size:
         return None
-    if math.prod(int(size) for size in declared) == np.size(value):
-        return None
-    return f"is declared as {tuple(int(size) for size in declared)} and comes out as {np.shape(value)}"
+    return f"is declared as {declared} and comes out as {np.shape(value)}"
+
+
+@lru_cache(maxsize=4096)
+def _declared(kind: Any) -> tuple[int, ...] | None:
+    """The sizes of a type; None where some are open."""
+    wrapped = kind.wrapped_type() if hasattr(kind, "wrapped_type") else kind
+    declared = wrapped.get_shape() if hasattr(wrapped, "get_shape") else ()
+    return tuple(int(n) for n in declared) if all(isinstance(n, int | np.integer) for n in declared) else None
 
 
 def _last_reads(block: Any) -> dict[Any, list[Any]]:

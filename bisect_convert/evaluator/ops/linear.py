@@ -11,9 +11,13 @@ from bisect_convert.evaluator.kernels import Inputs, kernel
 
 __all__: list[str] = []
 
+_SMALL = 256
+
 
 def _product(x: Any, y: Any) -> Any:
-    """As TensorFlow sums it up, where it has such a product."""
+    """As TensorFlow sums it up, where it has such a product; what is small, as in loops, takes it longer to be handed over."""
+    if max(np.size(x), np.size(y)) <= _SMALL:
+        return np.matmul(x, y)
     return tf.matmul(x, y).numpy() if min(np.ndim(x), np.ndim(y)) > 1 else np.matmul(x, y)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from bisect_convert.evaluator import run
 from bisect_convert.worker.numbers.names import plain
+from bisect_convert.worker.numbers.parts import Parts
 
 __all__ = [
     "TOLERANCES",
@@ -28,6 +29,8 @@ __all__ = [
 TOLERANCES = {"float16": 2e-2, "float32": 1e-3}
 #: Integers are taken for rounded numbers where they reach so far, and so few of them may be off by one.
 _MANY, _FEW = 16, 0.1
+#: What is no difference, whatever the scale.
+_NONE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,26 @@ def distance(got: Any, want: Any) -> Distance:
     return Distance(most, 0.0 if most == 0 else most / scale if scale else np.inf, scale)
 
 
-def agree(got: Any, want: Any, tolerance: float) -> bool:
+def agree(got: Any, want: Any, tolerance: float, parts: Parts | None = None) -> bool:
     """Return whether the two are the same but for `tolerance` of their scale; integers and truth values must be equal.
 
-    Of many integers that are rounded numbers, such as pixels, a few may be off by one.
+    Of many integers that are rounded numbers, such as pixels, a few may be off by one. parts: what the tensor was joined of,
+    each of which has a scale of its own.
     """
+    if parts is not None and not all(agree(a, b, tolerance) for a, b in _pairs(got, want, parts)):
+        return False
     apart = distance(got, want)
     if np.asarray(want).dtype.kind in "biu":
         return apart.max_abs == 0 or (apart.max_abs == 1 and apart.scale > _MANY and _unlike(got, want) < _FEW)
-    return apart.max_rel <= tolerance or apart.max_abs < 1e-7
+    return apart.max_rel <= tolerance or apart.max_abs < _NONE
+
+
+def _pairs(got: Any, want: Any, parts: Parts | None) -> list[tuple[Any, Any]]:
+    """The parts of both, but for those that are nothing but zeros."""
+    if parts is None or np.size(got) != np.size(want):
+        return []
+    both = zip(parts.of(np.reshape(got, np.shape(want))), parts.of(want), strict=True)
+    return [(a, b) for a, b in both if np.any(b)]
 
 
 def _unlike(got: Any, want: Any) -> float:
@@ -88,16 +102,23 @@ def _unlike(got: Any, want: Any) -> float:
     return float(np.mean(np.ravel(np.asarray(got)) != np.ravel(np.asarray(want))))
 
 
-def agreement(wanted: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, Any]]) -> Agreement:
-    """Return the distances of all outputs over all samples: what TensorFlow gives, and what the converted model does."""
-    outputs: dict[str, Distance] = {}
+def agreement(
+    wanted: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, Any]], parts: Mapping[str, Parts] | None = None
+) -> Agreement:
+    """Return the distances of all outputs over all samples: what TensorFlow gives, and what the converted model does.
+
+    parts: what outputs were joined of; of such an output the part that is furthest off in parts of its scale is told.
+    """
+    found: dict[str, dict[int, Distance]] = {}
     for want, have in zip(wanted, got, strict=True):
-        scales = {name: distance(have.get(name), value) for name, value in want.items()}
-        for name, one in scales.items():
-            before = outputs.get(name, Distance(0.0, 0.0, 0.0))
-            scale = max(one.scale, before.scale)
-            most = max(one.max_abs, before.max_abs)
-            outputs[name] = Distance(most, 0.0 if most == 0 else most / scale if scale else np.inf, scale)
+        for name, value in want.items():
+            pairs = _pairs(have.get(name), value, (parts or {}).get(name))
+            for number, (a, b) in enumerate([(have.get(name), value), *pairs]):
+                of_output = found.setdefault(name, {})
+                one, before = distance(a, b), of_output.get(number, Distance(0.0, 0.0, 0.0))
+                scale, most = max(one.scale, before.scale), max(one.max_abs, before.max_abs)
+                of_output[number] = Distance(most, 0.0 if most == 0 else most / scale if scale else np.inf, scale)
+    outputs = {name: max(each.values(), key=lambda d: d.max_rel * (d.max_abs >= _NONE)) for name, each in found.items()}
     return Agreement(outputs, len(wanted))
 
 

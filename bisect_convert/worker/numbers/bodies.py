@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
+from bisect_convert.worker import private_api
 from bisect_convert.worker.nodes import callees
 from bisect_convert.worker.numbers.names import plain
 
@@ -50,10 +51,19 @@ class Inside:
     runs: int = 0
 
     def keep(self, tensor: str, value: Any) -> None:
-        """Remember the value of one run, as long as there is room."""
+        """Remember the value of one run, as long as there is room; what a loop hands on unchanged is there once."""
+        kept = self.values.setdefault(tensor, [])
+        if kept and _place(kept[-1]) == _place(value):
+            kept.append(kept[-1])
+            return
         self.bytes += value.nbytes
         if self.bytes <= _BYTES:
-            self.values.setdefault(tensor, []).append(value)
+            kept.append(value)
+
+
+def _place(value: Any) -> tuple[int, Any]:
+    """Where in memory an array is."""
+    return value.__array_interface__["data"][0], value.shape
 
 
 class Bodies:
@@ -124,7 +134,7 @@ class _Level:
     function: Any
 
     def run(self, args: Sequence[Any]) -> dict[str, Any]:
-        return dict(zip(self.fetched, self.function(*args), strict=True))
+        return dict(zip(self.fetched, private_api.called_flat(self.function, args), strict=True))
 
 
 def _level(function: str, graph_def: Any, functions: Mapping[str, Any]) -> _Level:

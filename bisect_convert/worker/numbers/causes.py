@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +14,10 @@ from bisect_convert.evaluator.rounding import LIMIT
 from bisect_convert.worker.numbers.agreement import agree
 from bisect_convert.worker.numbers.bodies import parted
 from bisect_convert.worker.numbers.kinds import RANDOM, exact_kind, rounding_kind
-from bisect_convert.worker.numbers.lockstep import Local, Lockstep, uneven
+from bisect_convert.worker.numbers.local import Local, largest, passed_on, uneven
+from bisect_convert.worker.numbers.lockstep import Lockstep
 from bisect_convert.worker.numbers.original import Original
+from bisect_convert.worker.numbers.parts import Parts
 from bisect_convert.worker.numbers.sections import Alone
 
 __all__ = ["Cause", "Search"]
@@ -26,6 +29,8 @@ _PICKS = re.compile(r"ArgM|TopK|Greater|Less|Equal|NotEqual|NonMax|InTopK|Unique
 _STEPS, _COARSE = re.compile(r"Cast$|Floor$|Ceil$|Round$|Rint$"), 512.0
 #: At how many ops one looks at most: the worst.
 _MOST = 40
+#: How long one looks at the ops of loops one by one: each of them is a run of the whole program.
+_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,15 @@ class Search:
     wanted: Mapping[str, Any]
     evaluated: Any
     tolerance: float
+    parts: Mapping[str, Parts] = field(default_factory=dict)
+    """What outputs were joined of."""
+    in_float32: Callable[[], Lockstep | None] = lambda: None
+    """Makes the same of the program as it is without float16, whose constants are those of the model."""
     faults: dict[str, Local] = field(default_factory=dict)
     rounded: dict[str, Local] = field(default_factory=dict)
     drawn: dict[str, str] = field(default_factory=dict)
+    inheriting: set[str] = field(default_factory=set)
+    """Tensors made of what the program cannot hold in any precision."""
     strangers: list[str] = field(default_factory=list)
     """Tensors by whose names the program has something else than a conversion of their op gives."""
 
@@ -66,22 +77,57 @@ class Search:
         if constants := self._beyond_float16():
             return constants
         self._look_in_float32()
+        if not self.agrees(self.steps.alone([], self.beyond)) and (exact := self.in_float32()) is not None:
+            self.steps = exact  # the constants alone make it differ: any op would seem to
+            self._look_in_float32()
         self.rounded = {t: one for t, one in self.steps.local(rounded=True).items() if t not in self.faults}
         suspects = {t: one for t, one in self.rounded.items() if not one.inherited and self._is_off(t, one)}
         if self.drawn:  # no two runs are alike behind a draw, so that nothing shows there that a small error matters
             suspects = {t: one for t, one in suspects.items() if one.error > self.tolerance / 5}
         worst = sorted(suspects, key=lambda t: -max(suspects[t].error, suspects[t].part / 10))[:_MOST]
         found = [self._exact(t, self.faults[t]) for t in self.faults if self._matters(t, rounded=False)]
-        for tensor in [t for t in suspects if t in worst]:
-            if self._matters(tensor, rounded=True):
-                found.append(self._by_rounding(tensor, suspects[tensor]))
+        matter = self._mattering([t for t in suspects if t in worst])
+        found += [self._by_rounding(t, suspects[t]) for t in matter if not self._reads_what_is_lost(t, matter)]
         return found or self._repeated() or self._of_float64()
+
+    def _mattering(self, tensors: Iterable[str]) -> list[str]:
+        """Those that by themselves make the outputs differ; where there is none, those that come near to it."""
+        outputs = {t: self._alone(t, rounded=True) for t in tensors}
+        near = {t: one for t, one in outputs.items() if not self.agrees(one, self.tolerance / 2)}
+        return [t for t, one in near.items() if not self.agrees(one)] or list(near)
+
+    def _reads_what_is_lost(self, tensor: str, matter: Sequence[str]) -> bool:
+        """Whether it is wrong for numbers that float16 loses where they are made, which is told already."""
+        if self.rounded[tensor].reached > LIMIT:
+            return False
+        before = [t for t in self.steps.before(tensor) if t in matter]
+        return any(passed_on(self.rounded[tensor].wrong, self.steps.around(tensor).get(t)) for t in before)
+
+    @property
+    def beyond(self) -> frozenset[str]:
+        """The tensors that are wrong in any precision, and those made of what the program cannot hold at all."""
+        return frozenset(self.faults) | self._inheriting(self.faults)
+
+    def _inheriting(self, faults: Iterable[str]) -> frozenset[str]:
+        """The tensors that pass on what one of these makes: one that the program cannot hold, and so cannot be put right."""
+        found, todo = set(faults), True
+        while todo:
+            more = {t for t in self.inheriting - found if self.steps.known(t) and self.steps.before(t) & found}
+            found |= more
+            todo = bool(more)
+        return frozenset(found - set(faults))
 
     def _repeated(self) -> list[Cause]:
         """The ops of loops whose error is small each time that they run, and adds up."""
         inside = {t: one for t, one in self.rounded.items() if parted(t)[0] and not one.inherited and one.error > 0}
-        worst = sorted(inside, key=lambda t: -inside[t].error)[:_MOST]
-        return [self._by_rounding(t, inside[t]) for t in inside if t in worst and self._matters(t, rounded=True)]
+        found: list[str] = []
+        end = time.monotonic() + _SECONDS
+        for tensor in sorted(inside, key=lambda t: -inside[t].error)[:_MOST]:
+            if self._matters(tensor, rounded=True):
+                found.append(tensor)
+            if time.monotonic() > end:
+                break
+        return [self._by_rounding(t, inside[t]) for t in inside if t in found]
 
     def _of_float64(self) -> list[Cause]:
         """The ops whose result is wrong because what they read loses its last digits in float32, as a time in seconds does."""
@@ -137,7 +183,7 @@ class Search:
         """Whether the program's outputs are those of the original, within the tolerance."""
         got = self.evaluated(outputs)
         most = self.tolerance if tolerance is None else tolerance
-        return all(agree(got[name], want, most) for name, want in self.wanted.items())
+        return all(agree(got[name], want, most, self.parts.get(name)) for name, want in self.wanted.items())
 
     def unrounded(self) -> bool:
         """Whether the program's outputs are those of the original as long as nothing is rounded."""
@@ -147,6 +193,7 @@ class Search:
         """Find what is wrong without any rounding, and forget names that stand for something else in the program."""
         for _ in range(3):
             exact = self.steps.local(rounded=False)
+            self.inheriting = {t for t, one in exact.items() if one.inherited}
             wrong = [t for t, one in exact.items() if not one.inherited and self._is_wrong(t, one)][:_MOST]
             strangers = []
             self.faults = {}
@@ -194,6 +241,21 @@ class Search:
                 return self._uneven_before(before) or before
         return None
 
+    def _value(self, read: str, tensor: str) -> Any:
+        """What the op that makes the tensor reads, in the run that went worst."""
+        value = self.steps.around(tensor).get(read)
+        return self.original.constant(read) if value is None else value
+
+    def _too_large_before(self, op: str) -> tuple[str, float] | None:
+        """The first op that makes numbers beyond float16, held in float32 until this op reads them, and how large they are."""
+        for tensor in self.original.read_by(op):
+            value, before = self.steps.value(tensor), tensor.rpartition(":")[0]
+            if value is None or self.original.type_of(before).startswith("Placeholder"):
+                continue
+            if np.asarray(value).dtype.kind == "f" and LIMIT < (most := largest(value)):
+                return self._too_large_before(before) or (before, most)
+        return None
+
     def _is_whole(self, tensor: str) -> bool:
         return np.asarray(self.steps.value(tensor)).dtype.kind in "biu"
 
@@ -213,9 +275,13 @@ class Search:
         return local.error > (0 if self._is_whole(tensor) else self.tolerance / 5) or local.part > _PART or local.uneven
 
     def _matters(self, tensor: str, rounded: bool) -> bool:
+        return not self.agrees(self._alone(tensor, rounded), self.tolerance / 2)
+
+    def _alone(self, tensor: str, rounded: bool) -> dict[str, Any]:
+        """The outputs where this one is wrong, and nothing else that is known to be."""
         others = set(self.faults) - {tensor}
-        outputs = self.steps.alone([tensor], others if rounded or tensor in self.faults else set(), rounded)
-        return not self.agrees(outputs, self.tolerance / 2)
+        passed = self._inheriting(others) - (self._inheriting([tensor]) if tensor in self.faults else {tensor})
+        return self.steps.alone([tensor], others | passed if rounded or tensor in self.faults else set(), rounded)
 
     def _exact(self, tensor: str, local: Local) -> Cause:
         op = tensor.rpartition(":")[0]
@@ -229,8 +295,13 @@ class Search:
 
     def _by_rounding(self, tensor: str, local: Local) -> Cause:
         op = tensor.rpartition(":")[0]
+        if local.reached > LIMIT and (large := self._too_large_before(op)) is not None:
+            maker, value = large
+            message = f"{self.original.type_of(maker)} reaches {value:.6g}; float16 ends at {LIMIT:.0f}"
+            return Cause(tensor, "overflow", message, False, maker)
         first = self._uneven_before(op) if local.uneven else None
-        kind, message = rounding_kind(self.original.type_of(first or op), local)
+        read = [v for t in self.original.read_by(op) if (v := self._value(t, tensor)) is not None]
+        kind, message = rounding_kind(self.original.type_of(first or op), local, read)
         error = self.alone.error(op, self.steps.around(tensor), float32=False) if self.alone.is_op(op) else None
         least = 0 if local.uneven or self._is_whole(tensor) else self.tolerance / 5
         return Cause(tensor, kind, message, error is not None and error > least, first)

@@ -64,7 +64,8 @@ def check(request: Numbers) -> dict[str, Any]:
         return {"failed": f"{failure.type}: {failure.message}"[:500]}
     given = [{name: _pixels(packed, name, value) for name, value in one.items()} for one in feeds]
     try:
-        done = Comparison(_program(model, request), results, given, wanted, request.tolerance)
+        parts = original.parts(results)
+        done = Comparison(_program(model, request), results, given, wanted, request.tolerance, parts)
         if request.against and (missing := unlike_inputs(done.program, given[0])):
             return {"not_compared": missing}
         done.compare()
@@ -174,7 +175,8 @@ def _explained(
     """
     number = done.differing() or 0
     try:
-        causes, search = done.causes(number, original, feeds[number], alone)
+        in_float32 = (lambda: None) if foreign or done.precision != "float16" else again.in_float32
+        causes, search = done.causes(number, original, feeds[number], alone, in_float32)
         if not causes and (picks := search.picks()):
             why = f"{len(picks)} op{'s' * (len(picks) != 1)} such as {picks[0]} pick among values that float16 takes for equal"
             return {"agrees": True, "ties": f"what comes of it: {why}"}

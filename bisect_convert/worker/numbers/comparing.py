@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bisect_convert.worker.numbers.bodies import Inside
 from bisect_convert.worker.numbers.causes import Cause, Search
 from bisect_convert.worker.numbers.lockstep import Lockstep
 from bisect_convert.worker.numbers.original import Original
+from bisect_convert.worker.numbers.parts import Parts
 from bisect_convert.worker.numbers.sections import Alone
 
 __all__ = ["Comparison"]
@@ -24,13 +26,14 @@ class Comparison:
 
     def __init__(
         self, program: Any, results: Sequence[str], feeds: Sequence[Mapping[str, Any]],
-        wanted: Sequence[Mapping[str, Any]], tolerance: float | None,
+        wanted: Sequence[Mapping[str, Any]], tolerance: float | None, parts: Mapping[str, Parts] | None = None,
     ) -> None:  # fmt: skip
         self.program, self.results, self.feeds, self.wanted = program, results, feeds, wanted
         block = program.functions["main"]
         halves = any(dtype_of(v) == "fp16" for op in all_ops(block) for v in op.outputs if op.op_type != "const")
         self.precision = "float16" if halves else "float32"
         self.tolerance = TOLERANCES[self.precision] if tolerance is None else tolerance
+        self.parts = parts or {}
         self.outputs: list[dict[str, Any]] = []
         self.headroom: tuple[str, float] | None = None
 
@@ -42,7 +45,7 @@ class Comparison:
     @property
     def agreement(self) -> Agreement:
         """How far each output is from the original's."""
-        return agreement(self.wanted, self.outputs)
+        return agreement(self.wanted, self.outputs, self.parts)
 
     @property
     def agrees(self) -> bool:
@@ -52,7 +55,7 @@ class Comparison:
     def differing(self) -> int | None:
         """Return the number of the first sample for which they differ."""
         for number, (want, got) in enumerate(zip(self.wanted, self.outputs, strict=True)):
-            if not all(agree(got[name], value, self.tolerance) for name, value in want.items()):
+            if not all(agree(got[name], v, self.tolerance, self.parts.get(name)) for name, v in want.items()):
                 return number
         return None
 
@@ -66,9 +69,17 @@ class Comparison:
         return half(value)
 
     def causes(
-        self, number: int, original: Original, feeds: Mapping[str, Any], alone: Alone
+        self,
+        number: int,
+        original: Original,
+        feeds: Mapping[str, Any],
+        alone: Alone,
+        in_float32: Callable[[], Any] = lambda: None,
     ) -> tuple[list[Cause], Search]:
-        """Return the causes on a sample that differs, and the search that found them; feeds: the original's."""
+        """Return the causes on a sample that differs, and the search that found them; feeds: the original's.
+
+        in_float32: gives the program as it is without float16, or None.
+        """
         values = original.inside(feeds)
         inside = original.bodies.inside(feeds) if original.bodies else Inside()
         steps = Lockstep(self.program, self.feeds[number], values, inside, source=original.source)
@@ -76,7 +87,11 @@ class Comparison:
         def named(outputs: Mapping[str, Any]) -> dict[str, Any]:
             return by_results(outputs, self.results)
 
-        search = Search(original, steps, alone, self.wanted[number], named, self.tolerance)
+        def exact() -> Lockstep | None:
+            program = in_float32()
+            return None if program is None else replace(steps, program=program, float32=True)
+
+        search = Search(original, steps, alone, self.wanted[number], named, self.tolerance, self.parts, exact)
         return search.causes(), search
 
     def to_json(self) -> dict[str, Any]:

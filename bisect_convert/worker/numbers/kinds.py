@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bisect_convert.evaluator.rounding import LIMIT
-from bisect_convert.worker.numbers.lockstep import Local
+from bisect_convert.worker.numbers.local import Local
 from bisect_convert.worker.numbers.original import Original
 
 __all__ = ["RANDOM", "exact_kind", "rounding_kind"]
@@ -66,8 +66,8 @@ def _beyond_int32(op: str, original: Original, values: Mapping[str, Any]) -> int
     return max(found, key=abs) if found else None
 
 
-def rounding_kind(kind: str, local: Local) -> tuple[str, str]:
-    """Return kind and message for an op of this type whose result is wrong in float16 only."""
+def rounding_kind(kind: str, local: Local, read: Sequence[Any]) -> tuple[str, str]:
+    """Return kind and message for an op of this type whose result is wrong in float16 only; read: values that it reads."""
     if local.reached > LIMIT:
         return "overflow", f"{kind} reaches {local.reached:.6g}; float16 ends at {LIMIT:.0f}"
     if np.isinf(local.got) and LIMIT < abs(local.want) < np.inf:
@@ -82,7 +82,14 @@ def rounding_kind(kind: str, local: Local) -> tuple[str, str]:
             f"{kind} makes {local.small[1]:.3g} and float16 has {local.small[0]:.3g}: below 6.1e-05 it loses digits, below "
             "6e-08 it has zero, and constants below are taken for 6e-08"
         )
-    if local.lost or local.unrounded < local.error / 4:
+    small = next((value for value in read if _is_small(value)), None)
+    if small is not None and local.scale >= _NORMAL:
+        return "underflow", (
+            f"{kind} reads {small.flat[np.argmax(np.abs(small))]:.3g}, of which float16 has not all digits, and comes out as "
+            f"{local.got:.6g} for {local.want:.6g}: it loses digits below 6.1e-05, has zero below 6e-08, and constants "
+            "below are taken for 6e-08"
+        )
+    if local.lost or local.unrounded < local.error / 4 or local.scale < _NORMAL:
         return "underflow", (
             f"{kind} makes {local.want:.3g} and float16 has {local.got:.3g}: below 6.1e-05 it loses digits, below 6e-08 "
             "it has zero"
@@ -91,3 +98,9 @@ def rounding_kind(kind: str, local: Local) -> tuple[str, str]:
         f"{kind} of the original's own inputs, rounded to float16, comes out as {local.got:.6g} for {local.want:.6g}; its "
         f"largest number is {local.scale:.3g}"
     )
+
+
+def _is_small(value: Any) -> bool:
+    """Whether all numbers of a tensor, but zeros, are below float16's normal range."""
+    array = np.asarray(value)
+    return array.dtype.kind == "f" and bool(array.size) and 0 < float(np.max(np.abs(array))) < _NORMAL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,45 +11,25 @@ import numpy as np
 
 from bisect_convert.evaluator import run
 from bisect_convert.evaluator.program import all_ops, dtype_of
-from bisect_convert.evaluator.rounding import LIMIT, half
-from bisect_convert.worker.numbers.agreement import distance, fed
+from bisect_convert.evaluator.rounding import half
+from bisect_convert.worker.numbers.agreement import fed
 from bisect_convert.worker.numbers.bodies import Inside, parted
+from bisect_convert.worker.numbers.local import (
+    Local,
+    beyond,
+    largest,
+    no_worse,
+    rounded_but_small,
+    told,
+    vanishes,
+    worse,
+)
 from bisect_convert.worker.numbers.names import correspondence, fitted
 
-__all__ = ["Local", "Lockstep", "uneven"]
+__all__ = ["Lockstep"]
 
-#: The part of a tensor that rounding may take away before what reads it is no longer to blame for its own result: four
-#: times what it takes of numbers in float16's normal range.
-_GONE = 2e-3
-#: What a single number may lose of itself.
-_SMALL = 0.02
-_INT = -(2**31), 2**31 - 1
-
-
-@dataclass
-class Local:
-    """How one of the original's tensors comes out of the program, given the original's own inputs.
-
-    error: in parts of its `scale`; unrounded: the same before the result itself was rounded; part: of its worst element;
-    reached: the largest number before rounding, which may be inside; lost: numbers inside became zero; inherited: an input
-    is none that the program can hold, so that the error is passed on; uneven: whole numbers that float16 does not have; got
-    and want: where they are furthest apart; small: the same
-    of the element that is furthest off in parts of itself; run: in a body, the run that this is of, which is the worst.
-    """
-
-    tensor: str
-    error: float
-    unrounded: float
-    part: float
-    scale: float
-    reached: float
-    lost: bool
-    inherited: bool
-    uneven: bool
-    got: float
-    want: float
-    small: tuple[float, float] = (0.0, 0.0)
-    run: int = 0
+#: The smallest number of float16; what coremltools takes for it, in constants of less than so many numbers.
+_LEAST, _NOTHING, _SEVERAL = np.float32(5.9604645e-08), 2e-45, 400
 
 
 @dataclass
@@ -110,6 +90,7 @@ class Lockstep:
         reached: dict[Any, float] = {}
         lost: dict[Any, bool] = {}
         runs: Counter[str] = Counter()
+        unlike: set[Any] = set()  # an edit may give a tensor's name to one of another size
         outer = set(self.block.inputs.values())
 
         def result(op: Any, var: Any, value: Any) -> Any:
@@ -118,26 +99,39 @@ class Lockstep:
             if not isinstance(value, np.ndarray | np.generic):
                 return value
             if op is None and var not in outer:
-                spoiled[var] = _beyond(value, rounded)
+                spoiled[var] = beyond(value, rounded)
                 return value
-            inner = [v for v in read if v not in self.vars]
-            rounds = rounded and dtype_of(var) == "fp16"
+            rounds = rounded and self._is_half(var, value)
             got = half(value) if rounds else value
-            reached[var] = max([_largest(value), *(reached.get(v, 0.0) for v in inner)])
-            lost[var] = _vanishes(value) or any(lost.get(v, False) for v in inner) if rounds else False
+            reached[var], gone = self._passed((largest(value), rounds and vanishes(value)), read, reached, lost)
+            lost[var] = gone and rounds
             tensor = self.vars.get(var)
             want = None if tensor is None else self._true(tensor, runs, got)
             if tensor is None or want is None:
+                spoiled[var] = spoiled[var] or tensor in self.inside.values  # its runs with a value are over
+                unlike.update({tensor} - {None} - self.inside.values.keys())
                 return got
-            told = _told(tensor, value, got, want, (reached[var], lost[var], spoiled[var]))
-            found[tensor] = _worse(found.get(tensor), replace(told, run=max(runs[tensor] - 1, 0)))
+            if not no_worse(found.get(tensor), got, want, spoiled[var]):
+                one = told(tensor, value, got, want, (reached[var], lost[var], spoiled[var]))
+                found[tensor] = worse(found.get(tensor), replace(one, run=max(runs[tensor] - 1, 0)))
             true = np.asarray(want).astype(np.asarray(got).dtype)
-            spoiled[var] = _beyond(want, rounds)
-            return _rounded(true) if rounds and not spoiled[var] else true
+            spoiled[var] = beyond(want, rounds)
+            return rounded_but_small(true) if rounds and not spoiled[var] else true
 
-        self._run(result)
+        self._run(result, self._given if rounded and self.float32 else None)
+        if unlike:
+            self.forget(unlike)
+            return self.local(rounded)
         self._runs |= {t: one.run for t, one in found.items() if one.run}
         return found
+
+    def _passed(
+        self, own: tuple[float, bool], read: Iterable[Any], reached: Mapping[Any, float], lost: Mapping[Any, bool]
+    ) -> tuple[float, bool]:
+        """The largest number, and whether all is lost, of a value and of those inside of its op that it is made of."""
+        inner = [v for v in read if v not in self.vars]
+        most = max([own[0], *(reached.get(v, 0.0) for v in inner)])
+        return most, own[1] or any(lost.get(v, False) for v in inner)
 
     def around(self, tensor: str) -> Mapping[str, Any]:
         """Return the values of the graph level that the tensor is in: of a body those of the run that went worst."""
@@ -159,41 +153,64 @@ class Lockstep:
         return fitted(each[runs[tensor] - 1], got) if runs[tensor] <= len(each) else None
 
     def alone(self, chosen: Iterable[str], true: Iterable[str], rounded: bool = True) -> dict[str, Any]:
-        """Return the outputs where only these tensors are made in float16, and those in `true` are the original's."""
-        halves = {var for tensor in (chosen if rounded else ()) for var in self.region(tensor)[0]}
-        return self._mixed(halves, set(true))
+        """Return the outputs where only these tensors are made in float16, and those in `true` are the original's.
 
-    def but(self, kept: Iterable[str]) -> dict[str, Any]:
-        """Return the outputs where these tensors are made in float32, and all others as the program says."""
+        What they read is rounded too, but for numbers so small that whoever makes them in float16 would lose them.
+        """
+        halves = {var for tensor in (chosen if rounded else ()) for var in self.region(tensor)[0]}
+        return self._mixed(halves, set(true), self.vars)
+
+    def but(self, kept: Iterable[str], true: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the outputs where these tensors are made in float32, all others as the program says; `true`: as in `alone`."""
         single = {var for tensor in kept for var in self.region(tensor)[0]}
-        return self._mixed(self._made.keys() - single, set())
+        return self._mixed(self._made.keys() - single, set(true))
 
     def before(self, tensor: str) -> set[str]:
         """Return the known tensors from which this one is made."""
         return {self.vars[var] for var in self.region(tensor)[1]}
 
-    def _mixed(self, halves: Iterable[Any], true: set[str]) -> dict[str, Any]:
+    def _mixed(self, halves: Iterable[Any], true: set[str], told: Container[Any] = ()) -> dict[str, Any]:
         """The outputs where the ops that make `halves` read and give float16, and all others float32."""
         halves = {var for var in halves if (op := self._made.get(var)) is None or not op.blocks}
+        makers = {self._made[var] for var in halves if var in self._made}
+        reading = {op for op in makers if op.op_type != "cast" or dtype_of(op.outputs[0]) != "fp32"}
         runs: Counter[str] = Counter()
 
         def given(op: Any, var: Any, value: Any) -> Any:
-            widens = op.op_type == "cast" and dtype_of(op.outputs[0]) == "fp32"
-            reads = any(v in halves for v in op.outputs) and isinstance(value, np.ndarray | np.generic) and not widens
-            return half(value) if reads and self._is_half(var, value) else value
+            if op not in reading or not self._is_half(var, value):
+                return value
+            return rounded_but_small(value) if var in told else self._as_read(var, value)
 
         def result(op: Any, var: Any, value: Any) -> Any:
-            tensor = self.vars.get(var)
+            tensor = self.vars.get(var) if true else None
             if tensor is not None and tensor in true and (want := self._true(tensor, runs, value)) is not None:
                 return np.asarray(want).astype(np.asarray(value).dtype)
             return half(value) if var in halves and self._is_half(var, value) else value
 
         return self._run(result, given)
 
+    def _given(self, op: Any, var: Any, value: Any) -> Any:
+        """What no op of the program makes, as an op of a program in float16 reads it."""
+        made = self._made.get(var)
+        computed = made is not None and made.op_type != "const"
+        return value if computed or not self._is_half(var, value) else self._as_read(var, value)
+
+    def _as_read(self, var: Any, value: Any) -> Any:
+        """A number as float16 has it; of a small constant, which a conversion rounds, none becomes zero but next to nothing."""
+        read, made = half(value), self._made.get(var)
+        if not self.float32 or made is None or made.op_type != "const" or np.size(value) >= _SEVERAL:
+            return read
+        return np.where((read == 0) & (np.abs(value) > _NOTHING), np.copysign(_LEAST, value), read)
+
     def ops_of(self, tensor: str) -> set[str]:
         """Return the names of the program's ops that make the tensor, but for changes of dtype."""
         made = [self._made[var] for var in self.region(tensor)[0] if var in self._made]
-        return {op.name for op in made if not op.blocks and op.op_type != "cast"}
+        # passes move transposes after precision was chosen: until then an op had the name of what it makes
+        return {
+            op.outputs[0].name if op.op_type == "transpose" else op.name
+            for op in made
+            if not op.blocks and op.op_type != "cast"
+        }
 
     def _is_half(self, var: Any, value: Any) -> bool:
         kinds = ("fp16", "fp32") if self.float32 else ("fp16",)
@@ -213,83 +230,3 @@ def _read(op: Any) -> Iterator[Any]:
         yield from block.outputs
         for inner in block.operations:
             yield from _read(inner)
-
-
-def _told(tensor: str, value: Any, got: Any, want: Any, inside: tuple[float, bool, bool]) -> Local:
-    apart = distance(got, want)
-    a, b = np.asarray(got, np.float64).ravel(), np.asarray(want, np.float64).ravel()
-    with np.errstate(all="ignore"):
-        off = np.nan_to_num(np.where(a == b, 0.0, np.abs(a - b)), nan=np.inf)
-    at = int(np.argmax(off)) if off.size else None
-    reached, lost, spoiled = inside
-    part, worst = _part(a, b)
-    return Local(
-        tensor, apart.max_rel, distance(value, want).max_rel, part, apart.scale, reached, lost, spoiled,
-        uneven(want) and apart.max_abs > 0,
-        0.0 if at is None else float(a[at]), 0.0 if at is None else float(b[at]), worst,
-    )  # fmt: skip
-
-
-def _worse(one: Local | None, other: Local) -> Local:
-    """The one that says more of two runs: what is its own fault before what it inherits, then the larger error."""
-    if one is None or one.inherited != other.inherited:
-        return other if one is None or one.inherited else one
-    return max(one, other, key=lambda local: (local.error, local.part))
-
-
-def _beyond(want: Any, rounds: bool) -> bool:
-    """Whether the original's value is none that the program can hold."""
-    array = np.asarray(want)
-    if array.dtype.kind in "iu":
-        return bool(array.size) and bool(((array > _INT[1]) | (array < _INT[0])).any())
-    if not rounds or array.dtype.kind != "f":
-        return False
-    finite = array[np.isfinite(array)]
-    if (np.abs(finite) > LIMIT).any() or uneven(finite):
-        return True
-    finite = finite.astype(np.float32)
-    gone = np.abs(half(finite) - finite).sum(dtype=np.float64)
-    return bool(gone > _GONE * np.abs(finite).sum(dtype=np.float64))
-
-
-def uneven(want: Any) -> bool:
-    """Return whether these are whole numbers of which float16 does not have all: above 2048 it has the even ones only."""
-    array = np.asarray(want)
-    if array.dtype.kind != "f" or not array.size or not np.isfinite(array).all():
-        return False
-    return bool((array == np.floor(array)).all()) and not bool((half(array.astype(np.float32)) == array).all())
-
-
-def _rounded(true: Any) -> Any:
-    """Rounded but for numbers so small that float16 loses them: that they are lost is their maker's fault, not the reader's."""
-    value = half(true)
-    return (
-        np.where(np.abs(value - true) > _SMALL * np.abs(true), true, value)
-        if np.asarray(true).dtype.kind == "f"
-        else value
-    )
-
-
-def _largest(value: Any) -> float:
-    array = np.asarray(value)
-    if array.dtype.kind != "f" or not array.size:
-        return 0.0
-    numbers = np.abs(array[np.isfinite(array)])
-    return float(numbers.max()) if numbers.size else 0.0
-
-
-def _vanishes(true: Any) -> bool:
-    """Whether all that is there becomes zero in float16."""
-    return np.asarray(true).dtype.kind == "f" and bool(np.any(true != 0)) and not bool(np.any(half(true)))
-
-
-def _part(a: Any, b: Any) -> tuple[float, tuple[float, float]]:
-    """The largest error of an element in parts of itself, and that element: what it is, and what it is to be."""
-    there = (b != 0) & np.isfinite(b) if a.shape == b.shape else np.zeros(0, bool)
-    if not there.any():
-        return (np.inf if a.shape != b.shape else 0.0), (0.0, 0.0)
-    a, b = a[there], b[there]
-    with np.errstate(all="ignore"):
-        parts = np.nan_to_num(np.abs(a - b) / np.abs(b), nan=np.inf)
-    at = int(np.argmax(parts))
-    return float(parts[at]), (float(a[at]), float(b[at]))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from bisect_convert.worker.numbers.bodies import Bodies, label, parted
+from bisect_convert.worker.numbers.parts import Parts, parts_of
 
 __all__ = ["Original", "undefined_in"]
 
@@ -46,6 +47,11 @@ class Original:
         """Return the values of the tensors by their names."""
         values = self._session.run(list(tensors), {f"{name}:0": value for name, value in feeds.items()})
         return {name: np.asarray(value) for name, value in zip(tensors, values, strict=True)}
+
+    def parts(self, tensors: Iterable[str]) -> dict[str, Parts]:
+        """Return what these tensors were joined of, of those that were."""
+        found = {name: parts_of(self._graph.get_tensor_by_name(name)) for name in tensors}
+        return {name: parts for name, parts in found.items() if parts is not None}
 
     def inside(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Return the value of every tensor of numbers that is no constant."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from bisect_convert.model.names import in_core_ml
@@ -11,8 +12,9 @@ from bisect_convert.worker.numbers.names import plain
 
 __all__ = ["code", "kept", "names_of"]
 
-#: How often the program is run to make the set smaller.
+#: How often, and for how long, the program is run to make the set smaller.
 _RUNS = 40
+_SECONDS = 15.0
 
 
 def kept(search: Search, seeds: Iterable[str]) -> list[str] | None:
@@ -25,7 +27,7 @@ def kept(search: Search, seeds: Iterable[str]) -> list[str] | None:
     chosen = {t for t in chosen if steps.known(t)}
     readers = _readers(search)
     for _ in range(12):
-        if search.agrees(steps.but(chosen)):
+        if search.agrees(steps.but(chosen, search.beyond)):
             return _smaller(search, sorted(chosen))
         wider = chosen | {b for t in chosen for b in steps.before(t)} | {r for t in chosen for r in readers.get(t, ())}
         if wider == chosen:
@@ -44,13 +46,13 @@ def _readers(search: Search) -> dict[str, set[str]]:
 
 def _smaller(search: Search, chosen: list[str]) -> list[str]:
     """Leave out halves, quarters, then single ones, as long as it agrees without them."""
-    runs, size = 0, max(len(chosen) // 2, 1)
-    while runs < _RUNS:
+    runs, size, end = 0, max(len(chosen) // 2, 1), time.monotonic() + _SECONDS
+    while runs < _RUNS and time.monotonic() < end:
         start = 0
-        while start < len(chosen) and runs < _RUNS:
+        while start < len(chosen) and runs < _RUNS and time.monotonic() < end:
             less = chosen[:start] + chosen[start + size :]
             runs += 1
-            if search.agrees(search.steps.but(less)):
+            if search.agrees(search.steps.but(less, search.beyond)):
                 chosen = less
             else:
                 start += size

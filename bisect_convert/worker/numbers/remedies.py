@@ -16,7 +16,6 @@ from bisect_convert.worker.numbers.causes import Cause, Search
 from bisect_convert.worker.numbers.comparing import Comparison
 from bisect_convert.worker.numbers.converting import converted, in_float32, kept_in_float32
 from bisect_convert.worker.numbers.forms import Form, forms, rewritten
-from bisect_convert.worker.numbers.lockstep import Lockstep
 from bisect_convert.worker.numbers.original import Original
 from bisect_convert.worker.numbers.precision import code, kept, names_of
 from bisect_convert.worker.request import Numbers
@@ -54,14 +53,15 @@ class Again:
             if not tensors or not names:
                 continue
             found = [{
-                "kind": "option", "summary": f"keep {len(names)} op{'s' * (len(names) != 1)} in float32",
-                "verified": self._agrees(kept_in_float32(names)), "code": code(names), "kept": tensors,
+                "kind": "option", "summary": f"keep {len(names)} op{'s' * (len(names) != 1)} in float32{_but(search)}",
+                "verified": self._agrees(search, kept_in_float32(names)), "code": code(names), "kept": tensors,
             }]  # fmt: skip
             if found[0]["verified"]:
                 break
         if not found or not found[0]["verified"]:
             found.append({
-                "kind": "option", "summary": "compute in float32", "verified": self._agrees(in_float32()),
+                "kind": "option", "summary": f"compute in float32{_but(search)}",
+                "verified": self._agrees(search, in_float32()),
                 "code": "compute_precision=ct.precision.FLOAT32", "kept": [],
             })  # fmt: skip
         return found
@@ -69,24 +69,28 @@ class Again:
     def _searches(self, search: Search) -> Iterator[Search]:
         """The search, then the same in the program as it is without float16, whose constants are those of the model."""
         yield search
+        if not search.steps.float32 and (program := self.in_float32()) is not None:
+            yield replace(search, steps=replace(search.steps, program=program, float32=True))
+
+    def in_float32(self) -> Any:
+        """Return the program as it is without float16; None where the model does not convert, as one of a package's may."""
+        return self._in(in_float32())
+
+    def _in(self, precision: Any) -> Any:
         try:
             packed = dict(self._request.options)
-            model = converted(self._carved, self._request.plan, packed, compute_precision=in_float32())
+            return program_of(converted(self._carved, self._request.plan, packed, compute_precision=precision))
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
-        except Exception:  # a package that was made elsewhere may be of a model that does not convert here
-            return
-        steps = Lockstep(
-            program_of(model),
-            search.steps.feeds,
-            search.steps.values,
-            search.steps.inside,
-            source=search.original.source,
-            float32=True,
-        )
-        yield replace(search, steps=steps)
+        except Exception:
+            return None
 
-    def _agrees(self, precision: Any) -> bool:
+    def _agrees(self, search: Search, precision: Any) -> bool:
+        """Whether all agrees in this precision, but for what is wrong in any: there the original's values are taken."""
+        if search.beyond:
+            program = self._in(precision)
+            steps = None if program is None else replace(search.steps, program=program, float32=False)
+            return steps is not None and search.agrees(steps.but((), search.beyond))
         other = self._compared(self._carved.graph_def, self._done.wanted, compute_precision=precision)
         return other is not None and other.agrees
 
@@ -96,7 +100,7 @@ class Again:
         try:
             carved = replace(self._carved, graph_def=graph_def)
             model = converted(carved, self._request.plan, packed, **instead)
-            other = Comparison(program_of(model), done.results, done.feeds, wanted, done.tolerance)
+            other = Comparison(program_of(model), done.results, done.feeds, wanted, done.tolerance, done.parts)
             other.compare()
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
@@ -159,6 +163,12 @@ class Again:
         if apart > _MOST_CHANGED:  # another model
             return None
         return f"{form.summary}: both agree then, but the model's own outputs change by {apart:.2g} of scale"
+
+
+def _but(search: Search) -> str:
+    """What such a remedy leaves as it is."""
+    ops = [search.original.type_of(tensor.rpartition(":")[0]) for tensor in search.faults]
+    return f" (it leaves what is wrong in any precision: {', '.join(dict.fromkeys(ops))})" if ops else ""
 
 
 def _fitting(graph_def: Any, op: str, largest: Callable[[str], float]) -> list[Form]:

@@ -33,6 +33,7 @@ __all__ = [
     "StopAfterFrontend",
     "TFConverter",
     "body_graph",
+    "called_flat",
     "convert_utils",
     "convertible_types",
     "define_functions",
@@ -68,6 +69,7 @@ NEEDED: tuple[tuple[Any, str], ...] = (
     (PassPipelineManager, "apply_pipeline"),
     (PassPipeline, "DEFAULT"),
     (PassPipeline, "get_options"),
+    (wrap_function.WrappedFunction, "_call_flat"),
     (AbstractGraphPass, "set_options"),
     (convert_utils, "convert_graph"),
     (convert_utils, "_TF_OPS_REGISTRY"),
@@ -278,6 +280,11 @@ def _same_functions(functions: list[Any]) -> bool:
 def body_graph(function: Any, input_shapes: list[Any] | None) -> Any:
     """Return the FuncGraph of a FunctionDef, shapes inferred from those of its call."""
     return function_graphs.function_def_to_graph(function, input_shapes=input_shapes)
+
+
+def called_flat(function: Any, tensors: Iterable[Any]) -> list[Any]:
+    """Call a wrapped function without captures, a quarter of the time of a call, which spells out what it is given."""
+    return list(function._call_flat(list(tensors), []))
 
 
 def flat_names(function: Any) -> dict[str, str]:
