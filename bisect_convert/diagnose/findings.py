@@ -8,8 +8,9 @@ from dataclasses import replace
 from bisect_convert.explain.argument_causes import argument_cause
 from bisect_convert.explain.case import Case, culprit_of, fact_of
 from bisect_convert.explain.model_causes import endless_constant
-from bisect_convert.explain.placement import KINDS, context_of
+from bisect_convert.explain.placement import KINDS
 from bisect_convert.explain.stored_types import type_cause
+from bisect_convert.explain.surroundings import surrounded
 from bisect_convert.explain.switches import of_scalars
 from bisect_convert.explain.why import explain
 from bisect_convert.model.bodies import Bodies
@@ -79,7 +80,7 @@ def case_of(found: Found, prober: Prober) -> Case:
         model,
         tuple(culprit_of(model.graphs[graph], op) for graph, op in found.culprits),
         _witness(found, prober) if found.argument is None else Witness(),
-        Context() if blamed is None else context_of(model, *blamed),
+        Context() if blamed is None else surrounded(model, *blamed),
         None if timed else studied(found, prober),
         prober.options,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bisect_convert.explain.case import culprit_of, fact_of
-from bisect_convert.explain.placement import context_of
+from bisect_convert.explain.surroundings import surrounded
 from bisect_convert.explain.training import drawn_in_training
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Model
@@ -122,7 +122,7 @@ def _finding(
     return Finding(
         stage=NUMBERS, pass_name=None, error_type=kind, error_message=message or causes[0]["message"],
         culprits=tuple(_culprit(model, c) for c in causes),
-        context=Context() if first is None else context_of(model, *first),
+        context=Context() if first is None else surrounded(model, *first),
         witness=Witness() if first is None or message else _witness(model, first, bool(causes[0]["confirmed"])),
         explanation=why(kind), remedies=tuple(remedies), interaction=bool(message) and len(names) > 1, passes=None,
         repro=None, places=(tuple(names),) if message else tuple((name,) for name in names),

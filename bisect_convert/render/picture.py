@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 
 from bisect_convert.render.names import spell
-from bisect_convert.report.findings import Body, Context, Culprit, TensorFact, Witness
+from bisect_convert.report.findings import Body, Context, Culprit, Neighbour, TensorFact, Witness
 
 __all__ = ["Node", "Picture", "of_arms", "of_bodies", "of_witness"]
 
@@ -90,27 +90,54 @@ def of_bodies(
 
 
 def of_arms(context: Context, culprits: Sequence[Culprit], *, limit: int = 6) -> Picture | None:
-    """Return fork, arms and join as chains of at most about `limit` ops each, or None where there are no arms."""
+    """Return fork, arms and join as chains of at most about `limit` ops each; without arms the ops before and behind.
+
+    None where the report tells neither.
+    """
     if context.fork is None or context.join is None or not context.arms:
-        return None
-    kinds = {c.name: c.op for c in culprits}
+        return _of_neighbours(context, {c.name for c in culprits})
+    blamed = {c.name for c in culprits}
+    kinds = {n.name: _typed(n) for n in context.near}
+    kinds |= {c.name: c.op for c in culprits if c.name not in kinds}
     fork, join = "op:fork", "op:join"
-    nodes = [Node(fork, "op", "fork", context.fork, context.fork in kinds)]
+    nodes = [_end(fork, "fork", context.fork, kinds, blamed)]
     edges = []
     for number, arm in enumerate(context.arms):
         keys = [fork]
-        for index, item in enumerate(_abridged(arm, kinds, limit)):
+        for index, item in enumerate(_abridged(arm, blamed, limit)):
             keys.append(f"arm:{number}:{index}")
-            nodes.append(_arm_node(keys[-1], item, kinds))
+            nodes.append(_arm_node(keys[-1], item, kinds, blamed))
         edges += list(zip(keys, [*keys[1:], join], strict=False))
-    nodes.append(Node(join, "op", "join", context.join, context.join in kinds))
+    nodes.append(_end(join, "join", context.join, kinds, blamed))
     return Picture(tuple(nodes), tuple(edges))
 
 
-def _arm_node(key: str, item: str | int, kinds: dict[str, str]) -> Node:
+def _of_neighbours(context: Context, blamed: Collection[str]) -> Picture | None:
+    """What is before and behind a culprit that stands in no arm."""
+    shown = {n.name for n in context.near}
+    if not shown - set(blamed):
+        return None
+    nodes = [
+        Node("op:" + n.name, "op", _typed(n), n.name, n.name in blamed, "culprit" * (n.name in blamed))
+        for n in context.near
+    ]
+    edges = [("op:" + n.name, "op:" + to) for n in context.near for to in n.feeds if to in shown]
+    return Picture(_ordered(nodes, edges), tuple(edges))
+
+
+def _typed(near: Neighbour) -> str:
+    """The op's type, and the shape of what it makes."""
+    return near.op if near.makes is None else f"{near.op}  {spell(near.makes).removeprefix(near.makes.dtype).strip()}"
+
+
+def _end(key: str, role: str, name: str, kinds: Mapping[str, str], blamed: Collection[str]) -> Node:
+    return Node(key, "op", f"{role}: {kinds[name]}" if name in kinds else role, name, name in blamed)
+
+
+def _arm_node(key: str, item: str | int, kinds: Mapping[str, str], blamed: Collection[str]) -> Node:
     if isinstance(item, int):
-        return Node(key, "gap", f"{item} op{'s' * (item != 1)}" if item else "identity", "")
-    return Node(key, "op", kinds.get(item, ""), item, item in kinds)
+        return Node(key, "gap", f"{item} op{'s' * (item != 1)}" if item else "no op", "")
+    return Node(key, "op", kinds.get(item, ""), item, item in blamed)
 
 
 def _abridged(arm: Sequence[str], keep: Collection[str], limit: int) -> list[str | int]:

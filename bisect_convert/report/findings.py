@@ -16,6 +16,7 @@ __all__ = [
     "Culprit",
     "Enclosing",
     "Finding",
+    "Neighbour",
     "Passes",
     "Remedy",
     "TensorFact",
@@ -73,6 +74,16 @@ class Enclosing:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """An op near a culprit: its type, the first tensor that it makes, and which of the others near read from it."""
+
+    name: str
+    op: str
+    makes: TensorFact | None = None
+    feeds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Context:
     """Where in the graph a culprit sits: its role, the fork and join around it, the arms between them."""
 
@@ -84,6 +95,8 @@ class Context:
     """The ops of each arm in topological order; () is an edge from the fork to the join."""
     enclosing: tuple[Enclosing, ...] = ()
     """From the main graph inwards."""
+    near: tuple[Neighbour, ...] = field(default=(), repr=False)
+    """The ops around it that a picture shows, itself among them, in topological order."""
 
 
 @dataclass(frozen=True)
