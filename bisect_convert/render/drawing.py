@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from bisect_convert.render.lanes import lanes
 from bisect_convert.render.layout import lay_out
-from bisect_convert.render.names import harmless, shorten
+from bisect_convert.render.names import harmless, shorten, unwrapped
 from bisect_convert.render.picture import Node, Picture, of_witness
 from bisect_convert.report.findings import Culprit, Witness
 
@@ -17,6 +17,8 @@ __all__ = ["STYLE", "lines", "svg", "svg_of"]
 _HEIGHT = 46.0
 _MARGIN = 16.0
 _ROOM = 40
+#: Wider pictures do not fit beside a text.
+_WIDE = 860
 
 #: The colours of a drawing, light and dark; a page that holds several needs them once.
 STYLE = """
@@ -33,7 +35,7 @@ STYLE = """
 .bc-box.bc-unknown rect{stroke-dasharray:2 4}
 a .bc-t{text-decoration:underline dotted;text-underline-offset:3px}
 .bc-box.bc-bad rect{fill:var(--bc-bad-box);stroke:var(--bc-bad);stroke-width:2}
-.bc-box.bc-bad .bc-tag{fill:var(--bc-bad);stroke:none}
+.bc-box .bc-tag{fill:var(--bc-bad)!important;stroke:none!important}
 .bc-tag-text{font:600 9.5px system-ui,sans-serif;fill:var(--bc-paper);text-anchor:middle;letter-spacing:.03em}
 .bc-t{font:600 12.5px system-ui,sans-serif;fill:var(--bc-ink);text-anchor:middle}
 .bc-bad .bc-t{fill:var(--bc-bad)}
@@ -56,17 +58,19 @@ def svg_of(picture: Picture, label: str, *, style: bool = True) -> str:
     layout = lay_out(picture.graph, widths)
     width, height = layout.width + 2 * _MARGIN, layout.height + _HEIGHT + 2 * _MARGIN
     arrows = [_arrow([(x + _MARGIN, y + _MARGIN + _HEIGHT / 2) for x, y in r]) for r in layout.routes.values()]
+    shafts, heads = [shaft for shaft, _ in arrows], [head for _, head in arrows]
     boxes = []
     for node in picture.nodes:
         x, y = layout.centres[node.key]
         boxes.append(_box(node, x + _MARGIN - widths[node.key] / 2, y + _MARGIN, widths[node.key]))
+    wide = " bc-wide" * (width > _WIDE)
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="bc-svg" role="img" aria-label="{escape(harmless(label))}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="bc-svg{wide}" role="img" aria-label="{escape(harmless(label))}"'
         f' width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
         f' style="min-width:{0.55 * width:.0f}px">',
         *([f"<style>{escape(STYLE, quote=False)}</style>"] if style else []),
         f'<rect class="bc-paper" width="{width:.0f}" height="{height:.0f}" rx="8"/>',
-        *arrows,
+        *(f'<path class="bc-{kind}" d="{"".join(drawn)}"/>' for kind, drawn in (("e", shafts), ("h", heads)) if drawn),
         *boxes,
         "</svg>",
     ])  # fmt: skip
@@ -84,7 +88,7 @@ def lines(picture: Picture, *, width: int = 100) -> list[str]:
             continue
         mark = f"  <-- {node.mark}" if node.mark else ""
         lead = f"{drawn.ljust(margin)}  {_text_title(node).ljust(min(titles, 32))}  "
-        name = harmless(node.name) if node.blamed else shorten(node.name, max(width - len(lead), 12))
+        name = harmless(node.name) if node.blamed else shorten(unwrapped(node.name), max(width - len(lead), 12))
         drawing.append((lead + name + mark).rstrip())
     if picture.left_out:
         drawing.append(f"({picture.left_out} more not drawn)")
@@ -100,7 +104,11 @@ def _width(node: Node) -> float:
     if node.kind == "gap":
         return 90.0
     tagged = 2 * (_tag_width(node) + 14) - 24 if node.mark else 0.0
-    return max(tagged, 7.6 * len(shorten(node.title, _ROOM)), 6.7 * len(shorten(node.name, _ROOM)), 64.0) + 24
+    return max(tagged, 7.6 * len(shorten(node.title, _ROOM)), 6.7 * len(_called(node)), 64.0) + 24
+
+
+def _called(node: Node) -> str:
+    return shorten(unwrapped(node.name), _ROOM)
 
 
 def _tag_width(node: Node) -> float:
@@ -111,7 +119,7 @@ def _box(node: Node, x: float, y: float, width: float) -> str:
     middle = x + width / 2
     round_ = _HEIGHT / 2 if node.kind in ("input", "output") else 7
     classes = f"bc-box bc-{node.verdict or node.kind}{' bc-bad' if node.blamed else ''}"
-    title, name = escape(shorten(node.title, _ROOM)), escape(shorten(node.name, _ROOM))
+    title, name = escape(shorten(node.title, _ROOM)), escape(_called(node))
     rows = [(title, "bc-t"), (name, "bc-n")]
     rows = [row for row in rows if row[0]]
     first = y + (_HEIGHT / 2 + 4 if len(rows) == 1 else 20)
@@ -136,8 +144,8 @@ def _box(node: Node, x: float, y: float, width: float) -> str:
     return f'<a href="{escape(node.link)}">{box}</a>' if node.link else box
 
 
-def _arrow(points: Sequence[tuple[float, float]]) -> str:
-    """Return a smooth arrow from below the first box to above the last, through the points between."""
+def _arrow(points: Sequence[tuple[float, float]]) -> tuple[str, str]:
+    """Return line and head of a smooth arrow from below the first box to above the last, through the points between."""
     (x0, y0), *between, (x1, y1) = points
     stops = [(x0, y0 + _HEIGHT / 2)]
     for x, y in between:
@@ -151,7 +159,7 @@ def _arrow(points: Sequence[tuple[float, float]]) -> str:
         path += f" C{_short(xa)} {_short(ya + bend)} {_short(xb)} {_short(yb - bend)} {_short(xb)} {_short(yb)}"
     x, y = stops[-1]
     head = f"M{_short(x - 4)} {_short(y)}h8l-4 6Z"
-    return f'<path class="bc-e" d="{path}"/><path class="bc-h" d="{head}"/>'
+    return path, head
 
 
 def _short(number: float) -> str:

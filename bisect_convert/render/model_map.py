@@ -34,10 +34,20 @@ class Spot:
         return self.anchor == "map" or 1 in self.region.findings
 
     @property
+    def chain(self) -> bool:
+        """Whether what is inside stands in one row, each feeding the next."""
+        return self.region.edges == tuple((n, n + 1) for n in range(len(self.region.inside) - 1))
+
+    @property
     def listed(self) -> tuple[tuple[str, str], ...]:
-        """Of ops in a row that nothing is wrong with, each one's type and name: they need no picture."""
-        plain = self.region.kind == "run" and self.region.verdict == "converts" and not self.inside
-        return tuple((_title(r), _under(r)) for r in self.region.inside) if plain else ()
+        """Of ops in a row that nothing was found in, each one's type and name: they need no picture."""
+        calm = self.region.verdict not in ("culprit", "witness") and not self.inside
+        return tuple((_title(r), _under(r)) for r in self.region.inside) if calm and self._row else ()
+
+    @property
+    def unread(self) -> int:
+        """How many inputs of a body nothing reads: they are not drawn."""
+        return len(self.region.inside) - len(self._drawn)
 
     @property
     def picture(self) -> Picture:
@@ -54,9 +64,24 @@ class Spot:
                 _link(r, anchors.get(id(r), "")),
                 _SHADES[r.verdict],
             )
-            for n, r in enumerate(self.region.inside)
+            for n, r in self._drawn.items()
         ]
         return Picture(tuple(nodes), tuple((str(a), str(b)) for a, b in self.region.edges))
+
+    @property
+    def _row(self) -> bool:
+        return self.region.kind == "run" or self.chain
+
+    @property
+    def _drawn(self) -> dict[int, Region]:
+        """What is inside, by its place, without the inputs that nothing reads."""
+        joined = {n for edge in self.region.edges for n in edge}
+        every = dict(enumerate(self.region.inside))
+        return (
+            {n: r for n, r in every.items() if n in joined or r.kind != "Placeholder" or r.findings}
+            if joined
+            else every
+        )
 
 
 def _title(region: Region) -> str:
@@ -74,7 +99,7 @@ def _mark(region: Region) -> str:
     if not region.findings:
         return ""
     numbers = ", ".join(map(str, region.findings[:3])) + (", ..." if len(region.findings) > 3 else "")
-    return f"finding {numbers}" if region.verdict == "culprit" else f"witness of {numbers}"
+    return f"finding {numbers}" if region.verdict == "culprit" else f"needed for {numbers}"
 
 
 def _link(region: Region, anchor: str) -> str:

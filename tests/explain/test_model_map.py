@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bisect_convert.explain.model_map import model_map
 from bisect_convert.model.graph import Graph, Model, Op, Tensor
+from bisect_convert.render.drawing import STYLE
 from bisect_convert.render.html import filled
 from bisect_convert.render.model_map import homes, spots
 from bisect_convert.report.findings import Context, Culprit, Finding, Witness
@@ -124,3 +125,23 @@ def test_a_large_model_is_a_small_page() -> None:
 def test_what_was_not_seen_to_convert_is_not_said_to() -> None:
     region = model_map(_model([("", "Relu", []), ("", "Erfc", [0])]), [_finding("op1")], complete=False)
     assert [r.verdict for r in region.inside] == ["unknown", "culprit"]
+
+
+def test_a_row_of_ops_in_which_nothing_was_found_is_said_in_words() -> None:
+    drawn = [("", "Relu", []), ("net/norm", "Mul", [0]), ("net/norm", "AddV2", [1]), ("net", "Erfc", [2])]
+    page = filled("map.html", map=spots(model_map(_model(drawn), [_finding("net/op3")], complete=True)))
+    assert 'Mul <code class="dim">op1</code> \u2192 AddV2' in page and page.count("<svg") == 2
+
+
+def test_inputs_of_a_body_that_nothing_reads_are_counted_and_not_drawn() -> None:
+    ops = {n: Op(n, "Placeholder", (), (Tensor(f"{n}:0", "float32", (1,)),)) for n in ("read", "one", "two")}
+    ops["erf"] = Op("erf", "Erfc", ("read:0",), (Tensor("erf:0", "float32", (1,)),))
+    graph = Graph("", ops)
+    spot = spots(model_map(Model("m", None, {"": graph}, ""), [_finding("erf")], complete=True))
+    assert spot is not None
+    assert spot.unread == 2 and [n.name for n in spot.picture.nodes] == ["read", "erf"]
+    assert "2 inputs that nothing here reads are not drawn" in filled("map.html", map=spot)
+
+
+def test_the_mark_of_what_is_needed_can_be_read_on_its_box() -> None:
+    assert ".bc-box .bc-tag{fill:var(--bc-bad)!important;stroke:none!important}" in STYLE
