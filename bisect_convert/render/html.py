@@ -7,11 +7,11 @@ import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from bisect_convert.render import fix_words, words
+from bisect_convert.render import fix_words, overview, words
 from bisect_convert.render.comparison import numbers_lines
 from bisect_convert.render.drawing import STYLE, svg_of
 from bisect_convert.render.model_map import homes, spots
-from bisect_convert.render.names import harmless, parse, spell
+from bisect_convert.render.names import harmless, parse, spell, unwrapped
 from bisect_convert.render.picture import Picture, of_arms, of_bodies, of_witness
 from bisect_convert.render.times import times_lines
 from bisect_convert.report.findings import Body, Finding
@@ -62,12 +62,18 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {
-        "words": words, "fix_words": fix_words, "numbers_lines": numbers_lines, "times_lines": times_lines,
+        "words": words, "overview": overview,
+        "fix_words": fix_words, "numbers_lines": numbers_lines, "times_lines": times_lines,
         "parse": parse,
         "copying": Markup(_COPYING), "copying_digest": _digest(_COPYING),
         "witness_of": _witness, "bodies_of": _bodies, "arms_of": _arms, "drawn": drawn, "style": Markup(STYLE),
     }  # fmt: skip
-    environment.filters |= {"rows": rows, "spell": spell, "opening": lambda text: text[:1].upper() + text[1:]}
+    environment.filters |= {
+        "rows": rows,
+        "spell": spell,
+        "unwrapped": unwrapped,
+        "opening": lambda text: text[:1].upper() + text[1:],
+    }
     return environment
 
 

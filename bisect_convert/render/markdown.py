@@ -9,7 +9,7 @@ from html import escape
 from bisect_convert.render import fix_words, words
 from bisect_convert.render.comparison import numbers_lines, proof_of
 from bisect_convert.render.drawing import lines
-from bisect_convert.render.names import Code, Sentence, harmless, parse, spell
+from bisect_convert.render.names import Code, Sentence, bare, harmless, parse, spell
 from bisect_convert.render.picture import of_bodies, of_witness
 from bisect_convert.render.times import times_lines
 from bisect_convert.report.findings import Culprit, Finding, Remedy, TensorFact
@@ -109,9 +109,9 @@ def _finding(finding: Finding, number: int) -> list[str]:
     blocks = [f"### {number}. {code(words.label(finding))} {escaped(words.headline(finding))}"]
     blocks += [_culprit(culprit) for culprit in words.facts_shown(finding)]
     if finding.culprits:
-        blocks.append("\n".join(f"- {_sentence(s)}" for s in words.place(finding.context)))
+        blocks.append("\n".join(f"- {_sentence(bare(s))}" for s in words.place(finding.context)))
     if finding.explanation:
-        blocks.append(f"**Why:** {_sentence(parse(finding.explanation))}")
+        blocks.append(f"**Why:** {_sentence(bare(parse(finding.explanation)))}")
     blocks.append(_error(finding))
     if passes := words.passes(finding):
         blocks.append(f"**Passes:** {escaped(passes)}")
@@ -120,7 +120,7 @@ def _finding(finding: Finding, number: int) -> list[str]:
         picture = of_witness(finding.witness, finding.culprits, limit=20, holding=holding)
         blocks += [f"**Smallest failing section:** {escaped(words.evidence(finding))}", fenced(lines(picture))]
         for body, inside in of_bodies(finding.witness, finding.culprits, holding=holding):
-            blocks += [_sentence(words.body(body)), fenced(lines(inside))]
+            blocks += [_sentence(bare(words.body(body))), fenced(lines(inside))]
     blocks += _others(finding)
     blocks += [block for remedy in finding.remedies for block in _remedy(remedy, proof_of(remedy, finding))]
     return [*blocks, f"**Next:** {_sentence((words.next_step(finding),))}"] if finding.repro else blocks
@@ -157,7 +157,7 @@ def _others(finding: Finding) -> list[str]:
         return []
     rows = [f"- {code(c.name)}{f' in {code(c.function)}' if c.function is not None else ''}" for c in further[:_LISTED]]
     rows += [f"- and {len(further) - _LISTED} more"] if len(further) > _LISTED else []
-    return [f"**The same at {len(further)} more place{'s' * (len(further) != 1)}:**", "\n".join(rows)]
+    return [f"**The same at {words.more_places(finding)}:**", "\n".join(rows)]
 
 
 def _remedy(remedy: Remedy, proof: str) -> list[str]:

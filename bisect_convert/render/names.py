@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from bisect_convert.report.findings import TensorFact
 
-__all__ = ["Code", "Sentence", "dtypes", "harmless", "harmless_json", "parse", "plain", "shorten", "spell", "unwrapped"]
+__all__ = [
+    "Code", "Sentence", "bare", "dtypes", "harmless", "harmless_json", "parse", "plain", "shorten", "spell", "unwrapped",
+]  # fmt: skip
 
 #: What stands before all names of a SavedModel.
 _WRAPPING = re.compile(r"^(?:(?:Stateful)?PartitionedCall/)+")
@@ -77,6 +79,11 @@ def plain(sentence: Sentence, room: int | None = None) -> str:
         return f"`{harmless(name) if room is None else shorten(name, room)}`"
 
     return "".join(spelt(p.name) if isinstance(p, Code) else harmless(p) for p in sentence)
+
+
+def bare(sentence: Sentence) -> Sentence:
+    """Return the sentence with its names `unwrapped`."""
+    return tuple(Code(unwrapped(p.name)) if isinstance(p, Code) else p for p in sentence)
 
 
 def _spelt_out(char: str) -> str:

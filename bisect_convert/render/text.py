@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from bisect_convert.render import fix_words, words
 from bisect_convert.render.comparison import numbers_lines, proof_of
 from bisect_convert.render.drawing import lines
-from bisect_convert.render.names import harmless, parse, plain, shorten, spell
+from bisect_convert.render.names import bare, harmless, parse, plain, shorten, spell, unwrapped
 from bisect_convert.render.picture import Picture, of_bodies, of_witness
 from bisect_convert.render.times import times_lines
 from bisect_convert.report.findings import NUMBERS, Culprit, Finding, Remedy, TensorFact
@@ -122,12 +122,12 @@ def _finding(finding: Finding, pen: _Pen) -> list[str]:
     rows += [_more(len(shown) - _LISTED, "op")] if len(shown) > _LISTED else []
     if shown:
         for i, sentence in enumerate(words.place(finding.context)):
-            rows += pen.entry("" if i else "where", plain(sentence, pen.width - 30))
+            rows += pen.entry("" if i else "where", plain(bare(sentence), pen.width - 30))
     rows += _error(finding, pen) if not finding.slow else []
     if passes := words.passes(finding):
         rows += pen.entry("passes", passes)
     if finding.explanation:
-        rows += ["", *pen.entry("why", plain(parse(finding.explanation)))]
+        rows += ["", *pen.entry("why", plain(bare(parse(finding.explanation))))]
     rows += _witness(finding, pen)
     rows += _others(finding, pen)
     if finding.repro:
@@ -153,7 +153,7 @@ def _tensors(label: str, tensors: Iterable[TensorFact], pen: _Pen) -> list[str]:
     rows = []
     for i, (kind, name) in enumerate(row[:4]):
         rest = f", and {len(row) - 4} more" if i == 3 and len(row) > 4 else ""
-        shown = shorten(name, max(pen.width - len(kind) - len(rest) - 15, 16))
+        shown = shorten(unwrapped(name), max(pen.width - len(kind) - len(rest) - 15, 16))
         rows += [
             f"  {pen.paint('' if i else label, _CYAN)}{' ' * (_LABEL - (0 if i else len(label)))}{kind}  {shown}{rest}"
         ]
@@ -179,7 +179,7 @@ def _witness(finding: Finding, pen: _Pen) -> list[str]:
     rows = ["", *pen.entry("slow section:" if finding.slow else "smallest failing section:", words.evidence(finding))]
     rows += _drawn(picture, pen)
     for body, inside in of_bodies(witness, finding.culprits, limit=_OPS_DRAWN, holding=holding):
-        rows += [f"    {plain(words.body(body), pen.width - 6)}:", *_drawn(inside, pen)]
+        rows += [f"    {plain(bare(words.body(body)), pen.width - 6)}:", *_drawn(inside, pen)]
     return rows
 
 

@@ -16,7 +16,8 @@ from bisect_convert.report.report import Report
 __all__ = [
     "body",
     "call", "evidence", "facts", "facts_shown", "first_lines", "headline", "helped", "known", "label", "layer", "layers",
-    "name", "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "source",
+    "more_places", "name",
+    "next_step", "notes_before", "notes_behind", "options", "others", "passes", "place", "proof", "role", "source",
     "stage", "summary", "table", "totals", "where_short",
     "unwrapped",
 ]  # fmt: skip
@@ -159,6 +160,13 @@ def facts_shown(finding: Finding) -> tuple[Culprit, ...]:
 def others(finding: Finding) -> tuple[Culprit, ...]:
     """Return the further instances of the same cause."""
     return finding.culprits[len(facts_shown(finding)) :]
+
+
+def more_places(finding: Finding) -> str:
+    """Return at how many further places the cause is: one has several ops where they fail only together."""
+    together = finding.interaction and len(finding.places) > 1
+    count = len(finding.places) - 1 if together else len(others(finding))
+    return f"{count} more place{'s' * (count != 1)}"
 
 
 def layers(finding: Finding) -> list[str]:

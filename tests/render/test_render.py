@@ -18,7 +18,7 @@ import networkx as nx
 import pytest
 
 from bisect_convert.errors import UsageError
-from bisect_convert.render import FORMATS, render, words
+from bisect_convert.render import FORMATS, overview, render, words
 from bisect_convert.render.drawing import lines, svg
 from bisect_convert.render.found_line import found_line
 from bisect_convert.render.lanes import lanes
@@ -33,6 +33,7 @@ from bisect_convert.report.findings import (
     Culprit,
     Enclosing,
     Finding,
+    Neighbour,
     Passes,
     Remedy,
     TensorFact,
@@ -373,9 +374,63 @@ def test_arms_keep_the_culprit_and_abridge_the_rest() -> None:
     picture = of_arms(Context("main_arm", "f", "j", ((), arm)), [Culprit("op20", "Erfc")])
     assert picture is not None
     assert [n.name or n.title for n in picture.nodes] == [
-        "f", "identity", "op0", "18 ops", "op19", "op20", "op21", "27 ops", "op49", "j",
+        "f", "no op", "op0", "18 ops", "op19", "op20", "op21", "27 ops", "op49", "j",
     ]  # fmt: skip
     assert of_arms(Context(), []) is None
+
+
+def test_arms_and_what_is_beside_a_culprit_bear_types_and_shapes() -> None:
+    near = (
+        Neighbour("f", "Relu", fact("f:0", None, 8), ("op", "side")), Neighbour("op", "Erfc", fact("op:0", None, 8), ("j",)),
+        Neighbour("j", "AddV2", fact("j:0")),
+    )  # fmt: skip
+    arms = of_arms(Context("main_arm", "f", "j", ((), ("op",)), near=near), [Culprit("op", "Erfc")])
+    trunk = of_arms(Context(near=near), [Culprit("op", "Erfc")])
+    assert arms is not None and trunk is not None
+    assert [n.title for n in arms.nodes] == ["fork: Relu  [?, 8]", "no op", "Erfc  [?, 8]", "join: AddV2  scalar"]
+    assert [(n.title, n.mark) for n in trunk.nodes] == [
+        ("Relu  [?, 8]", ""), ("Erfc  [?, 8]", "culprit"), ("AddV2  scalar", ""),
+    ]  # fmt: skip
+    assert trunk.edges == (("op:f", "op:op"), ("op:op", "op:j"))
+    assert of_arms(Context(near=near[1:2]), [Culprit("op", "Erfc")]) is None
+
+
+def test_names_stand_without_the_calls_in_front_and_whole_where_one_points() -> None:
+    wrapped = "StatefulPartitionedCall/net/act/Erfc"
+    culprit = Culprit(wrapped, "Erfc", inputs=(fact(wrapped + "_in:0", 1),))
+    witness = Witness((wrapped,), culprit.inputs, (), True, True, types=("Erfc",))
+    context = Context("main_arm", "StatefulPartitionedCall/f", "j", ((wrapped,), ()))
+    finding = Finding("lowering", None, "E", "no", (culprit,), context, witness, f"`{wrapped}` is odd")
+    root = ElementTree.fromstring(render(report(finding), "html"))
+    seen = [e for e in root.iter() if e.tag.rpartition("}")[2] not in ("title", "style", "script", "pre")]
+    assert not [e.text for e in seen if "Stateful" in (e.text or "")]
+    assert {wrapped, "StatefulPartitionedCall/f"} <= {e.get("title") for e in seen}
+    shown = text(report(finding))
+    assert shown.count("Stateful") == 2  # where it is blamed, and where it is marked as the culprit
+    assert "`net/act/Erfc` is odd" in shown and "between `f` and `j`" in shown
+
+
+def test_what_fails_only_together_is_counted_by_its_places() -> None:
+    apart = only_together().findings[0]
+    again = tuple(replace(c, name=c.name + "_1") for c in apart.culprits)
+    twice = replace(
+        apart, culprits=(*apart.culprits, *again), places=(("head/stack", "head/turn"), tuple(c.name for c in again))
+    )
+    assert "at 2 places" in words.headline(twice) and words.more_places(twice) == "1 more place"
+    assert words.more_places(at_twelve_places().findings[0]) == "11 more places"
+
+
+def test_the_table_says_what_was_mended_and_how_equal_the_numbers_are() -> None:
+    made = edited()
+    (finding,) = made.findings
+    assert made.fix is not None
+    seen = replace(finding.remedies[0], compared="same values, largest difference 2e-07 of scale (random, zeros)")
+    compared = replace(made, findings=(replace(finding, remedies=(seen,)),))
+    assert overview.columns(compared) == ("Numbers", "Fix") and overview.columns(on_a_skip()) == ()
+    assert overview.compared(compared.findings[0]) == "same values, largest difference 2e-07 of scale"
+    assert (overview.fixed(made, 1), overview.fixed(made, 2), overview.fixed(on_a_skip(), 1)) == ("edited", "-", "-")
+    left = replace(made, fix=replace(made.fix, remaining=(1,)))
+    assert "<td>not fixed</td>" in render(left, "html") and "<td>edited</td>" in render(made, "html")
 
 
 def random_picture(seed: int) -> Picture:
