@@ -14,9 +14,11 @@ from textwrap import indent
 from typing import Any
 
 from bisect_convert.arguments.as_code import argument_code, step_code
+from bisect_convert.model.graph import Model
 from bisect_convert.model.installed import versions
 from bisect_convert.probe.prober import Prober
-from bisect_convert.render.issue import anonymous, issue
+from bisect_convert.render.anonymous import anonymous
+from bisect_convert.render.issue import issue
 from bisect_convert.report.findings import Finding
 from bisect_convert.report.plain import finding_to_dict
 from bisect_convert.search.found import Found
@@ -119,11 +121,20 @@ def write_repro(found: Found, finding: Finding, prober: Prober, folder: Path, *,
     (folder / "repro.py").write_text(text, encoding="utf-8")
     code = made.get("code")
     whole = None if code is None else code + _conversion(made["options"])
-    text = issue(finding, whole, versions(), platform.platform(terse=True))
-    (folder / "issue.md").write_text(anonymous(text, finding) if hidden else text, encoding="utf-8")
+    told, whole = anonymous(finding, whole, _names(prober.model)) if hidden else (finding, whole)
+    text = issue(told, whole, versions(), platform.platform(terse=True))
+    (folder / "issue.md").write_text(text, encoding="utf-8")
     facts = json.dumps(finding_to_dict(finding), indent=2)
     (folder / "finding.json").write_text(facts + "\n", encoding="utf-8")
     return finding
+
+
+def _names(model: Model) -> set[str]:
+    """Names of the model's ops, layers and functions, of itself and of what enters and leaves it."""
+    names = {*model.graphs, *model.names, *filter(None, (model.path, Path(model.path).name, Path(model.path).stem))}
+    for graph in model.graphs.values():
+        names |= {name for op in graph.ops.values() for name in (op.name, op.layer, op.source) if name}
+    return names - {""}
 
 
 def _conversion(options: Mapping[str, Any]) -> str:

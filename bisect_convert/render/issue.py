@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from bisect_convert.render import words
 from bisect_convert.render.markdown import escaped, fenced
-from bisect_convert.render.names import harmless
 from bisect_convert.report.findings import Finding, Remedy
 
-__all__ = ["anonymous", "issue"]
+__all__ = ["issue"]
 
 _ROWS = 30
 _NO_CODE = "`repro.py`, with `section.pb` beside it: the section cannot be said in text, or is too large for it."
@@ -43,15 +41,3 @@ def issue(finding: Finding, code: str | None, versions: Mapping[str, str | None]
 def _tried(remedy: Remedy) -> str:
     said = "converts so" if remedy.verified else remedy.tried
     return f"{said} ({remedy.compared})" if remedy.verified and remedy.compared else said
-
-
-def anonymous(text: str, finding: Finding) -> str:
-    """Return the text without the names of the model's ops, layers and files: they are op_1, op_2, ..."""
-    names = {n for c in finding.culprits for n in (c.name, c.layer, c.function, c.source) if n}
-    names |= {t.tensor.partition(":")[0] for c in finding.culprits for t in (*c.inputs, *c.outputs)}
-    names |= set(finding.witness.ops)
-    for number, name in enumerate(sorted(names, key=lambda n: (-len(n), n)), 1):
-        variable = re.sub(r"\W+", "_", name.rpartition("/")[2], flags=re.ASCII).strip("_").lower()
-        for word in {harmless(name), variable} - {"", "t", "tf", "section"}:
-            text = re.sub(rf"(?<![\w/.]){re.escape(word)}(?![\w/=])", f"op_{number}", text)
-    return text

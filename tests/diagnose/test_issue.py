@@ -17,7 +17,9 @@ from bisect_convert import find
 from bisect_convert.diagnose.find import find_packed
 from bisect_convert.diagnose.wishes import Wishes
 from bisect_convert.probe.client import Workers
-from bisect_convert.render.issue import anonymous, issue
+from bisect_convert.render.anonymous import anonymous
+from bisect_convert.render.issue import issue
+from bisect_convert.report.findings import Culprit, Finding, Remedy
 from bisect_convert.worker.as_tensorflow import as_tensorflow
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -103,6 +105,26 @@ def test_a_section_that_cannot_be_said_needs_its_file(workers: Workers, tmp_path
 def test_no_name_of_the_model_is_left(workers: Workers) -> None:
     (finding,) = find(FIXTURES / "exact_gelu" / "model", workers=workers).findings
     names = {c.name for c in finding.culprits} | {c.layer for c in finding.culprits if c.layer}
-    text = anonymous("\n".join([*names, "x = tf.raw_ops.Erfc(x=mul_1)"]), finding)
-    assert not [n for n in names if re.search(rf"(?<![\w/]){re.escape(n)}(?![\w/])", text)]
-    assert "Erfc(x=" in text
+    beside = "net/secret_block/Max_1"
+    finding = replace(
+        finding,
+        error_message="\n".join([*names, "/home/me/net.py:3", f"{beside.replace('/', '_')}_cast_fp16", 'value: "x"']),
+        explanation=f"`{beside}` is read by `Erfc`",
+    )
+    code = "def section(secret):\n    x = tf.raw_ops.Erfc(x=secret)\n    return {'y0': x}\n"
+    told, written = anonymous(finding, code, [beside])
+    text = issue(told, written, {"coremltools": "9.0"}, "Linux")
+    assert not [n for n in (*names, "secret", "net", "Max_1") if re.search(rf"(?<![\w]){re.escape(n)}(?![\w])", text)]
+    assert "/home/me" not in text and "secret" not in text
+    assert "Erfc(x=" in text and "is read by \\`Erfc\\`" in text and "value: " in text
+
+
+def test_sentences_keep_their_words_where_an_op_is_called_like_one() -> None:
+    culprit = Culprit("net/roll", "Roll")
+    remedy = Remedy("rewrite", "roll by joining the two slices", True)
+    finding = Finding(
+        "lowering", None, "E", 'name: "net/roll"', (culprit,), remedies=(remedy,), explanation="no `Roll`"
+    )
+    told, code = anonymous(finding, "roll = tf.raw_ops.Roll(input=x)\n")
+    assert told.remedies[0].summary == "roll by joining the two slices" and told.explanation == "no `Roll`"
+    assert told.error_message == 'name: "op_1"' and code == "op_1 = tf.raw_ops.Roll(input=x)\n"
