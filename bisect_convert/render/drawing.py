@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from html import escape
 from itertools import pairwise
@@ -17,6 +18,8 @@ __all__ = ["STYLE", "lines", "svg", "svg_of"]
 _HEIGHT = 46.0
 _MARGIN = 16.0
 _ROOM = 40
+#: The last of a path where it leads straight down.
+_STRAIGHT = re.compile(r"V-?\d+$")
 #: Wider pictures do not fit beside a text.
 _WIDE = 860
 
@@ -151,17 +154,19 @@ def _arrow(points: Sequence[tuple[float, float]]) -> tuple[str, str]:
     for x, y in between:
         stops += [(x, y - _HEIGHT / 2), (x, y + _HEIGHT / 2)]
     stops.append((x1, y1 - _HEIGHT / 2 - 6))
+    stops = [(round(x), round(y)) for x, y in stops]  # so that what is said from stop to stop adds up
     path = f"M{_short(stops[0][0])} {_short(stops[0][1])}"
-    if len({_short(x) for x, _ in stops}) == 1:
-        path += f"V{_short(stops[-1][1])}"
-    for (xa, ya), (xb, yb) in pairwise(stops) if "V" not in path else ():
-        bend = (yb - ya) / 2
-        path += f" C{_short(xa)} {_short(ya + bend)} {_short(xb)} {_short(yb - bend)} {_short(xb)} {_short(yb)}"
+    for (xa, ya), (xb, yb) in pairwise(stops):
+        if _short(xa) == _short(xb):
+            path = f"{_STRAIGHT.sub('', path)}V{_short(yb)}"
+        else:
+            bend, over, down = _short((yb - ya) / 2), _short(xb - xa), _short(yb - ya)
+            path += f"c0 {bend} {over} {bend} {over} {down}"
     x, y = stops[-1]
     head = f"M{_short(x - 4)} {_short(y)}h8l-4 6Z"
     return path, head
 
 
 def _short(number: float) -> str:
-    """The number to a tenth, in as few characters as that takes: a map has thousands."""
-    return f"{number:.1f}".removesuffix(".0")
+    """The number as a whole one, in as few characters as that takes: a map has thousands."""
+    return f"{number:.0f}"

@@ -11,16 +11,24 @@ __all__ = ["Spot", "homes", "spots"]
 
 #: The class of a box by the verdict.
 _SHADES = {"culprit": "op", "witness": "witness", "unknown": "unknown", "converts": "ok"}
+#: What holds fewer ops is as soon shown as pointed at.
+_WORTH_A_WAY = 4
 _PARTS = {"layer": "layer", "body": "function", "run": "ops in a row"}
 
 
 class Spot:
-    """A region in the page: its anchor, and the spots of the regions inside that have regions inside themselves."""
+    """A region in the page: its anchor, and the spots of the regions inside that have regions inside themselves.
 
-    def __init__(self, region: Region, anchor: str = "map") -> None:
+    like: where nothing was found in it and one just as it is stands before it, that one: it is not unfolded twice.
+    """
+
+    def __init__(self, region: Region, anchor: str = "map", known: _Known | None = None) -> None:
         self.region = region
         self.anchor = anchor
-        self.inside = [Spot(r, f"{anchor}-{n}") for n, r in enumerate(region.inside) if r.inside]
+        known = _Known() if known is None else known
+        self.like = known.first(self)
+        opened = [] if self.like is not None else [(n, r) for n, r in enumerate(region.inside) if r.inside]
+        self.inside = [Spot(r, f"{anchor}-{n}", known) for n, r in opened]
 
     @property
     def count(self) -> str:
@@ -82,6 +90,26 @@ class Spot:
             if joined
             else every
         )
+
+
+class _Known:
+    """The regions that the page has so far, by what is in them but for names."""
+
+    def __init__(self) -> None:
+        self._forms: dict[tuple[object, ...], int] = {}
+        self._spots: dict[int, Spot] = {}
+
+    def first(self, spot: Spot) -> Spot | None:
+        """Return the first spot of the same form, where nothing was found in it and it is worth a way; else keep this one."""
+        if spot.region.findings or spot.region.ops < _WORTH_A_WAY:
+            return None
+        first = self._spots.setdefault(self._form(spot.region), spot)
+        return None if first is spot else first
+
+    def _form(self, region: Region) -> int:
+        kind = "" if region.inside and region.kind in _PARTS else region.kind
+        form = (kind, region.ops, region.times, region.verdict, region.edges, *map(self._form, region.inside))
+        return self._forms.setdefault(form, len(self._forms))
 
 
 def _title(region: Region) -> str:

@@ -145,3 +145,16 @@ def test_inputs_of_a_body_that_nothing_reads_are_counted_and_not_drawn() -> None
 
 def test_the_mark_of_what_is_needed_can_be_read_on_its_box() -> None:
     assert ".bc-box .bc-tag{fill:var(--bc-bad)!important;stroke:none!important}" in STYLE
+
+
+def test_what_is_made_like_something_before_it_is_unfolded_once() -> None:
+    def block(name: str, first: int) -> list[tuple[str, str, list[int]]]:
+        kinds = ["Conv2D", "Relu", "Tanh", "Mul", "AddV2"]
+        return [(f"net/{name}", k, [first + n - 1] if first + n else []) for n, k in enumerate(kinds)]
+
+    drawn = [*block("left", 0), ("net", "Exp", [4]), *block("right", 6), ("net", "Erfc", [10, 0])]
+    page = filled("map.html", map=spots(model_map(_model(drawn), [_finding("net/op11")], complete=True)))
+    assert re.search(r'made like <a href="#map[-0-9]*">left</a>, op for op', page) and page.count("Tanh") == 1
+    marked = [*drawn[:8], (drawn[8][0], "Erfc", drawn[8][2]), *drawn[9:]]
+    unlike = filled("map.html", map=spots(model_map(_model(marked), [_finding("net/right/op8")], complete=True)))
+    assert "made like" not in unlike
