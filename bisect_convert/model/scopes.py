@@ -22,12 +22,21 @@ def as_the_model_has_them(scopes: Iterable[str], known: Collection[str]) -> dict
     {'net_1/dense_1_1': 'net/dense_1', 'net_1/dense_1': 'net/dense', 'net_1/fix_1/split': 'net/fix/split'}
     >>> as_the_model_has_them(["block_1/conv_1"], {"conv_1"}), as_the_model_has_them(["net/conv", "net/conv_1"], {"conv"})
     ({}, {})
+    >>> as_the_model_has_them(["n_1/sh_1", "n_1/c_1", "n_1/sh_1_2", "n_1/c_1_2"], {"c", "c_1"})
+    {'n_1/sh_1': 'n/sh', 'n_1/c_1': 'n/c', 'n_1/sh_1_2': 'n/sh_1', 'n_1/c_1_2': 'n/c_1'}
     """
     paths = [tuple(scope.split("/")) for scope in dict.fromkeys(scopes)]
     beside: dict[tuple[str, ...], set[str]] = {}
     for path in paths:
         for depth, part in enumerate(path):
             beside.setdefault(path[:depth], set()).add(part)
+    return max(_all_by_one_number(paths, beside, known), _each_by_its_own(paths, beside, known), key=len)
+
+
+def _all_by_one_number(
+    paths: Iterable[tuple[str, ...]], beside: Mapping[tuple[str, ...], Collection[str]], known: Collection[str]
+) -> dict[str, str]:
+    """The scopes without the number that all layers of the trace have, where it is one and the same."""
     number = _number(beside.values(), known)
     if number is None:
         return {}
@@ -41,6 +50,32 @@ def as_the_model_has_them(scopes: Iterable[str], known: Collection[str]) -> dict
                 break
         if (name := "/".join(plain)) != "/".join(path):
             found["/".join(path)] = name
+    return found
+
+
+def _each_by_its_own(
+    paths: Iterable[tuple[str, ...]], beside: Mapping[tuple[str, ...], Collection[str]], known: Collection[str]
+) -> dict[str, str]:
+    """The same where each name has a number of its own, as where layers are called `x`, `x_1` and `x_1_1`.
+
+    Certain is that of siblings which all have one, and of which the known ones are called so in one way only.
+    """
+    plain: dict[tuple[str, ...], str] = {}
+    for parent, parts in beside.items():
+        stems = {part: match[1] for part in parts if (match := _NUMBERED.fullmatch(part)) is not None}
+        if len(stems) < len(parts) or len(set(stems.values())) < len(parts):
+            continue
+        layers = [part for part in parts if stems[part] in known]
+        if len(layers) > 1 and not any(part in known and stems[part] not in known for part in parts):
+            plain |= {(*parent, part): stem for part, stem in stems.items()}
+    found = {}
+    for path in paths:
+        depths = [depth for depth in range(len(path)) if path[: depth + 1] in plain]
+        names = [plain.get(path[: depth + 1], part) for depth, part in enumerate(path)]
+        if depths and (above := _NUMBERED.fullmatch(path[depths[0] - 1])) and depths[0]:
+            names[depths[0] - 1] = above[1]
+        if depths:
+            found["/".join(path)] = "/".join(names)
     return found
 
 
