@@ -19,7 +19,7 @@ _PARTS = {"layer": "layer", "body": "function", "run": "ops in a row"}
 class Spot:
     """A region in the page: its anchor, and the spots of the regions inside that have regions inside themselves.
 
-    like: where nothing was found in it and one just as it is stands before it, that one: it is not unfolded twice.
+    like: where one just as it is, findings and all, stands before it, that one: it is not unfolded twice.
     """
 
     def __init__(self, region: Region, anchor: str = "map", known: _Known | None = None) -> None:
@@ -93,22 +93,23 @@ class Spot:
 
 
 class _Known:
-    """The regions that the page has so far, by what is in them but for names."""
+    """The regions that the page has so far, by what is in them and was found there, but for names."""
 
     def __init__(self) -> None:
         self._forms: dict[tuple[object, ...], int] = {}
         self._spots: dict[int, Spot] = {}
 
     def first(self, spot: Spot) -> Spot | None:
-        """Return the first spot of the same form, where nothing was found in it and it is worth a way; else keep this one."""
-        if spot.region.findings or spot.region.ops < _WORTH_A_WAY:
+        """Return the first spot of the same form, where it is worth a way; else keep this one."""
+        if spot.region.ops < _WORTH_A_WAY:
             return None
         first = self._spots.setdefault(self._form(spot.region), spot)
         return None if first is spot else first
 
     def _form(self, region: Region) -> int:
         kind = "" if region.inside and region.kind in _PARTS else region.kind
-        form = (kind, region.ops, region.times, region.verdict, region.edges, *map(self._form, region.inside))
+        facts = (kind, region.ops, region.times, region.verdict, region.findings, region.edges)
+        form = (*facts, *map(self._form, region.inside))
         return self._forms.setdefault(form, len(self._forms))
 
 

@@ -158,3 +158,14 @@ def test_what_is_made_like_something_before_it_is_unfolded_once() -> None:
     marked = [*drawn[:8], (drawn[8][0], "Erfc", drawn[8][2]), *drawn[9:]]
     unlike = filled("map.html", map=spots(model_map(_model(marked), [_finding("net/right/op8")], complete=True)))
     assert "made like" not in unlike
+
+
+def test_layers_with_the_same_finding_in_them_are_unfolded_once() -> None:
+    kinds = ["Conv2D", "Relu", "Erfc", "Mul"]
+    drawn = [(f"net/b{i}", k, [4 * i + n - 1] if i + n else []) for i in range(9) for n, k in enumerate(kinds)]
+    culprits = tuple(Culprit(f"net/b{i}/op{4 * i + 2}", "Erfc") for i in range(9))
+    finding = Finding("lowering", None, "E", "", culprits, Context(), Witness((culprits[0].name,)))
+    region = model_map(_model(drawn), [finding], complete=True)
+    page = filled("map.html", map=spots(region))
+    assert page.count("op for op, with the same found in it") == 8 and page.count(">Erfc</text>") == 1
+    assert f'id="{homes(spots(region))[1]}"' in page
