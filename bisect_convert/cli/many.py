@@ -164,7 +164,7 @@ class _Batch:
             report = Report.from_json(ended.stdout)
         except (KeyError, TypeError, ValueError):
             said = (ended.stderr.strip().splitlines() or [f"its command ended with status {ended.status}"])[-1]
-            why = late if ended.late else said.removeprefix("bisect-convert: ").removeprefix("error: ")
+            why = late if ended.late else _without(model, said.removeprefix("bisect-convert: ").removeprefix("error: "))
             return ModelRow(model, "unread", {}, why=why, seconds=ended.seconds)
         if folder is not None and ended.files:
             from bisect_convert.cli.on_dask import moved
@@ -188,6 +188,11 @@ class _Batch:
                 (self.out / f".{name}").write_text(text, encoding="utf-8")
                 os.replace(self.out / f".{name}", self.out / name)
         return summary
+
+
+def _without(model: str, said: str) -> str:
+    """The error without the model's path in front, which its row has."""
+    return said.removeprefix(os.path.abspath(model)).removeprefix(model).lstrip()
 
 
 def _earlier(path: Path) -> dict[str, ModelRow]:

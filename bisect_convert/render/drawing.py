@@ -18,6 +18,8 @@ __all__ = ["STYLE", "lines", "svg", "svg_of"]
 _HEIGHT = 46.0
 _MARGIN = 16.0
 _ROOM = 40
+#: A culprit's name in a drawing of text; the text beside has it whole.
+_LONGEST = 120
 #: The last of a path where it leads straight down.
 _STRAIGHT = re.compile(r"V-?\d+$")
 #: Wider pictures do not fit beside a text.
@@ -80,7 +82,7 @@ def svg_of(picture: Picture, label: str, *, style: bool = True) -> str:
 
 
 def lines(picture: Picture, *, width: int = 100) -> list[str]:
-    """Return the picture as lines of text; the names of culprits are whole, the others shortened to fit `width`."""
+    """Return the picture as lines of text; names are shortened to fit `width`, those of culprits only where very long."""
     rows = lanes(picture)
     margin = max((len(drawn) for drawn, _ in rows), default=0)
     titles = max((len(_text_title(n)) for n in picture.nodes), default=0)
@@ -91,7 +93,11 @@ def lines(picture: Picture, *, width: int = 100) -> list[str]:
             continue
         mark = f"  <-- {node.mark}" if node.mark else ""
         lead = f"{drawn.ljust(margin)}  {_text_title(node).ljust(min(titles, 32))}  "
-        name = harmless(node.name) if node.blamed else shorten(unwrapped(node.name), max(width - len(lead), 12))
+        name = (
+            shorten(node.name, max(width, _LONGEST))
+            if node.blamed
+            else shorten(unwrapped(node.name), max(width - len(lead), 12))
+        )
         drawing.append((lead + name + mark).rstrip())
     if picture.left_out:
         drawing.append(f"({picture.left_out} more not drawn)")

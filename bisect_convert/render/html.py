@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["filled", "html"]
 
-#: Puts a button beside each block of code; the page's policy lets no other script run. No "<" and no "&": the page is XML.
+#: Puts a button beside each block of code, and what is blamed into sight where a picture is wider than its frame; the page's
+#: policy lets no other script run. No "<" and no "&": the page is XML.
 _COPYING = (
     "document.querySelectorAll('pre').forEach(function(code){var button=document.createElement('button');"
     "button.className='copy';button.type='button';button.textContent='copy';button.onclick=function(){"
     "getSelection().selectAllChildren(code);document.execCommand('copy');getSelection().removeAllRanges();"
-    "button.textContent='copied'};code.before(button)})"
+    "button.textContent='copied'};code.before(button)});"
+    "document.querySelectorAll('.scroll').forEach(function(frame){var box=frame.querySelector('.bc-bad');if(box){"
+    "var at=box.getBoundingClientRect(),all=frame.getBoundingClientRect();"
+    "frame.scrollLeft+=at.left+at.width/2-all.left-all.width/2}})"
 )
 
 

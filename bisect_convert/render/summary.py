@@ -32,7 +32,7 @@ def text(summary: Summary) -> str:
     for row in summary.rows:
         told = ", ".join(_short(cause, 60) for cause in row.causes) or row.why or ""
         lines.append(
-            f"  {_short(row.model, width):{width}}  {row.verdict:12}  {row.seconds:7.1f}  {_short(told, 100)}".rstrip()
+            f"  {_short(row.model, width):{width}}  {row.verdict:12}  {row.seconds:7.1f}  {_short(told, 140)}".rstrip()
         )
     if summary.causes:
         wide = min(_CAUSE, max(len(row.cause) for row in summary.causes))

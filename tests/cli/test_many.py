@@ -48,7 +48,7 @@ def test_each_is_a_row_and_a_second_run_does_only_what_changed(
     assert text.startswith("3 models: 1 was not read, 2 fail\n") and "lowering: Erfc       2       2       2" in text
     data = json.loads((out / "summary.json").read_text())
     assert [(row["cause"], len(row["models"])) for row in data["causes"]] == [("lowering: Erfc", 2)]
-    assert "is no Keras file" in data["models"][0]["why"]
+    assert data["models"][0]["why"].startswith("is no Keras file")
     page = (out / "summary.html").read_text()
     assert "&lt;c&gt;.keras" in page and "<c>" not in page
     suite = ElementTree.parse(out / "junit.xml").getroot()

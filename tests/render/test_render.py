@@ -430,7 +430,7 @@ def test_the_table_says_what_was_mended_and_how_equal_the_numbers_are() -> None:
     assert overview.compared(compared.findings[0]) == "same values, largest difference 2e-07 of scale"
     assert (overview.fixed(made, 1), overview.fixed(made, 2), overview.fixed(on_a_skip(), 1)) == ("edited", "-", "-")
     left = replace(made, fix=replace(made.fix, remaining=(1,)))
-    assert "<td>not fixed</td>" in render(left, "html") and "<td>edited</td>" in render(made, "html")
+    assert '"Fix">not fixed</td>' in render(left, "html") and '"Fix">edited</td>' in render(made, "html")
 
 
 def random_picture(seed: int) -> Picture:
