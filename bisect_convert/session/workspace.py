@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from bisect_convert.model.outcome import Outcome
 from bisect_convert.numbers.comparison import compared
 from bisect_convert.probe.errands import Errands
 from bisect_convert.probe.prober import Prober
+from bisect_convert.render.names import unwrapped
 from bisect_convert.report.findings import Culprit
 from bisect_convert.report.numbers import Numbers
 from bisect_convert.report.questions import Question
@@ -98,15 +100,16 @@ class Workspace:
     def find(self, op: str, graph: str | None) -> tuple[Graph, str]:
         """Return the graph and the op that are meant: in the main graph, else in the only body that has such an op.
 
-        The type of an op names it too, where no other has it.
+        The type of an op names it too, where no other has it, and so does the end of its name.
         """
         if not isinstance(op, str):
             raise UsageError(f"an op is named by a string, not by {op!r}")
         name = op_of(op)
         homes = [self.graph(graph)] if graph is not None else list(self.model.graphs.values())
         homes = [home for home in homes if name in home.ops]
-        if not homes and len(typed := self._of_type(name, graph)) == 1:
-            return typed[0]
+        for found in (self._of_type(name, graph), self._ending_in(name, graph)) if not homes else ():
+            if len(found) == 1:
+                return found[0]
         if not homes:
             names = (n for g in self.model.graphs.values() for n in g.order)
             raise UsageError(f"the model has no op {op!r}{_meant(name, names)}")
@@ -120,6 +123,11 @@ class Workspace:
         """The ops of a type, in the graph or in any."""
         homes = [self.graph(graph)] if graph is not None else list(self.model.graphs.values())
         return [(home, op) for home in homes for op in home.sorted(home.atoms) if home.ops[op].type == kind]
+
+    def _ending_in(self, end: str, graph: str | None) -> list[tuple[Graph, str]]:
+        """The ops whose names end in these parts, in the graph or in any."""
+        homes = [self.graph(graph)] if graph is not None else list(self.model.graphs.values())
+        return [(home, op) for home in homes for op in home.sorted(home.atoms) if op.endswith(f"/{end}")]
 
     def convert(self, cut: cuts.Section, question: Question, *, true_weights: bool = False) -> Outcome:
         """Return what came of converting the section, all stages; never probed twice."""
@@ -233,8 +241,13 @@ def _meant(name: str, names: Iterable[str]) -> str:
 
 
 def near(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return up to three names that are like this one, or have it as a part."""
+    """Return up to three names that are like this one, have it as a part, or have a part that is like it."""
     known = list(dict.fromkeys(names))
+    parts: dict[str, list[str]] = {}
+    for each in known:
+        for part in re.split("[/_]", unwrapped(each).lower()):
+            parts.setdefault(part, []).append(each)
     found = difflib.get_close_matches(name, known, 3, 0.5)
-    found += [k for k in known if name.lower() in k.lower() and k not in found and name]
-    return tuple(found[:3])
+    found += [k for k in known if name and name.lower() in k.lower()]
+    found += [k for part in difflib.get_close_matches(name.lower(), parts, 3) for k in parts[part]]
+    return tuple(dict.fromkeys(found))[:3]

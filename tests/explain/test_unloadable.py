@@ -224,3 +224,12 @@ def test_functions_but_no_signature(workers: Workers, tmp_path: Path) -> None:
     assert "model.call.concrete_functions[0]" in (finding.remedies[0].code or "")
     with pytest.raises(ModelError, match="no signatures"):
         find(tmp_path / "m", signature="call", workers=workers)
+
+
+def test_a_function_that_has_outlived_its_model_says_what_to_keep(workers: Workers) -> None:
+    def outlived() -> Any:
+        weight = tf.Variable([[1.0, 2.0, 3.0, 4.0]])
+        return concrete(lambda x: tf.math.erfc(x * weight))
+
+    with pytest.raises(ModelError, match="variables are gone with the model that had them: keep that too"):
+        find([outlived()], workers=workers)

@@ -422,3 +422,10 @@ def test_an_abandoned_session_leaves_nothing(model: Path, how: str, tmp_path: Pa
         process.stdin.close()
     assert process.returncode == 0
     assert_nothing_is_left(tmp_path)
+
+
+def test_the_end_of_a_name_is_enough_and_what_is_like_a_part_of_one_is_told(s: Session, cond: Session) -> None:
+    assert cond.around("cond/Erfc", 1) == cond.around("gate/cond/Erfc", 1)
+    assert "near: act/Erfc" in repr(s.ops("Efrc"))
+    with pytest.raises(UsageError, match="did you mean .*dense/MatMul"):
+        s.around("MatMull", 1)

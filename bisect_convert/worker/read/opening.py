@@ -90,8 +90,20 @@ def _given(reading: Reading) -> list[str]:
     return [str(i["name"]) for i in reading.inputs if i.get("name")]
 
 
+def _check_alive(function: Any) -> None:
+    """Raise ModelError where the variables of the function are gone: it does not keep them."""
+    try:
+        _ = function.variables
+    except AssertionError as error:
+        raise ModelError(
+            "the function's variables are gone with the model that had them: keep that too, as in "
+            'loaded = tf.saved_model.load(MODEL), then loaded.signatures["serving_default"]'
+        ) from error
+
+
 def freeze_and_write(function: Any, folder: Path, reading: Reading) -> dict[str, Any]:
     """Freeze the concrete function and write its facts; where freezing fails, those of the graph as it was loaded."""
+    _check_alive(function)
     sources = reading.sources or source_lines.of_function(function)
     reading = replace(
         reading, sources=sources, layers=handing.layers_of(function), named=handing.named_by_variables(function)
