@@ -13,7 +13,7 @@ from typing import Any
 from bisect_convert.render import words
 from bisect_convert.render.comparison import proof_of
 from bisect_convert.render.markdown import cell, code, escaped, fenced
-from bisect_convert.render.names import harmless, shorten, spell
+from bisect_convert.render.names import harmless, shorten, spell, unwrapped
 from bisect_convert.report.findings import Culprit, Finding
 from bisect_convert.report.marked_graphs import MarkedGraph, MarkedOp
 from bisect_convert.report.report import Report
@@ -34,6 +34,8 @@ def board_graphs(report: Report) -> list[dict[str, Any]]:
     for graph in graphs:
         ops = sorted(graph.ops, key=lambda op: (_ORDER.index(op.verdict), op.findings))
         nodes = [_node(op, op if op.findings else inside.get((graph.name, op.name), op), report.findings) for op in ops]
+        if len({unwrapped(op.name) for op in ops}) == len(ops):  # else the first box holds all others
+            nodes = [{**n, "name": unwrapped(n["name"]), "inputs": [*map(unwrapped, n["inputs"])]} for n in nodes]
         made.append({"name": harmless(graph.name), "nodes": nodes})
     return made
 
@@ -89,6 +91,8 @@ def _facts(op: MarkedOp, seen: MarkedOp, findings: Sequence[Finding]) -> Iterato
         return
     yield "_verdict", op.verdict
     yield "_XlaCluster", seen.verdict
+    if unwrapped(op.name) != op.name:
+        yield "_name", harmless(op.name)
     if op.layer:
         yield "_layer", harmless(op.layer)
     if op.source:

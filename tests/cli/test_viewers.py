@@ -330,3 +330,15 @@ def test_the_command_writes_both_and_says_how_to_open_them(tmp_path: Path) -> No
     assert "tensorboard --logdir logs" in second
     assert sorted(os.listdir(tmp_path)) == ["g.json", "g.verdicts.json", "logs"]
     assert len(os.listdir(tmp_path / "logs" / "bisect-convert")) == 1
+
+
+def test_in_tensorboard_no_box_holds_all_others_because_of_the_call_in_front() -> None:
+    front = "StatefulPartitionedCall/"
+    ops = (op("x", "Placeholder"), op(f"{front}net/a", "Relu", "x:0"), op(f"{front}net/b", "Exp", f"{front}net/a:0"))
+    (graph,) = board_graphs(report_on((MarkedGraph("", ops),)))
+    nodes = {node["name"]: node for node in graph["nodes"]}
+    assert set(nodes) == {"x", "net/a", "net/b"} and nodes["net/b"]["inputs"] == ["net/a:0"]
+    assert nodes["net/b"]["facts"]["_name"] == f"{front}net/b"
+    both = (*ops, op("net/a", "Tanh", "x:0"))
+    (kept,) = board_graphs(report_on((MarkedGraph("", both),)))
+    assert {node["name"] for node in kept["nodes"]} == {o.name for o in both}
