@@ -95,7 +95,10 @@ class _Told:
 
 @contextlib.contextmanager
 def _folded(excinfo: pytest.ExceptionInfo[BaseException]) -> Iterator[None]:
-    """Within, the tracebacks of the exception, and of those behind it, have of the converter's own entries the last alone."""
+    """Within, the tracebacks of the exception, and of those behind it, have none of the converter's own entries.
+
+    One that has no others keeps the last. The source of the converter's function fills a screen and says less than the error.
+    """
     whole = [(error, error.__traceback__) for error in _chain(excinfo.value)]
     kept = type(excinfo.traceback)(_without_converter(excinfo.tb) or excinfo.tb)  # pytest cuts it by its raw entries
     for error, traceback in whole:
@@ -109,12 +112,14 @@ def _folded(excinfo: pytest.ExceptionInfo[BaseException]) -> Iterator[None]:
 
 
 def _without_converter(traceback: TracebackType | None) -> TracebackType | None:
-    if traceback is None:
-        return None
-    rest = _without_converter(traceback.tb_next)
-    if rest is not None and _of_converter(traceback.tb_frame):
-        return rest
-    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+    entries = []
+    while traceback is not None:
+        entries.append(traceback)
+        traceback = traceback.tb_next
+    kept = None
+    for entry in reversed([e for e in entries if not _of_converter(e.tb_frame)] or entries[-1:]):
+        kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return kept
 
 
 def _of_converter(frame: Any) -> bool:

@@ -56,7 +56,8 @@ class Progress:
 
     def told(self, probe: Probe) -> None:
         """Show the probe."""
-        about = f"{probe.phase}: {probe.question}, {probe.ops} ops: {probe.verdict}"
+        question = probe.question.removeprefix(f"{probe.phase}: ")
+        about = f"{probe.phase}: {question}, {probe.ops} ops: {probe.verdict}"
         self._bar.set_description_str(about, refresh=False)
         self._bar.update(1)
         if probe.ahead:

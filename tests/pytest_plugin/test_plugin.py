@@ -156,7 +156,12 @@ def test_the_summary_names_the_culprit_one_cause_is_told_once_and_the_converters
     result.stdout.fnmatch_lines(["FAILED test_ten.py::test_fails - Erfc at *"])
     assert said.count("error[lowering]") == 1
     assert "the same as in test_ten.py::test_fails: Erfc at " in said
-    assert "in convert_graph" not in said and "convert_main_graph" not in said and "test_ten.py:" in said
+    assert (
+        "def convert_graph" not in said
+        and "in convert_graph" not in said
+        and "convert_main_graph" not in said
+        and "test_ten.py:" in said
+    )
     assert "convert_main_graph" in run(*arguments, "-v").stdout.str()
 
 
