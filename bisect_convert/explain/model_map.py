@@ -72,7 +72,7 @@ class _Builder:
     def _op(self, graph: Graph, name: str) -> Region:
         op = graph.ops[name]
         verdict, numbers = self.marks.get((graph.name, name), (self.plain, ()))
-        own = Region(name.rpartition("/")[2], op.type, 1, verdict, numbers)
+        own = Region(name.rpartition("/")[2], op.type, int(name in graph.atoms), verdict, numbers)
         bodies = [
             replace(self.level(self.model.graphs[body]), title=role, kind="body")
             for role, body in op.functions
@@ -83,12 +83,12 @@ class _Builder:
         around = _holding(own.title, own.kind, bodies, ())
         worst = min(own.verdict, around.verdict, key=_WORSE.index)
         both = tuple(dict.fromkeys((*numbers, *around.findings)))
-        return replace(around, ops=around.ops + 1, verdict=worst, findings=both)
+        return replace(around, ops=around.ops + own.ops, verdict=worst, findings=both)
 
 
 def _holding(title: str, kind: str, inside: Sequence[Region], edges: Sequence[tuple[int, int]]) -> Region:
     verdict = min((r.verdict for r in inside), key=_WORSE.index, default="converts")
-    numbers = tuple(dict.fromkeys(n for r in inside for n in r.findings))
+    numbers = tuple(sorted({n for r in inside for n in r.findings}))
     count = sum(r.ops * r.times for r in inside)
     return Region(title, kind, count, verdict, numbers, tuple(inside), tuple(edges))
 

@@ -169,3 +169,13 @@ def test_layers_with_the_same_finding_in_them_are_unfolded_once() -> None:
     page = filled("map.html", map=spots(region))
     assert page.count("op for op, with the same found in it") == 8 and page.count(">Erfc</text>") == 1
     assert f'id="{homes(spots(region))[1]}"' in page
+
+
+def test_it_has_as_many_ops_as_the_report_says() -> None:
+    outer = {"x": Op("x", "Placeholder", (), (Tensor("x:0", "float32", (1,)),))}
+    outer["loop"] = Op("loop", "While", ("x:0",), (Tensor("loop:0", "float32", (1,)),), (("body", "f"),))
+    inner = {"p": Op("p", "Placeholder", (), (Tensor("p:0", "float32", (1,)),))}
+    inner["erf"] = Op("erf", "Erfc", ("p:0",), (Tensor("erf:0", "float32", (1,)),))
+    graphs = {"": Graph("", outer), "f": Graph("f", inner, caller=("", "loop", "body"))}
+    model = Model("m", None, graphs, "")
+    assert model_map(model, [_finding("erf", "f")], complete=True).ops == model.ops
