@@ -39,6 +39,7 @@ _FILES = (
             "calls",
             "loops",
             "in_parts",
+            "merges",
             "checks",
             "constants",
             "ranks",
@@ -66,10 +67,11 @@ EDITS: list[tuple[list[tuple[str, str]], Callable[..., Any], str, dict[str, Any]
 
 def edited(graph_def: Any) -> Any:
     """Return the GraphDef with all edits, and nothing that no output needs."""
-    graph_def, weights = light(graph_def)
+    before, weights = light(graph_def)
+    graph_def = before
     for path, group in groupby(EDITS, lambda e: e[0]):
         graph_def = apply(graph_def, path, [partial(edit, name=name, **given) for _, edit, name, given in group])
-    return heavy(pruned(graph_def, {results!r}), weights)
+    return heavy(read_still(pruned(graph_def, {results!r}), before), weights)
 
 
 def main() -> None:
@@ -112,6 +114,7 @@ def script(
         "heavy",
         "light",
         "pruned",
+        "read_still",
         "shaped",
         *(["with_state"] if source.given else []),
         *(["with_defaults"] if source.defaults else []),

@@ -51,7 +51,7 @@ def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, 
     except tf.errors.OpError:  # below a body that is given a list, which cannot be fed
         return dict.fromkeys(edits)
     before, now = imported(level), imported(after)
-    exact = [edit for edit in edits if edit.recipe in EXACT]
+    exact = [edit for edit in edits if edit.recipe in EXACT - REGIONAL]
     if exact:
         try:
             found.update(_together(before, now, exact, feeds))

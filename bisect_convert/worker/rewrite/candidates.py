@@ -23,13 +23,20 @@ __all__ = ["candidates", "empty_lists", "levels"]
 
 #: dtypes that coremltools does not know at all.
 _UNKNOWN = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "complex128", "uint32", "uint64"})
+#: dtypes that an input of a Core ML model cannot have, and int32 can stand for.
+_NO_INPUT = frozenset({"int8", "uint8", "int16", "uint16"})
 _CHECKS = frozenset({"Assert", "CheckNumerics", "CheckNumericsV2", "Print", "PrintV2"})
+#: What freezing leaves of `tf.switch_case`, and TensorFlow 1 has for conditionals.
+_TAKEN_APART = frozenset({"Switch", "_SwitchN", "Merge"})
 Level = tuple[tuple[tuple[str, str], ...], Any, Any]
 
 
 def candidates(program: Any, failure: Failure) -> list[Edit]:
     """Return the edits that may help, the likeliest first; none where nothing is known."""
     message, stage = failure.message, failure.signature.stage
+    if "unsupported for inputs/outputs" in message:
+        given = [(path, op) for path, op in _making(program, _NO_INPUT) if op.type == "Placeholder" and not path]
+        return [Edit(path, op.name, op.type, "island") for path, op in given]
     if stage is Stage.LOWERING and failure.hint:
         found = [*_of_hint(program, [frame.name for frame in failure.hint], message), *_sizes(program)]
         if "Graph is not a DAG" in message:
@@ -186,9 +193,14 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
         yield edit("bridged")
     elif op.type in _CHECKS:
         yield edit("left_out" if not op.outputs else "handed_on")
+    elif op.type in _TAKEN_APART:
+        yield replace(edit("branches_chosen"), op=_first_merge(op.graph), type="Merge")
     elif op.type == "Bitcast":
         yield edit("sign_bit")
     else:
+        if op.type == "TensorListConcatV2" and op.inputs[0].op.type in LOOPS:
+            loop = op.inputs[0].op
+            yield Edit(path, loop.name, loop.type, "unrolled")
         tensors = op.outputs if op.type == "Cast" else [*op.inputs, *op.outputs]
         words = {t.dtype.base_dtype.name for t in tensors} | set(message.replace("'", " ").split())
         for recipe in recipes_of(op.type):
@@ -196,6 +208,11 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
                 yield replace(edit(recipe.name), given=attributes(op, recipe.name))
         yield from _for_rank(path, op)
         yield from _for_dtype(path, op)
+
+
+def _first_merge(graph: Any) -> str:
+    """One for all of them: they are done away with together."""
+    return next((op.name for op in graph.get_operations() if op.type == "Merge"), "")
 
 
 def _sizes_of_items(op: Any, message: str) -> list[int]:

@@ -17,8 +17,7 @@ from bisect_convert.worker.private_api import body_graph
 
 __all__ = [
     "RESULT", "Path", "apply", "calls", "fresh_nodes", "heavy", "light", "imported", "inside", "level_at", "opened",
-    "pruned", "replaced",
-    "shaped", "spliced", "without",
+    "pruned", "read_still", "replaced", "shaped", "spliced", "without",
 ]  # fmt: skip
 
 RESULT = "result__"
@@ -213,11 +212,33 @@ def inside(graph_def: Any, call: Any, role: str, given: Sequence[Any], scope: st
 
 
 def spliced(graph_def: Any, name: str, function: Callable[..., Any], **attributes: Any) -> Any:
-    """Return the GraphDef with what the function makes of the op's inputs, and of these attributes, in the op's place."""
+    """Return the GraphDef with what the function makes of the op's inputs, and of these attributes, in the op's place.
+
+    Where it does not take the inputs in float64 or float16, it is given them in float32: Core ML has no float64 anyway.
+    """
+    op = imported(graph_def).get_operation_by_name(name)
+    try:
+        return _spliced(graph_def, name, lambda *given: function(*given, **attributes))
+    except (TypeError, ValueError):
+        if not any(t.dtype in _IN_FLOAT32 for t in op.inputs):
+            raise
+
+    def carried(*given: Any) -> list[Any]:
+        made = function(*(tf.cast(t, tf.float32) if t.dtype in _IN_FLOAT32 else t for t in given), **attributes)
+        made = made if isinstance(made, (list, tuple)) else [made]
+        return [tf.cast(m, o.dtype) if m.dtype == tf.float32 else m for m, o in zip(made, op.outputs, strict=True)]
+
+    return _spliced(graph_def, name, carried)
+
+
+_IN_FLOAT32 = (tf.float64, tf.float16)
+
+
+def _spliced(graph_def: Any, name: str, function: Callable[..., Any]) -> Any:
     graph = imported(graph_def)
     op = graph.get_operation_by_name(name)
     with graph.as_default(), tf.name_scope(f"{name}/instead/"):
-        made = function(*op.inputs, **attributes)
+        made = function(*op.inputs)
         made = made if isinstance(made, (list, tuple)) else [made]
         # which of the two integer types of Core ML it is, the converter does not mind
         made = [
@@ -268,6 +289,16 @@ def pruned(graph_def: Any, results: Sequence[str]) -> Any:
     last = set(results)
     made.node.extend(n for n in graph_def.node if n.name in kept - last)
     made.node.extend(nodes[name] for name in results if name in nodes)  # coremltools takes outputs in this order
+    return made
+
+
+def read_still(graph_def: Any, before: Any) -> Any:
+    """Return the GraphDef without the inputs that were read before and are no more: each would be an output."""
+    once, still = ({i.lstrip("^").partition(":")[0] for n in g.node for i in n.input} for g in (before, graph_def))
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    del made.node[:]
+    made.node.extend(n for n in graph_def.node if not n.op.startswith("Placeholder") or n.name not in once - still)
     return made
 
 
