@@ -56,6 +56,39 @@ def RandomUniformInt(shape, minval, maxval):
     return _whole(shape, minval, maxval)
 
 
+def StatelessRandomGammaV3(shape, key, counter, alg, alpha):
+    """draw by Core ML's own generator, the first that fits of a few draws: other numbers, of the same distribution"""
+    return _gamma(shape, alpha)
+
+
+def StatelessRandomGammaV2(shape, seed, alpha):
+    """draw by Core ML's own generator, the first that fits of a few draws: other numbers, of the same distribution"""
+    return _gamma(shape, alpha)
+
+
+def RandomGamma(shape, alpha):
+    """draw by Core ML's own generator, the first that fits of a few draws: other numbers, of the same distribution"""
+    return _gamma(tf.concat([shape, tf.shape(alpha)], 0), alpha)
+
+
+def _gamma(shape, alpha):
+    """by Marsaglia and Tsang: a draw is taken in at least 95 of 100 cases, so that of eight none is never seen"""
+    alpha = tf.cast(alpha, tf.float32) + tf.zeros(shape)
+    d = tf.where(alpha < 1.0, alpha + 1.0, alpha) - 1.0 / 3.0
+    drawn, c = d, tf.math.rsqrt(9.0 * d)
+    found = tf.zeros_like(alpha)
+    for _ in range(8):
+        x = tf.random.normal(shape)
+        v = (1.0 + c * x) ** 3.0
+        u, positive = tf.random.uniform(shape), tf.cast(c * x > -1.0, tf.float32)
+        log_v = tf.math.log(tf.where(v > 0.0, v, tf.ones(shape)))
+        fits = tf.cast(tf.math.log(u + 1e-30) < 0.5 * x * x + d * (1.0 - v + log_v), tf.float32) * positive
+        fresh = fits * (1.0 - found)
+        drawn, found = fresh * d * tf.where(v > 0.0, v, tf.ones(shape)) + (1.0 - fresh) * drawn, found + fresh
+    below = tf.exp(tf.math.log(tf.random.uniform(shape) + 1e-30) / tf.where(alpha < 1.0, alpha, tf.ones(shape)))
+    return tf.where(alpha < 1.0, drawn * below, drawn)
+
+
 def _whole(shape, minval, maxval):
     low, high = tf.convert_to_tensor(minval), tf.convert_to_tensor(maxval)
     width = tf.cast(high - low, tf.float32)
