@@ -128,14 +128,15 @@ def script(
     after = ""
     if "optimize" in options:
         after = "".join(f"    {line}\n" if line else "\n" for line in step_code(options["optimize"]).splitlines())
+    kind = "pb" if source.state else source.kind  # TensorFlow itself does not freeze it then
     main = _MAIN.format(
         edits="".join(_edit(step) for step in steps),
         results=Escaped(results),
         arguments="".join(kept),
         after=after,
-        boundary=told(source.kind, steps, state),
+        boundary=told(kind, steps, state),
     )
-    text = f"{body}\n{reading_code(source)}{app_code(source.kind, steps, results, originals)}\n{main}"
+    text = f"{body}\n{reading_code(source)}{app_code(kind, steps, results, originals)}\n{main}"
     listed = "".join(f"  {n}. {_said(step)}\n" for n, step in enumerate(steps, 1))
     head = _HEAD.format(
         name=_quoted(name), out=_quoted(out), model=_quoted(source.path), imports=_imports(text, [m for m, _ in taken]),

@@ -289,6 +289,8 @@ def pruned(graph_def: Any, results: Sequence[str]) -> Any:
     last = set(results)
     made.node.extend(n for n in graph_def.node if n.name in kept - last)
     made.node.extend(nodes[name] for name in results if name in nodes)  # coremltools takes outputs in this order
+    for node in made.node:
+        node.attr.pop("_class", None)  # colocated with what may be gone
     return made
 
 
