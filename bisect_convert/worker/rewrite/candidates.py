@@ -198,8 +198,7 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
     elif op.type == "Bitcast":
         yield edit("sign_bit")
     else:
-        if op.type == "TensorListConcatV2" and op.inputs[0].op.type in LOOPS:
-            loop = op.inputs[0].op
+        if op.type == "TensorListConcatV2" and (loop := _filled_by(op)) is not None:
             yield Edit(path, loop.name, loop.type, "unrolled")
         tensors = op.outputs if op.type == "Cast" else [*op.inputs, *op.outputs]
         words = {t.dtype.base_dtype.name for t in tensors} | set(message.replace("'", " ").split())
@@ -208,6 +207,14 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
                 yield replace(edit(recipe.name), given=attributes(op, recipe.name))
         yield from _for_rank(path, op)
         yield from _for_dtype(path, op)
+
+
+def _filled_by(op: Any) -> Any | None:
+    """The loop that fills the list which the op reads."""
+    source = op.inputs[0].op
+    while source.type == "Identity":
+        source = source.inputs[0].op
+    return source if source.type in LOOPS else None
 
 
 def _first_merge(graph: Any) -> str:
