@@ -34,6 +34,7 @@ _FILES = (
         f"worker/rewrite/{name}.py"
         for name in (
             "editing",
+            "splicing",
             "bits",
             "boundary",
             "calls",

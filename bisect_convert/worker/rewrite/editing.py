@@ -17,7 +17,7 @@ from bisect_convert.worker.private_api import body_graph
 
 __all__ = [
     "RESULT", "Path", "apply", "calls", "fresh_nodes", "heavy", "light", "imported", "inside", "level_at", "opened",
-    "pruned", "read_still", "replaced", "shaped", "spliced", "without",
+    "pruned", "read_still", "replaced", "shaped", "without",
 ]  # fmt: skip
 
 RESULT = "result__"
@@ -209,46 +209,6 @@ def _built(level: Any, given: Sequence[Any], scope: str) -> list[Any]:
 def inside(graph_def: Any, call: Any, role: str, given: Sequence[Any], scope: str) -> list[Any]:
     """Put the ops of the function that the call names into the current tf.Graph, given these tensors; returns its results."""
     return _built(opened(graph_def, call, role), given, scope)
-
-
-def spliced(graph_def: Any, name: str, function: Callable[..., Any], **attributes: Any) -> Any:
-    """Return the GraphDef with what the function makes of the op's inputs, and of these attributes, in the op's place.
-
-    Where it does not take the inputs in float64 or float16, it is given them in float32: Core ML has no float64 anyway.
-    """
-    op = imported(graph_def).get_operation_by_name(name)
-    try:
-        return _spliced(graph_def, name, lambda *given: function(*given, **attributes))
-    except (TypeError, ValueError):
-        if not any(t.dtype in _IN_FLOAT32 for t in op.inputs):
-            raise
-
-    def carried(*given: Any) -> list[Any]:
-        made = function(*(tf.cast(t, tf.float32) if t.dtype in _IN_FLOAT32 else t for t in given), **attributes)
-        made = made if isinstance(made, (list, tuple)) else [made]
-        return [tf.cast(m, o.dtype) if m.dtype == tf.float32 else m for m, o in zip(made, op.outputs, strict=True)]
-
-    return _spliced(graph_def, name, carried)
-
-
-_IN_FLOAT32 = (tf.float64, tf.float16)
-
-
-def _spliced(graph_def: Any, name: str, function: Callable[..., Any]) -> Any:
-    graph = imported(graph_def)
-    op = graph.get_operation_by_name(name)
-    with graph.as_default(), tf.name_scope(f"{name}/instead/"):
-        made = function(*op.inputs)
-        made = made if isinstance(made, (list, tuple)) else [made]
-        # which of the two integer types of Core ML it is, the converter does not mind
-        made = [
-            tf.cast(m, tf.int64) if (m.dtype, o.dtype) == (tf.int32, tf.int64) else tf.identity(m)
-            for m, o in zip(made, op.outputs, strict=True)
-        ]
-    for new, old in zip(made, op.outputs, strict=True):
-        if new.dtype != old.dtype or not new.shape.is_compatible_with(old.shape):
-            raise ValueError(f"{new.dtype.name} {new.shape} cannot take the place of {old.dtype.name} {old.shape}")
-    return replaced(graph_def, graph, name, made)
 
 
 def fresh_nodes(graph_def: Any, graph: Any) -> list[Any]:

@@ -25,7 +25,8 @@ from bisect_convert.worker.rewrite import (
     merges,
     ranks,
 )
-from bisect_convert.worker.rewrite.editing import Path, apply, spliced
+from bisect_convert.worker.rewrite.editing import Path, apply
+from bisect_convert.worker.rewrite.splicing import spliced
 
 __all__ = [
     "BOUNDARY",
