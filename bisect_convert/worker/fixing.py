@@ -22,7 +22,7 @@ from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.writing import shaped, slim, write_facts
 from bisect_convert.worker.request import Fix
 from bisect_convert.worker.rewrite.agreement import agreement, labels_of, taken
-from bisect_convert.worker.rewrite.candidates import empty_lists, levels
+from bisect_convert.worker.rewrite.candidates import empty_lists, kept_draws, levels
 from bisect_convert.worker.rewrite.classifier import classifier
 from bisect_convert.worker.rewrite.difference import Agreement
 from bisect_convert.worker.rewrite.draws import DRAWS
@@ -141,7 +141,7 @@ def _edited(start: Moved, request: Fix, sizes: Sequence[Edit] = ()) -> _Made:
     program, results = start.program, list(start.results)
     converter = _Converter(_still_there(request.options, program))
     inputs, unseen = _inputs(program, request)
-    first = [*sizes, *(empty_lists(program) if request.search else ())] + [
+    first = [*sizes, *([*empty_lists(program), *kept_draws(program)] if request.search else ())] + [
         edit for patch in request.patches for edit in _patched(program, patch)
     ]
     done = fixed(program, results, inputs, converter.failures, first, search=request.search)

@@ -15,11 +15,12 @@ from bisect_convert.model.outcome import Failure, Stage
 from bisect_convert.recipes import recipes_of
 from bisect_convert.worker.nodes import ROLES
 from bisect_convert.worker.rewrite.constants import from_constants, unevaluated
+from bisect_convert.worker.rewrite.draws import DRAWN
 from bisect_convert.worker.rewrite.editing import imported, opened
 from bisect_convert.worker.rewrite.edits import Edit, attributes
 from bisect_convert.worker.rewrite.loops import ALONE
 
-__all__ = ["candidates", "empty_lists", "levels"]
+__all__ = ["candidates", "empty_lists", "kept_draws", "levels"]
 
 #: dtypes that coremltools does not know at all.
 _UNKNOWN = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "complex128", "uint32", "uint64"})
@@ -124,6 +125,29 @@ def empty_lists(program: Any) -> list[Edit]:
         for op in graph.get_operations()
         if op.type == "TensorListReserve" and tf.get_static_value(op.inputs[1]) == 0
     ]
+
+
+def kept_draws(program: Any) -> list[Edit]:
+    """Return the edits of draws by seeds that the model keeps: the converter would make a constant of what is drawn once."""
+    return [
+        edit
+        for path, _, graph in levels(program)
+        for op in graph.get_operations()
+        if DRAWN.match(op.type) and from_constants(op) and _read_on(op)
+        for edit in list(_for_op(path, op, ""))[:1]
+    ]
+
+
+def _read_on(draw: Any) -> bool:
+    """Whether the seed is more than a constant: it was a variable's."""
+    todo, seen = [t.op for t in draw.inputs], set()
+    while todo:
+        op = todo.pop()
+        if op.type not in ("Const", "StatelessRandomGetKeyCounter"):
+            return True
+        seen.add(op.name)
+        todo += [t.op for t in op.inputs if t.op.name not in seen]
+    return False
 
 
 def levels(program: Any) -> Iterator[Level]:
