@@ -15,21 +15,29 @@ from bisect_convert.model.outcome import Failure, Stage
 from bisect_convert.recipes import recipes_of
 from bisect_convert.worker.nodes import ROLES
 from bisect_convert.worker.rewrite.constants import from_constants, unevaluated
+from bisect_convert.worker.rewrite.draws import DRAWN
 from bisect_convert.worker.rewrite.editing import imported, opened
 from bisect_convert.worker.rewrite.edits import Edit, attributes
 from bisect_convert.worker.rewrite.loops import ALONE
 
-__all__ = ["candidates", "empty_lists", "foldings", "levels"]
+__all__ = ["candidates", "empty_lists", "foldings", "kept_draws", "levels"]
 
 #: dtypes that coremltools does not know at all.
 _UNKNOWN = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "complex128", "uint32", "uint64"})
+#: dtypes that an input of a Core ML model cannot have, and int32 can stand for.
+_NO_INPUT = frozenset({"int8", "uint8", "int16", "uint16"})
 _CHECKS = frozenset({"Assert", "CheckNumerics", "CheckNumericsV2", "Print", "PrintV2"})
+#: What freezing leaves of `tf.switch_case`, and TensorFlow 1 has for conditionals.
+_TAKEN_APART = frozenset({"Switch", "_SwitchN", "Merge"})
 Level = tuple[tuple[tuple[str, str], ...], Any, Any]
 
 
 def candidates(program: Any, failure: Failure) -> list[Edit]:
     """Return the edits that may help, the likeliest first; none where nothing is known."""
     message, stage = failure.message, failure.signature.stage
+    if "unsupported for inputs/outputs" in message:
+        given = [(path, op) for path, op in _making(program, _NO_INPUT) if op.type == "Placeholder" and not path]
+        return [Edit(path, op.name, op.type, "island") for path, op in given]
     if stage is Stage.LOWERING and failure.hint:
         found = [
             *foldings(program),
@@ -127,6 +135,29 @@ def empty_lists(program: Any) -> list[Edit]:
     ]
 
 
+def kept_draws(program: Any) -> list[Edit]:
+    """Return the edits of draws by seeds that the model keeps: the converter would make a constant of what is drawn once."""
+    return [
+        edit
+        for path, _, graph in levels(program)
+        for op in graph.get_operations()
+        if DRAWN.match(op.type) and from_constants(op) and _read_on(op)
+        for edit in list(_for_op(path, op, ""))[:1]
+    ]
+
+
+def _read_on(draw: Any) -> bool:
+    """Whether the seed is more than a constant: it was a variable's."""
+    todo, seen = [t.op for t in draw.inputs], set()
+    while todo:
+        op = todo.pop()
+        if op.type not in ("Const", "StatelessRandomGetKeyCounter"):
+            return True
+        seen.add(op.name)
+        todo += [t.op for t in op.inputs if t.op.name not in seen]
+    return False
+
+
 def levels(program: Any) -> Iterator[Level]:
     """Yield (path, GraphDef, tf.Graph) for each level, bodies before the graph that holds them."""
     if not _known or _known[0] is not program:
@@ -194,9 +225,13 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
         yield edit("bridged")
     elif op.type in _CHECKS:
         yield edit("left_out" if not op.outputs else "handed_on")
+    elif op.type in _TAKEN_APART:
+        yield replace(edit("branches_chosen"), op=_first_merge(op.graph), type="Merge")
     elif op.type == "Bitcast":
         yield edit("sign_bit")
     else:
+        if op.type == "TensorListConcatV2" and (loop := _filled_by(op)) is not None:
+            yield Edit(path, loop.name, loop.type, "unrolled")
         tensors = op.outputs if op.type == "Cast" else [*op.inputs, *op.outputs]
         words = {t.dtype.base_dtype.name for t in tensors} | set(message.replace("'", " ").split())
         for recipe in recipes_of(op.type):
@@ -204,6 +239,19 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
                 yield replace(edit(recipe.name), given=attributes(op, recipe.name))
         yield from _for_rank(path, op)
         yield from _for_dtype(path, op)
+
+
+def _filled_by(op: Any) -> Any | None:
+    """The loop that fills the list which the op reads."""
+    source = op.inputs[0].op
+    while source.type == "Identity":
+        source = source.inputs[0].op
+    return source if source.type in LOOPS else None
+
+
+def _first_merge(graph: Any) -> str:
+    """One for all of them: they are done away with together."""
+    return next((op.name for op in graph.get_operations() if op.type == "Merge"), "")
 
 
 def _sizes_of_items(op: Any, message: str) -> list[int]:
