@@ -22,7 +22,7 @@ from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.writing import shaped, slim, write_facts
 from bisect_convert.worker.request import Fix
 from bisect_convert.worker.rewrite.agreement import agreement, labels_of, taken
-from bisect_convert.worker.rewrite.candidates import empty_lists, kept_draws, levels
+from bisect_convert.worker.rewrite.candidates import empty_lists, kept_draws
 from bisect_convert.worker.rewrite.classifier import classifier
 from bisect_convert.worker.rewrite.difference import Agreement
 from bisect_convert.worker.rewrite.draws import DRAWS
@@ -30,6 +30,7 @@ from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import BOUNDARY, CHECKS, CUTS, EXACT, Edit, literal, recipe_names
 from bisect_convert.worker.rewrite.fixing import Fixed, fixed
 from bisect_convert.worker.rewrite.frontier import Moved, moved
+from bisect_convert.worker.rewrite.levels import levels
 from bisect_convert.worker.rewrite.open_sizes import given_sizes, of_one, sized
 from bisect_convert.worker.rewrite.samples import sample_inputs
 from bisect_convert.worker.structure import structure

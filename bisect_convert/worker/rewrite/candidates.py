@@ -14,13 +14,14 @@ from bisect_convert.model.names import BRANCHES, CALLS, LOOPS
 from bisect_convert.model.outcome import Failure, Stage
 from bisect_convert.recipes import recipes_of
 from bisect_convert.worker.nodes import ROLES
+from bisect_convert.worker.rewrite import checks
 from bisect_convert.worker.rewrite.constants import from_constants, unevaluated
 from bisect_convert.worker.rewrite.draws import DRAWN
-from bisect_convert.worker.rewrite.editing import imported, opened
 from bisect_convert.worker.rewrite.edits import Edit, attributes
+from bisect_convert.worker.rewrite.levels import levels
 from bisect_convert.worker.rewrite.loops import ALONE
 
-__all__ = ["candidates", "empty_lists", "foldings", "kept_draws", "levels"]
+__all__ = ["candidates", "empty_lists", "foldings", "kept_draws"]
 
 #: dtypes that coremltools does not know at all.
 _UNKNOWN = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "complex128", "uint32", "uint64"})
@@ -29,7 +30,6 @@ _NO_INPUT = frozenset({"int8", "uint8", "int16", "uint16"})
 _CHECKS = frozenset({"Assert", "CheckNumerics", "CheckNumericsV2", "Print", "PrintV2"})
 #: What freezing leaves of `tf.switch_case`, and TensorFlow 1 has for conditionals.
 _TAKEN_APART = frozenset({"Switch", "_SwitchN", "Merge"})
-Level = tuple[tuple[tuple[str, str], ...], Any, Any]
 
 
 def candidates(program: Any, failure: Failure) -> list[Edit]:
@@ -46,7 +46,7 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
         ]
         if "Graph is not a DAG" in message:
             return [*_complex_loops(program), *_bridges(program), *found]
-        return found
+        return [*_checks_of(program, message), *found]
     if stage is Stage.GRAPH_PASS:
         return [*_complex_loops(program), *_nested(program), *_bridges(program)]
     if "rank" in message and "5" in message:
@@ -68,6 +68,17 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if stage is Stage.MIL_PASS and "complex" in (failure.signature.pass_name or ""):
         return list(_transforms(program))
     return _sizes(program)
+
+
+def _checks_of(program: Any, message: str) -> list[Edit]:
+    """The checks that read the constant without a value: a text that they would show, which the converter has no value for."""
+    name = re.search(r"Const node '([^']+)' cannot have no value", message)
+    at = (
+        []
+        if name is None
+        else [(path, op) for path, _, graph in levels(program) for op in checks.reading(graph, name[1])]
+    )
+    return [Edit(path, op.name, op.type, "left_out") for path, op in at if op.type in _CHECKS]
 
 
 def foldings(program: Any) -> list[Edit]:
@@ -156,26 +167,6 @@ def _read_on(draw: Any) -> bool:
         seen.add(op.name)
         todo += [t.op for t in op.inputs if t.op.name not in seen]
     return False
-
-
-def levels(program: Any) -> Iterator[Level]:
-    """Yield (path, GraphDef, tf.Graph) for each level, bodies before the graph that holds them."""
-    if not _known or _known[0] is not program:
-        _known[:] = [program, list(_levels((), program))]
-    yield from _known[1]
-
-
-#: The program whose levels were asked for last, and they: each failure of a conversion asks for them again.
-_known: list[Any] = []
-
-
-def _levels(path: tuple[tuple[str, str], ...], level: Any) -> Iterator[Level]:
-    graph = imported(level)
-    for op in graph.get_operations():
-        for role in ROLES.get(op.type, ()):
-            if role in op.node_def.attr and op.get_attr(role) is not None and role != "branches":
-                yield from _levels((*path, (op.name, role)), opened(level, op, role))
-    yield path, level, graph
 
 
 def _of_hint(program: Any, names: list[str], message: str) -> list[Edit]:
