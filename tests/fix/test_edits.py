@@ -110,6 +110,16 @@ def masked(x: Any) -> Any:
     return tf.reduce_sum(tf.where(mask, tf.zeros(tf.shape(mask)), tf.nn.softmax(y)), -1)
 
 
+def guarded(x: Any) -> Any:
+    """A branch that stops the model on bad values, with a text."""
+
+    def one() -> Any:
+        with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(x)[0], tf.size(x) // 8, message="unlike")]):
+            return tf.identity(x) * 2.0
+
+    return tf.cond(tf.reduce_sum(x) > 0, one, lambda: x)
+
+
 def uneven(x: Any) -> Any:
     """Rows of other numbers in each turn of a loop, joined."""
     ends = tf.constant([0, 1, 4, 6])
@@ -145,6 +155,7 @@ def orthogonal(x: Any) -> Any:
     [
         (turned, (1, 8), tf.float32, {"in_parts", "Mul__complex64", "parts_taken"}),
         (decoded, (1, 8), tf.float32, {"both_branches", "Erfc"}),
+        (guarded, (None, 8), tf.float32, {"left_out"}),
         (picked, (6, 4), tf.float32, {"sized_item"}),
         (slope, (1, 6), tf.float32, {"StridedSliceGrad", "TanhGrad"}),
         (negative, (3, 5), tf.float32, {"sign_bit"}),
@@ -169,6 +180,7 @@ def test_it_converts_and_computes_the_same(
         uneven,
         heard,
         weighed,
+        guarded,
     )  # lists, sizes and inputs are not compared where they are
     seen = [edit.equal for edit in fix.edits if told]
     assert all(equal is not None and equal.max_rel is not None and equal.max_rel <= 1e-6 for equal in seen), fix.edits

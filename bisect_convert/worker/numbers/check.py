@@ -67,11 +67,11 @@ def check(request: Numbers) -> dict[str, Any]:
         done = Comparison(_program(model, request), results, given, wanted, request.tolerance, parts)
         if request.against and (missing := unlike_inputs(done.program, given[0])):
             return {"not_compared": missing}
-        done.compare()
+        done.compare(fewer=(folder / EDITED).is_file())
     except (Unevaluated, ValueError) as error:
         return {"not_compared": _line(error)}
-    answer = {**done.to_json(), **(nan := _of_nan(results, wanted, original))}
-    answer |= core_ml.told(core_ml.asked(model, given, results), wanted, done.agreement, done.tolerance)
+    answer = {**done.to_json(), **(nan := _of_nan(done.results, done.wanted, original))}
+    answer |= core_ml.told(core_ml.asked(model, given, done.results), done.wanted, done.agreement, done.tolerance)
     if packed.get("optimize") and not request.against:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees and nan.get("no_numbers"):  # what comes of no number is nobody's fault but the constant's
