@@ -15,6 +15,7 @@ import coremltools as ct
 import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+from tensorflow.compiler.xla import xla_data_pb2
 
 from bisect_convert.evaluator import Unevaluated, evaluate
 from bisect_convert.worker import private_api
@@ -72,6 +73,10 @@ NOT_RUN = {"DepthwiseConv2dNative", "XlaDynamicUpdateSlice"}
 def complexes(op: Callable[..., Any], count: int = 1) -> Sample:
     parts = [floats(2, 4, 4) for _ in range(2 * count)]
     return parts, lambda *p: op(*[C(p[2 * i], p[2 * i + 1]) for i in range(count)])
+
+
+def gathering(**numbers: list[int]) -> bytes:
+    return xla_data_pb2.GatherDimensionNumbers(index_vector_dim=1, **numbers).SerializeToString()
 
 
 def unary(op: Any, x: Any = X) -> Sample:
@@ -360,6 +365,33 @@ SAMPLES: dict[str, Sample] = {
     "NonMaxSuppressionV4": ([floats(12, 4, low=0.0, high=1.0), floats(12, low=0.0, high=1.0)],
                             lambda b, s: raw.NonMaxSuppressionV4(
         boxes=b, scores=s, max_output_size=9, iou_threshold=0.1, score_threshold=0.3, pad_to_max_output_size=True)),
+    **{
+        f"NonMaxSuppressionV5 {word}": ([floats(12, 4, low=0.0, high=1.0), floats(12, low=0.0, high=1.0)],
+                                        lambda b, s, sigma=sigma, pad=pad: raw.NonMaxSuppressionV5(
+            boxes=b, scores=s, max_output_size=9, iou_threshold=0.1, score_threshold=0.3, soft_nms_sigma=sigma,
+            pad_to_max_output_size=pad))
+        for word, sigma, pad in (("padded", 0.5, True), ("open", 0.5, False))
+    },
+    "SparseReshape": ([np.array([[0, 1, 0], [1, 0, 1], [1, 2, 0]], np.int32)], lambda i: raw.SparseReshape(
+        input_indices=tf.cast(i, tf.int64), input_shape=[2, 3, 2], new_shape=[-1, 4])),
+    "SparseFillEmptyRows": ([np.array([[1, 0], [1, 2], [3, 1]], np.int32), floats(3)], lambda i, v: (
+        raw.SparseFillEmptyRows(
+            indices=tf.cast(i, tf.int64), values=v, dense_shape=tf.constant([5, 3], tf.int64), default_value=0.5))),
+    "SparseFillEmptyRows whole": ([np.array([[1], [0], [3]], np.int32), whole(3)], lambda i, v: (
+        raw.SparseFillEmptyRows(
+            indices=tf.cast(i, tf.int64), values=tf.cast(v, tf.int64), dense_shape=tf.constant([4], tf.int64),
+            default_value=tf.constant(7, tf.int64)))),
+    "TensorListConcatV2": ([floats(2, 3), floats(4, 3)], lambda x, y: raw.TensorListConcatV2(
+        input_handle=tf.TensorArray(tf.float32, 2, infer_shape=False, element_shape=[None, 3]).write(0, x).write(1, y).flow,
+        element_shape=[-1, 3], leading_dims=tf.zeros([0], tf.int64), element_dtype=tf.float32)),
+    **{
+        f"XlaGather {word}": ([floats(6, 4), whole(3, len(starts), high=5)], lambda x, i, how=how, sizes=sizes: (
+            gen_xla_ops.xla_gather(x, i, sizes, how, False)))
+        for word, starts, sizes, how in (
+            ("rows", [0], [1, 4], gathering(offset_dims=[1], collapsed_slice_dims=[0], start_index_map=[0])),
+            ("blocks", [0, 1], [2, 3], gathering(offset_dims=[0, 2], start_index_map=[1, 0])),
+        )
+    },
     "CTCGreedyDecoder": ([floats(9, 2, 4), np.array([9, 7], np.int32)], lambda x, n: raw.CTCGreedyDecoder(
         inputs=x, sequence_length=n, merge_repeated=True)),
     "Qr": ([floats(2, 5, 3)], lambda x: raw.Qr(input=x)),

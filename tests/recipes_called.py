@@ -271,7 +271,7 @@ CALLED: dict[str, Called] = {
                       lambda f, x, y: f(x, y)),
 }  # fmt: skip
 #: No function makes these as they stand here, or TensorFlow cannot run them on a processor.
-UNCALLED = {"XlaDynamicUpdateSlice", "DepthwiseConv2dNative"} | {  # nor those that only graphs hold, or that draw
+UNCALLED = {"XlaDynamicUpdateSlice", "XlaGather", "DepthwiseConv2dNative"} | {  # nor those that only graphs hold, or that draw
     r.name for r in all_recipes()
     if r.replaces.startswith("tf.raw_ops.") and r.op not in {name.partition(" ")[0] for name in CALLED}
     or r.op in ("RandomShuffle", "Diag", "DiagPart", "CTCGreedyDecoder", "Svd", "StridedSlice")

@@ -192,7 +192,14 @@ def _format(call: Call, message: str) -> Iterator[Correction]:
         yield Correction("take the format mlprogram, and iOS15, the lowest target for it", both)
 
 
+def _states(call: Call, message: str) -> Iterator[Correction]:
+    summary = (
+        "leave `states` out, which is for models of PyTorch: what this one assigns can be inputs and outputs (--fix)"
+    )
+    yield Correction(summary, {"states": None})
+
+
 _CORRECTIONS = {
     "inputs": _inputs, "outputs": _outputs, "classifier_config": _classifier, "compute_precision": _precision,
-    "minimum_deployment_target": _target, "convert_to": _format,
+    "minimum_deployment_target": _target, "convert_to": _format, "states": _states,
 }  # fmt: skip

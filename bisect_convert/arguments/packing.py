@@ -34,7 +34,7 @@ def pack(kwargs: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(f"coremltools.convert has no argument {unknown[0]!r}; it has: {', '.join(sorted(KNOWN))}")
     packed: dict[str, Any] = {}
     for key, value in kwargs.items():
-        if value is None or key in {"source", "skip_model_load", "package_dir", "debug", "states", "compute_units"}:
+        if value is None or key in {"source", "skip_model_load", "package_dir", "debug", "compute_units"}:
             continue
         packed[key] = _PACKERS.get(key, _plain)(value)
     own = custom_ops.registered()
@@ -84,6 +84,11 @@ def _pass_option(value: Any) -> Any:
     import cloudpickle
 
     return {"pickled": base64.b64encode(cloudpickle.dumps(value)).decode()}
+
+
+def _states(values: Any) -> list[str]:
+    """The names: `ct.convert` takes no state of a TensorFlow model, whatever else is said of it."""
+    return [str(getattr(value, "name", value)) for value in values]
 
 
 def _classifier(value: Any) -> dict[str, Any]:
@@ -152,6 +157,7 @@ _PACKERS = {
     "classifier_config": _classifier,
     "pass_pipeline": pipeline,
     "optimize": _step,
+    "states": _states,
 }
 
 

@@ -125,6 +125,13 @@ def _add_conversion(group: Any) -> None:
     )
     add("--classes", metavar="FILE", type=class_labels, help="make a classifier; the class labels, one a line")
     add("--probabilities", metavar="OUTPUT", help="with --classes: the output with a value for each class, of several")
+    add(
+        "--state",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a variable that the model assigns, as a state of Core ML",
+    )
     add("--pass-pipeline", metavar="NAME", help="one of coremltools' own pipelines: DEFAULT, EMPTY, CLEANUP, ...")
     add("--skip-pass", metavar="NAME", action="append", default=[], help="a pass to leave out; once for each")
     add("--convert-to", choices=("mlprogram", "neuralnetwork", "milinternal"), help="the kind of model to make")
@@ -234,6 +241,8 @@ def packed_options(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.classes is not None:
         labels = {"class_labels": arguments.classes, "predicted_feature_name": "classLabel"}
         packed["classifier_config"] = {**labels, "predicted_probabilities_output": arguments.probabilities}
+    if arguments.state:
+        packed["states"] = arguments.state
     if arguments.pass_pipeline is not None or arguments.skip_pass:
         packed["pass_pipeline"] = {"name": arguments.pass_pipeline or "DEFAULT", "without": arguments.skip_pass}
     if arguments.output:

@@ -34,11 +34,13 @@ _FILES = (
         f"worker/rewrite/{name}.py"
         for name in (
             "editing",
+            "splicing",
             "bits",
             "boundary",
             "calls",
             "loops",
             "in_parts",
+            "merges",
             "checks",
             "constants",
             "ranks",
@@ -66,10 +68,11 @@ EDITS: list[tuple[list[tuple[str, str]], Callable[..., Any], str, dict[str, Any]
 
 def edited(graph_def: Any) -> Any:
     """Return the GraphDef with all edits, and nothing that no output needs."""
-    graph_def, weights = light(graph_def)
+    before, weights = light(graph_def)
+    graph_def = before
     for path, group in groupby(EDITS, lambda e: e[0]):
         graph_def = apply(graph_def, path, [partial(edit, name=name, **given) for _, edit, name, given in group])
-    return heavy(pruned(graph_def, {results!r}), weights)
+    return heavy(read_still(pruned(graph_def, {results!r}), before), weights)
 
 
 def main() -> None:
@@ -112,6 +115,7 @@ def script(
         "heavy",
         "light",
         "pruned",
+        "read_still",
         "shaped",
         *(["with_state"] if source.given else []),
         *(["with_defaults"] if source.defaults else []),
@@ -125,14 +129,15 @@ def script(
     after = ""
     if "optimize" in options:
         after = "".join(f"    {line}\n" if line else "\n" for line in step_code(options["optimize"]).splitlines())
+    kind = "pb" if source.state else source.kind  # TensorFlow itself does not freeze it then
     main = _MAIN.format(
         edits="".join(_edit(step) for step in steps),
         results=Escaped(results),
         arguments="".join(kept),
         after=after,
-        boundary=told(source.kind, steps, state),
+        boundary=told(kind, steps, state),
     )
-    text = f"{body}\n{reading_code(source)}{app_code(source.kind, steps, results, originals)}\n{main}"
+    text = f"{body}\n{reading_code(source)}{app_code(kind, steps, results, originals)}\n{main}"
     listed = "".join(f"  {n}. {_said(step)}\n" for n, step in enumerate(steps, 1))
     head = _HEAD.format(
         name=_quoted(name), out=_quoted(out), model=_quoted(source.path), imports=_imports(text, [m for m, _ in taken]),

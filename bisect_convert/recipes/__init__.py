@@ -25,6 +25,7 @@ _WIDE = 110
 MODULES = (
     "elementwise", "gradients", "tensors", "segments", "values", "images", "detection", "linear", "factors", "fourier",
     "draws", "older",
+    "sparse",
 )  # fmt: skip
 
 

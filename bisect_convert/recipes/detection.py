@@ -46,11 +46,16 @@ def CombinedNonMaxSuppression(
 
 
 def _covered(boxes, box, threshold):
+    shared, joined = _overlap(boxes, box)
+    return tf.logical_and(shared > threshold * joined, joined > 0.0)
+
+
+def _overlap(boxes, box):
     low, high = tf.minimum(boxes[..., :2], boxes[..., 2:]), tf.maximum(boxes[..., :2], boxes[..., 2:])
     start, end = tf.minimum(box[..., :2], box[..., 2:]), tf.maximum(box[..., :2], box[..., 2:])
     shared = tf.reduce_prod(tf.maximum(tf.minimum(high, end) - tf.maximum(low, start), 0.0), -1)
     joined = tf.reduce_prod(high - low, -1) + tf.reduce_prod(end - start, -1) - shared
-    return tf.logical_and(shared > threshold * joined, joined > 0.0)
+    return shared, joined
 
 
 def NonMaxSuppressionV2(boxes, scores, max_output_size, iou_threshold):
@@ -74,6 +79,37 @@ def NonMaxSuppressionV4(boxes, scores, max_output_size, iou_threshold, score_thr
         picked.append(at * kept[-1])
     found, valid = tf.stack(picked), tf.add_n(kept)
     return tf.pad(found, [[0, most - rounds]]) if pad_to_max_output_size else found[:valid], valid
+
+
+def NonMaxSuppressionV5(
+    boxes, scores, max_output_size, iou_threshold, score_threshold, soft_nms_sigma, *, pad_to_max_output_size
+):
+    """pick the best box in a fixed number of rounds, and lower the scores of those that it overlaps"""
+    most, count, sigma = _numbers(max_output_size)[0], scores.shape[0], _numbers(soft_nms_sigma)[0]
+    rounds = min(most, count)
+    if rounds > 100:
+        raise ValueError("for up to 100 boxes only")
+    lowest, left = tf.maximum(score_threshold, -3e4), scores
+    picked, best, kept = [], [], []
+    for _ in range(rounds):
+        open_ = tf.where(left > lowest, left, -3e4)
+        at, score = tf.argmax(open_, 0, output_type=tf.int32), tf.reduce_max(open_)
+        known, pick = score > -3e4, tf.one_hot(at, count)
+        box = tf.reduce_sum(boxes * pick[:, None], 0, keepdims=True)
+        shared, joined = _overlap(boxes, box)
+        if sigma > 0.0:  # the threshold plays no part then
+            alike = shared / tf.where(joined > 0.0, joined, tf.ones_like(joined))
+            left = left * tf.exp(alike * alike * (-0.5 / sigma))
+        else:
+            left = tf.where(tf.logical_and(shared > iou_threshold * joined, joined > 0.0), -3e4, left)
+        left = tf.where(pick > 0.5, -3e4, left)
+        kept.append(tf.cast(known, tf.int32))
+        picked.append(at * kept[-1])
+        best.append(score * tf.cast(known, scores.dtype))
+    found, shown, valid = tf.stack(picked), tf.stack(best), tf.add_n(kept)
+    if pad_to_max_output_size:
+        return tf.pad(found, [[0, most - rounds]]), tf.pad(shown, [[0, most - rounds]]), valid
+    return found[:valid], shown[:valid], valid
 
 
 def CTCGreedyDecoder(inputs, sequence_length, *, merge_repeated, blank_index):

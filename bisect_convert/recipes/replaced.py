@@ -114,11 +114,14 @@ REPLACED: Mapping[str, Replaced] = {
             "RandomNormal": "shape, seed, dtype=tf.float32, name=None",
             "TruncatedNormalV2": "shape, key, counter, alg, dtype=tf.float32, name=None",
             "TruncatedNormal": "shape, seed, dtype=tf.float32, name=None",
+            "RandomGammaV3": "shape, key, counter, alg, alpha, name=None",
+            "RandomGammaV2": "shape, seed, alpha, name=None",
             "RandomUniformIntV2": "shape, key, counter, alg, minval, maxval, name=None",
             "RandomUniformInt": "shape, seed, minval, maxval, name=None",
         }.items()
     },
     "TruncatedNormal": _of("tf.raw_ops.TruncatedNormal", "shape, dtype=tf.float32, seed=0, seed2=0, name=None"),
+    "RandomGamma": _of("tf.raw_ops.RandomGamma", "shape, alpha, seed=0, seed2=0, name=None"),
     "RandomUniformInt": _of("tf.raw_ops.RandomUniformInt", "shape, minval, maxval, seed=0, seed2=0, name=None"),
     "RandomShuffle": _of("tf.random.shuffle", "value, seed=None, name=None"),
     "BiasAddV1": _of("tf.raw_ops.BiasAddV1", "value, bias, name=None"),
@@ -144,6 +147,15 @@ REPLACED: Mapping[str, Replaced] = {
     "NonMaxSuppressionV4": _of(
         "tf.raw_ops.NonMaxSuppressionV4",
         "boxes, scores, max_output_size, iou_threshold, score_threshold, pad_to_max_output_size=False, name=None"),
+    "NonMaxSuppressionV5": _of(
+        "tf.raw_ops.NonMaxSuppressionV5",
+        "boxes, scores, max_output_size, iou_threshold, score_threshold, soft_nms_sigma, pad_to_max_output_size=False, "
+        "name=None"),
+    "SparseReshape": _of("tf.raw_ops.SparseReshape", "input_indices, input_shape, new_shape, name=None"),
+    "SparseFillEmptyRows": _of("tf.raw_ops.SparseFillEmptyRows", "indices, values, dense_shape, default_value, name=None"),
+    "TensorListConcatV2": _of(
+        "tf.raw_ops.TensorListConcatV2", "input_handle, element_shape, leading_dims, element_dtype, name=None"),
+    "XlaGather": _of("jax.lax.gather", "operand, start_indices, slice_sizes, dimension_numbers"),
     "CTCGreedyDecoder": _of(
         "tf.raw_ops.CTCGreedyDecoder", "inputs, sequence_length, merge_repeated=False, blank_index=-1, name=None"),
     "Qr": _of("tf.linalg.qr", "input, full_matrices=False, name=None"),

@@ -36,7 +36,7 @@ def UnsortedSegmentMin(data, segment_ids, num_segments):
 
 
 def _masked(data, ids, count, other):
-    ids = tf.convert_to_tensor(ids)
+    ids, count = tf.cast(ids, tf.int32), tf.cast(count, tf.int32)
     if len(ids.shape) != 1:
         raise ValueError("for ids of rank 1 only")
     mask = tf.equal(tf.range(count)[:, None], ids[None, :])

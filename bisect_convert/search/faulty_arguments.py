@@ -22,7 +22,7 @@ __all__ = ["Fault", "call_of", "check", "fault"]
 #: Arguments that `ct.convert` checks by themselves, in the order in which they are suspected.
 _CHECKED = (
     "inputs", "classifier_config", "outputs", "compute_precision", "minimum_deployment_target", "convert_to",
-    "pass_pipeline",
+    "pass_pipeline", "states",
 )  # fmt: skip
 #: Ways to put one argument right that are probed.
 _MOST = 4

@@ -22,7 +22,7 @@ from bisect_convert.worker.read.reading import Reading
 from bisect_convert.worker.read.writing import shaped, slim, write_facts
 from bisect_convert.worker.request import Fix
 from bisect_convert.worker.rewrite.agreement import agreement, labels_of, taken
-from bisect_convert.worker.rewrite.candidates import empty_lists, levels
+from bisect_convert.worker.rewrite.candidates import empty_lists, kept_draws
 from bisect_convert.worker.rewrite.classifier import classifier
 from bisect_convert.worker.rewrite.difference import Agreement
 from bisect_convert.worker.rewrite.draws import DRAWS
@@ -30,6 +30,7 @@ from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import BOUNDARY, CHECKS, CUTS, EXACT, Edit, literal, recipe_names
 from bisect_convert.worker.rewrite.fixing import Fixed, fixed
 from bisect_convert.worker.rewrite.frontier import Moved, moved
+from bisect_convert.worker.rewrite.levels import levels
 from bisect_convert.worker.rewrite.open_sizes import given_sizes, of_one, sized
 from bisect_convert.worker.rewrite.samples import sample_inputs
 from bisect_convert.worker.structure import structure
@@ -50,7 +51,7 @@ def fix(request: Fix) -> dict[str, Any]:
     limit_memory(request.memory)
     folder = Path(request.folder)
     program = _with_weights(folder)
-    results = [op_of(name) for name in facts.read(folder).graphs[""].results]
+    results = _outputs(program, [op_of(name) for name in facts.read(folder).graphs[""].results])
     start = Moved(program, tuple(results))
     start, made, more = _first(start, request)
     known = sized(program, given_sizes(request.options))
@@ -74,8 +75,8 @@ def fix(request: Fix) -> dict[str, Any]:
         "agreement": None if whole is None else whole.to_json(),
         "unseen": unseen,
         "results": list(start.results),
-        "originals": [name for name in results if not _is_check(program, name)],
-        "options": {key: converter.options.get(key) for key in ("inputs", "outputs")} | more,
+        "originals": results,
+        "options": {key: _still_there(converter.options, done.whole).get(key) for key in ("inputs", "outputs")} | more,
         "structure": converter.structure,
         "labels": _labels(program) if any(e.recipe == "labels_as_numbers" for e in done.edits) else {},
     }
@@ -107,10 +108,22 @@ def _write_moved(start: Moved, folder: Path) -> None:
     write_facts(shaped(start.program), folder / MOVED, Reading(outputs=start.results))
 
 
-def _is_check(program: Any, name: str) -> bool:
-    """Whether it is a check that ends the graph, and no output."""
-    kind = next((n.op for n in program.node if n.name == name), "")
-    return kind in ("Assert", "If", "StatelessIf") and "Assert" in name
+def _outputs(program: Any, ends: Sequence[str]) -> list[str]:
+    """The ops of these, which end the graph, that make outputs: neither checks nor what only says that a branch is taken."""
+    nodes = {n.name: n for n in program.node}
+    found = [
+        name for name in ends if name not in nodes or not (_is_check(nodes[name]) or _is_pivot(nodes[name], nodes))
+    ]
+    return found or list(ends)
+
+
+def _is_check(node: Any) -> bool:
+    return node.op in ("Assert", "If", "StatelessIf") and "Assert" in node.name
+
+
+def _is_pivot(node: Any, nodes: Mapping[str, Any]) -> bool:
+    before = nodes.get(op_of(node.input[0])) if node.op == "Identity" and node.input else None
+    return before is not None and before.op in ("Switch", "_SwitchN")
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,7 @@ def _edited(start: Moved, request: Fix, sizes: Sequence[Edit] = ()) -> _Made:
     program, results = start.program, list(start.results)
     converter = _Converter(_still_there(request.options, program))
     inputs, unseen = _inputs(program, request)
-    first = [*sizes, *(empty_lists(program) if request.search else ())] + [
+    first = [*sizes, *([*empty_lists(program), *kept_draws(program)] if request.search else ())] + [
         edit for patch in request.patches for edit in _patched(program, patch)
     ]
     done = fixed(program, results, inputs, converter.failures, first, search=request.search)
@@ -228,7 +241,7 @@ class _Converter:
             with own, surveying(survey), ends:
                 model = ct.convert(
                     private_api.FrozenGraph(made), source="tensorflow", skip_model_load=True,
-                    **unpacking.unpack(dict(self.options)),
+                    **unpacking.unpack(_still_there(self.options, program)),
                 )  # fmt: skip
             if "optimize" in self.options:
                 model = compression.optimized(model, self.options["optimize"])
@@ -250,7 +263,7 @@ class _Converter:
         with unpacking.in_force(self.options.get("conversions", {})):
             model = ct.convert(
                 private_api.FrozenGraph(program), source="tensorflow", skip_model_load=True,
-                **unpacking.unpack(dict(self.options)),
+                **unpacking.unpack(_still_there(self.options, program)),
             )  # fmt: skip
         if "optimize" in self.options:
             model = compression.optimized(model, self.options["optimize"])

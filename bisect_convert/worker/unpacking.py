@@ -42,6 +42,8 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
             made[key] = _make_precision(ct, value)
         elif key == "classifier_config":
             made[key] = ct.ClassifierConfig(**value)
+        elif key == "states":
+            made[key] = [ct.StateType(wrapped_type=ct.TensorType(shape=(1,)), name=name) for name in value]
         elif key == "pass_pipeline":
             made[key] = _make_pipeline(ct, value)
         elif key not in ("optimize", "conversions"):

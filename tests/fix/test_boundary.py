@@ -73,6 +73,31 @@ def test_a_text_model_starts_at_the_ids_and_brings_its_vocabulary(
     np.testing.assert_allclose(made, call(tf.constant(text))["score"], rtol=1e-3, atol=1e-4)
 
 
+def test_a_bag_of_words_starts_at_the_counts_whose_sizes_the_matrix_behind_them_tells(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, dense = tf.Module(), _weights(8, 3)
+    init = tf.lookup.KeyValueTensorInitializer(WORDS, tf.range(2, 7, dtype=tf.int64))
+    module.table = tf.lookup.StaticHashTable(init, 1)
+
+    def call(text: Any) -> Any:
+        ids = module.table.lookup(tf.strings.split(text))
+        counts = tf.raw_ops.RaggedBincount(
+            splits=ids.row_splits, values=ids.flat_values, size=tf.constant(8, tf.int64), weights=tf.zeros([0])
+        )
+        return {"score": tf.nn.softmax(tf.raw_ops.MatMul(a=counts, b=dense))}
+
+    path = _saved(module, tmp_path / "model", call, tf.TensorSpec([None], tf.string, name="text"))
+    fix = _fixed(path, workers, out := tmp_path / "out.mlpackage").fix
+    assert fix is not None and fix.converted and fix.verified, fix and fix.reasons
+    assert [e.recipe for e in fix.edits] == ["starts_here"]
+    text = np.array(["the quick quick fox", "jumps", "nothing known"])
+    given = _script(out, monkeypatch)["before"](str(path), {"text": text})
+    monkeypatch.undo()
+    (made,) = evaluate(out, {name: value.numpy() for name, value in given.items()}, precision="float32").values()
+    np.testing.assert_allclose(made, call(tf.constant(text))["score"], rtol=1e-3, atol=1e-4)
+
+
 def test_a_model_of_parsed_records_starts_at_each_part_that_its_layers_read(
     tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

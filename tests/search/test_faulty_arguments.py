@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import coremltools as ct
@@ -11,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from bisect_convert import find
+from bisect_convert.cli.options import packed_options, parse
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.report import Report
 
@@ -136,3 +138,17 @@ def test_scalars_of_one_element(workers: Workers) -> None:
     (finding,) = report(lambda x, gain: x * tf.reshape(gain, [1, 1]), specs, workers).findings
     assert [c.name for c in finding.culprits] == ["gain"]
     assert finding.remedies[0].code == "inputs=[ct.TensorType(name='gain', shape=(1,))]"
+
+
+def test_states_are_for_models_of_another_kind_by_call_and_by_command(workers: Workers, tmp_path: Path) -> None:
+    states = [ct.StateType(wrapped_type=ct.TensorType(shape=(1, 4)), name="held")]
+    for build, blamed in ((conv, []), (rolled, ["Roll"])):
+        made = report(build, Spec((1, 8, 8, 3), name="x"), workers, states=states)
+        first, *others = made.findings
+        assert (
+            "`states`" in first.explanation
+            and first.remedies[0].tried in ("verified", "gets past this failure")
+            and made.complete
+        ), str(made)
+        assert [c.op for other in others for c in other.culprits] == blamed
+    assert packed_options(parse([str(tmp_path), "--state", "held"])) == {"states": ["held"]}

@@ -29,7 +29,9 @@ def shifted(x: Any) -> Any:
 def test_what_reads_them_is_told_in_a_note(body: Callable[..., Any], told: int, workers: Workers) -> None:
     report = find(tf.function(body, input_signature=[tf.TensorSpec((1, 8), name="x")]), workers=workers, numbers="off")
     (finding,) = report.findings
-    assert [c.op for c in finding.culprits] == ["Cast"] and finding.remedies[0].verified and report.complete, str(report)
+    assert [c.op for c in finding.culprits] == ["Cast"] and finding.remedies[0].verified and report.complete, str(
+        report
+    )
     assert sum("for which int32 stands" in note for note in report.notes) == told
 
 

@@ -40,8 +40,7 @@ def check(request: Numbers) -> dict[str, Any]:
     "failed" has what the converter raised; "not_compared" why nothing can be said.
     """
     limit_memory(request.memory)
-    folder, packed = Path(request.folder), dict(request.options)
-    carved = carved_section(request, True)
+    folder, packed, carved = Path(request.folder), dict(request.options), carved_section(request, True)
     results = _results(folder, request)
     try:
         original = Original(carved.graph_def)
@@ -53,7 +52,7 @@ def check(request: Numbers) -> dict[str, Any]:
         if refused is None:
             return {"not_compared": f"TensorFlow cannot run the model: {_line(error)}"}
         return _undefined(original, *refused)
-    if any(np.asarray(v).dtype.kind not in "biuf" for v in wanted[0].values()):
+    if not _numbers(wanted[0]):
         return {"not_compared": "an output is none of numbers"}
     try:
         model = request.against or converted(carved, request.plan, {k: v for k, v in packed.items() if k != "optimize"})
@@ -68,11 +67,11 @@ def check(request: Numbers) -> dict[str, Any]:
         done = Comparison(_program(model, request), results, given, wanted, request.tolerance, parts)
         if request.against and (missing := unlike_inputs(done.program, given[0])):
             return {"not_compared": missing}
-        done.compare()
+        done.compare(fewer=(folder / EDITED).is_file())
     except (Unevaluated, ValueError) as error:
         return {"not_compared": _line(error)}
-    answer = {**done.to_json(), **(nan := _of_nan(results, wanted, original))}
-    answer |= core_ml.told(core_ml.asked(model, given, results), wanted, done.agreement, done.tolerance)
+    answer = {**done.to_json(), **(nan := _of_nan(done.results, done.wanted, original))}
+    answer |= core_ml.told(core_ml.asked(model, given, done.results), done.wanted, done.agreement, done.tolerance)
     if packed.get("optimize") and not request.against:
         answer["compression"] = _cost(model, packed["optimize"], done)
     if not done.agrees and nan.get("no_numbers"):  # what comes of no number is nobody's fault but the constant's
@@ -80,6 +79,10 @@ def check(request: Numbers) -> dict[str, Any]:
     if not done.agrees:
         return answer | _parted(request, carved, done, original, feeds)
     return answer if answer.get("device_agrees", True) else answer | _of_device(answer["device"])
+
+
+def _numbers(values: Mapping[str, Any]) -> bool:
+    return all(np.asarray(value).dtype.kind in "biuf" for value in values.values())
 
 
 def _parted(

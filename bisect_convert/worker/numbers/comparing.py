@@ -37,9 +37,17 @@ class Comparison:
         self.outputs: list[dict[str, Any]] = []
         self.headroom: tuple[str, float] | None = None
 
-    def compare(self) -> Agreement:
-        """Evaluate the program on all feeds; raises Unevaluated."""
+    def compare(self, *, fewer: bool = False) -> Agreement:
+        """Evaluate the program on all feeds; raises Unevaluated, and ValueError for an output that it does not have.
+
+        fewer: it may lack some of the original's outputs, such as checks, which are not compared then.
+        """
         self.outputs = [evaluated(self.program, one, self.results, self._rounded, _ignored) for one in self.feeds]
+        if lost := [name for name in self.results if self.outputs and name not in self.outputs[0]]:
+            if not fewer or len(lost) == len(self.results):
+                raise ValueError(f"the converted model has no output for {lost[0]}")
+            self.results = [name for name in self.results if name not in lost]
+            self.wanted = [{name: v for name, v in one.items() if name not in lost} for one in self.wanted]
         return self.agreement
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +27,8 @@ __all__ = ["Again"]
 _BY_PRECISION = frozenset({"overflow", "underflow", "precision"})
 #: How many forms are tried for one op: each is a conversion.
 _TRIES = 3
+#: For how many seconds forms are tried: a large model may have dozens of ops at fault.
+_LONGEST = 60.0
 #: By how much of their scale a form may change the outputs of the model to be told, where it only changes what is tiny.
 _MOST_CHANGED = 0.9
 
@@ -34,6 +38,7 @@ class Again:
 
     def __init__(self, carved: Any, request: Numbers, done: Comparison, feeds: Sequence[Mapping[str, Any]]) -> None:
         self._carved, self._request, self._done, self._feeds = carved, request, done, feeds
+        self._until = math.inf
 
     def remedies(self, search: Search, causes: Sequence[Cause]) -> list[dict[str, Any]]:
         """Return what would help against what float16 does, each with whether it was seen to."""
@@ -111,6 +116,7 @@ class Again:
     def _rewrites(self, search: Search, causes: Sequence[Cause]) -> list[dict[str, Any]]:
         """Other forms of what the ops at fault are part of: each by itself, and one for each of several causes together."""
         graph_def, values = self._carved.graph_def, search.steps.values
+        self._until = time.monotonic() + _LONGEST
         fitting: dict[str, list[Form]] = {}
         for op in dict.fromkeys(c.op for c in causes if c.kind in _BY_PRECISION and not parted(c.op)[0]):
             fitting[op] = _fitting(graph_def, op, lambda tensor: _largest(values.get(tensor)))
@@ -131,7 +137,7 @@ class Again:
         return graph_def
 
     def _helps(self, form: Form) -> bool:
-        return self._apart([form])[0]
+        return time.monotonic() < self._until and self._apart([form])[0]
 
     def _apart(self, chosen: Sequence[Form]) -> tuple[bool, float]:
         """Whether all agrees with these forms in place, and how far it is apart."""
@@ -143,6 +149,8 @@ class Again:
 
     def _worth(self, form: Form) -> str | None:
         """What a form is worth that does not make all agree; None if nothing."""
+        if time.monotonic() > self._until:
+            return None
         if form.changes:
             return self._changed(form)
         before, (_, after) = self._done.agreement.worst, self._apart([form])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import or_
@@ -12,25 +13,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bisect_convert.model.names import bytes_of, op_of
+from bisect_convert.model.names import op_of
 from bisect_convert.worker.rewrite.difference import TOLERANCE, Agreement, difference, scales_of
 from bisect_convert.worker.rewrite.draws import DRAWS, drawn_in
 from bisect_convert.worker.rewrite.editing import imported
 from bisect_convert.worker.rewrite.edits import EXACT, REGIONAL, Edit
 from bisect_convert.worker.rewrite.samples import Feeds, Parts, Values, runs, there
+from bisect_convert.worker.rewrite.variations import all_drawn, varied
 
 __all__ = ["agreement", "labels_of", "taken", "where_made"]
 
 _HANDLES = (tf.variant, tf.resource)
-_VARIED: Mapping[str, Callable[[Any, tuple[int, ...]], Any]] = {
-    "random values": lambda rng, shape: rng.standard_normal(shape),
-    "values from 0 to 1": lambda rng, shape: rng.random(shape),
-    "zeros": lambda rng, shape: np.zeros(shape),
-    "large values": lambda rng, shape: 300.0 * rng.standard_normal(shape),
-    "negative values": lambda rng, shape: -np.abs(rng.standard_normal(shape)),
-}
-#: How many edits are compared on values of one run, and of how many bytes these may be.
-_AT_ONCE, _ROOM = 16, 2**28
+#: How many numbers about edits are held at once, all sizes that are open counting as the batch's two.
+_AT_ONCE = 2**24
+#: How many numbers a tensor of unknown rank counts for.
+_UNKNOWN = 2**16
 #: Seconds after which an edit is compared on the model's own values only.
 _LONGEST = 3.0
 
@@ -51,7 +48,7 @@ def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, 
     except tf.errors.OpError:  # below a body that is given a list, which cannot be fed
         return dict.fromkeys(edits)
     before, now = imported(level), imported(after)
-    exact = [edit for edit in edits if edit.recipe in EXACT]
+    exact = [edit for edit in edits if edit.recipe in EXACT - REGIONAL]
     if exact:
         try:
             found.update(_together(before, now, exact, feeds))
@@ -70,24 +67,24 @@ def where_made(values: Values, after: Any, edits: Sequence[Edit]) -> dict[Edit, 
 
 
 def _batches(before: Any, edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
-    """So many edits at a time that the values about all of them find room."""
-    some: list[Edit] = []
-    room = 0
+    """So many edits at a time that the values about all of them find room: each run of a large graph takes its time."""
+    several: list[Edit] = []
+    held = 0
     for edit in edits:
-        size = _bytes(before.get_operation_by_name(edit.op)) if edit.recipe not in REGIONAL else 0
-        if some and (len(some) == _AT_ONCE or room + size > _ROOM):
-            yield some
-            some, room = [], 0
-        some.append(edit)
-        room += size
-    if some:
-        yield some
+        op = before.get_operation_by_name(edit.op)
+        size = sum(_count(t) for t in (*op.inputs, *op.outputs))
+        if several and held + size > _AT_ONCE:
+            yield several
+            several, held = [], 0
+        several.append(edit)
+        held += size
+    if several:
+        yield several
 
 
-def _bytes(op: Any) -> int:
-    """What the values about the op take, as far as their sizes are known."""
-    tensors = [*_read(op), *_made(op)]
-    return sum(bytes_of(t.dtype.base_dtype.name, t.shape if t.shape.rank is not None else None) for t in tensors)
+def _count(tensor: Any) -> int:
+    sizes = tensor.shape.as_list() if tensor.shape.rank is not None else [_UNKNOWN]
+    return math.prod(2 if size is None else size for size in sizes)
 
 
 def _known(before: Any, edits: Sequence[Edit], feeds: Sequence[Feeds]) -> list[Feeds]:
@@ -170,9 +167,9 @@ def _compared(
             total |= _apart(_sizes(values), _sizes(made), moved, labels, scales)
             continue
         total |= _apart(values, made, moved, labels, scales)
-        if feed is not feeds[0] and _all_drawn(own, fixed):  # they are drawn alike for each set
+        if feed is not feeds[0] and all_drawn(own, fixed):  # they are drawn alike for each set
             continue
-        for word, case in _varied(own, fixed) if time.monotonic() - started < _LONGEST else ():
+        for word, case in varied(own, fixed) if time.monotonic() - started < _LONGEST else ():
             try:
                 one = parts[0].run(list(moved), case)
             except tf.errors.InvalidArgumentError:  # the op itself takes no such values, as an inverse takes no zeros
@@ -277,20 +274,6 @@ def _moved(now: Any, op: Any, tensor: Any) -> str:
         except (KeyError, IndexError):
             continue
     return str(now.get_operation_by_name(op.name).outputs[tensor.value_index].name)
-
-
-def _all_drawn(values: Feeds, fixed: set[str]) -> bool:
-    """Whether nothing of these values is left where they are varied, so that each set is as the first was."""
-    return all(name in fixed or np.asarray(value).dtype.kind == "f" for name, value in values.items())
-
-
-def _varied(values: Feeds, fixed: set[str]) -> Iterator[tuple[str, Feeds]]:
-    """The floats among the values, but for those that are fixed, in the same shapes: random, zeros, large, negative."""
-    floats = {n for n, v in values.items() if n not in fixed and np.asarray(v).dtype.kind == "f"}
-    rng = np.random.default_rng(7)
-    for word, make in _VARIED.items() if floats else ():
-        drawn = {n: make(rng, np.shape(values[n])) for n in sorted(floats)}
-        yield word, {n: np.asarray(drawn[n], np.asarray(v).dtype) if n in floats else v for n, v in values.items()}
 
 
 def agreement(program: Any, edited: Any, results: Sequence[str], inputs: Sequence[Feeds]) -> Agreement | None:

@@ -14,22 +14,30 @@ from bisect_convert.model.names import BRANCHES, CALLS, LOOPS
 from bisect_convert.model.outcome import Failure, Stage
 from bisect_convert.recipes import recipes_of
 from bisect_convert.worker.nodes import ROLES
+from bisect_convert.worker.rewrite import checks
 from bisect_convert.worker.rewrite.constants import from_constants, unevaluated
-from bisect_convert.worker.rewrite.editing import imported, opened
+from bisect_convert.worker.rewrite.draws import DRAWN
 from bisect_convert.worker.rewrite.edits import Edit, attributes
+from bisect_convert.worker.rewrite.levels import levels
 from bisect_convert.worker.rewrite.loops import ALONE
 
-__all__ = ["candidates", "empty_lists", "foldings", "levels"]
+__all__ = ["candidates", "empty_lists", "foldings", "kept_draws"]
 
 #: dtypes that coremltools does not know at all.
 _UNKNOWN = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "complex128", "uint32", "uint64"})
+#: dtypes that an input of a Core ML model cannot have, and int32 can stand for.
+_NO_INPUT = frozenset({"int8", "uint8", "int16", "uint16"})
 _CHECKS = frozenset({"Assert", "CheckNumerics", "CheckNumericsV2", "Print", "PrintV2"})
-Level = tuple[tuple[tuple[str, str], ...], Any, Any]
+#: What freezing leaves of `tf.switch_case`, and TensorFlow 1 has for conditionals.
+_TAKEN_APART = frozenset({"Switch", "_SwitchN", "Merge"})
 
 
 def candidates(program: Any, failure: Failure) -> list[Edit]:
     """Return the edits that may help, the likeliest first; none where nothing is known."""
     message, stage = failure.message, failure.signature.stage
+    if "unsupported for inputs/outputs" in message:
+        given = [(path, op) for path, op in _making(program, _NO_INPUT) if op.type == "Placeholder" and not path]
+        return [Edit(path, op.name, op.type, "island") for path, op in given]
     if stage is Stage.LOWERING and failure.hint:
         found = [
             *foldings(program),
@@ -38,7 +46,7 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
         ]
         if "Graph is not a DAG" in message:
             return [*_complex_loops(program), *_bridges(program), *found]
-        return found
+        return [*_checks_of(program, message), *found]
     if stage is Stage.GRAPH_PASS:
         return [*_complex_loops(program), *_nested(program), *_bridges(program)]
     if "rank" in message and "5" in message:
@@ -60,6 +68,17 @@ def candidates(program: Any, failure: Failure) -> list[Edit]:
     if stage is Stage.MIL_PASS and "complex" in (failure.signature.pass_name or ""):
         return list(_transforms(program))
     return _sizes(program)
+
+
+def _checks_of(program: Any, message: str) -> list[Edit]:
+    """The checks that read the constant without a value: a text that they would show, which the converter has no value for."""
+    name = re.search(r"Const node '([^']+)' cannot have no value", message)
+    at = (
+        []
+        if name is None
+        else [(path, op) for path, _, graph in levels(program) for op in checks.reading(graph, name[1])]
+    )
+    return [Edit(path, op.name, op.type, "left_out") for path, op in at if op.type in _CHECKS]
 
 
 def foldings(program: Any) -> list[Edit]:
@@ -127,24 +146,27 @@ def empty_lists(program: Any) -> list[Edit]:
     ]
 
 
-def levels(program: Any) -> Iterator[Level]:
-    """Yield (path, GraphDef, tf.Graph) for each level, bodies before the graph that holds them."""
-    if not _known or _known[0] is not program:
-        _known[:] = [program, list(_levels((), program))]
-    yield from _known[1]
+def kept_draws(program: Any) -> list[Edit]:
+    """Return the edits of draws by seeds that the model keeps: the converter would make a constant of what is drawn once."""
+    return [
+        edit
+        for path, _, graph in levels(program)
+        for op in graph.get_operations()
+        if DRAWN.match(op.type) and from_constants(op) and _read_on(op)
+        for edit in list(_for_op(path, op, ""))[:1]
+    ]
 
 
-#: The program whose levels were asked for last, and they: each failure of a conversion asks for them again.
-_known: list[Any] = []
-
-
-def _levels(path: tuple[tuple[str, str], ...], level: Any) -> Iterator[Level]:
-    graph = imported(level)
-    for op in graph.get_operations():
-        for role in ROLES.get(op.type, ()):
-            if role in op.node_def.attr and op.get_attr(role) is not None and role != "branches":
-                yield from _levels((*path, (op.name, role)), opened(level, op, role))
-    yield path, level, graph
+def _read_on(draw: Any) -> bool:
+    """Whether the seed is more than a constant: it was a variable's."""
+    todo, seen = [t.op for t in draw.inputs], set()
+    while todo:
+        op = todo.pop()
+        if op.type not in ("Const", "StatelessRandomGetKeyCounter"):
+            return True
+        seen.add(op.name)
+        todo += [t.op for t in op.inputs if t.op.name not in seen]
+    return False
 
 
 def _of_hint(program: Any, names: list[str], message: str) -> list[Edit]:
@@ -194,9 +216,13 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
         yield edit("bridged")
     elif op.type in _CHECKS:
         yield edit("left_out" if not op.outputs else "handed_on")
+    elif op.type in _TAKEN_APART:
+        yield replace(edit("branches_chosen"), op=_first_merge(op.graph), type="Merge")
     elif op.type == "Bitcast":
         yield edit("sign_bit")
     else:
+        if op.type == "TensorListConcatV2" and (loop := _filled_by(op)) is not None:
+            yield Edit(path, loop.name, loop.type, "unrolled")
         tensors = op.outputs if op.type == "Cast" else [*op.inputs, *op.outputs]
         words = {t.dtype.base_dtype.name for t in tensors} | set(message.replace("'", " ").split())
         for recipe in recipes_of(op.type):
@@ -204,6 +230,19 @@ def _for_op(path: tuple[tuple[str, str], ...], op: Any, message: str) -> Iterato
                 yield replace(edit(recipe.name), given=attributes(op, recipe.name))
         yield from _for_rank(path, op)
         yield from _for_dtype(path, op)
+
+
+def _filled_by(op: Any) -> Any | None:
+    """The loop that fills the list which the op reads."""
+    source = op.inputs[0].op
+    while source.type == "Identity":
+        source = source.inputs[0].op
+    return source if source.type in LOOPS else None
+
+
+def _first_merge(graph: Any) -> str:
+    """One for all of them: they are done away with together."""
+    return next((op.name for op in graph.get_operations() if op.type == "Merge"), "")
 
 
 def _sizes_of_items(op: Any, message: str) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from bisect_convert.worker.rewrite.editing import RESULT, imported, replaced, without
 
-__all__ = ["handed_on", "left_out"]
+__all__ = ["handed_on", "left_out", "reading"]
 
 
 def left_out(graph_def: Any, name: str) -> Any:
@@ -39,3 +39,9 @@ def handed_on(graph_def: Any, name: str) -> Any:
     graph = imported(graph_def)
     op = graph.get_operation_by_name(name)
     return replaced(graph_def, graph, name, [op.inputs[0]])
+
+
+def reading(graph: Any, constant: str) -> list[Any]:
+    """Return the ops of the graph that read the constant; the converter may put the names of calls before its own."""
+    known = [op for op in graph.get_operations() if op.type == "Const" and f"/{constant}".endswith(f"/{op.name}")]
+    return [reader for op in known for reader in op.outputs[0].consumers()]

@@ -78,6 +78,8 @@ def compared(graph: Any, op: Any, results: Sequence[Any], stated: float = 0.0) -
     inputs = [o.outputs[0] for o in graph.get_operations() if o.type == "Placeholder"]
     seen = Compared()
     for given in (own, inputs):  # what fits together is known only where it comes from
+        if any(t.dtype in (tf.variant, tf.resource) for t in given):  # no value can be made up for it
+            continue
         for sizes in _OPEN:
             comparison = _Comparison(graph, op, results, stated)
             found = comparison.on(given, sizes)

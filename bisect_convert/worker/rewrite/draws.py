@@ -7,10 +7,12 @@ from typing import Any
 
 from bisect_convert.model.names import op_of
 
-__all__ = ["DRAWS", "drawn_in"]
+__all__ = ["DRAWN", "DRAWS", "drawn_in"]
 
 #: Ops that draw random numbers, by their type.
 DRAWS = re.compile(r"Random|Multinomial|Rng|Shuffle|TruncatedNormal")
+#: Those of them that draw the same numbers by the same seed.
+DRAWN = re.compile(r"Stateless(RandomUniform|RandomNormal|RandomGamma|TruncatedNormal)")
 
 
 def drawn_in(program: Any) -> set[str]:

@@ -17,8 +17,7 @@ from bisect_convert.worker.private_api import body_graph
 
 __all__ = [
     "RESULT", "Path", "apply", "calls", "fresh_nodes", "heavy", "light", "imported", "inside", "level_at", "opened",
-    "pruned", "replaced",
-    "shaped", "spliced", "without",
+    "pruned", "read_still", "replaced", "shaped", "without",
 ]  # fmt: skip
 
 RESULT = "result__"
@@ -212,24 +211,6 @@ def inside(graph_def: Any, call: Any, role: str, given: Sequence[Any], scope: st
     return _built(opened(graph_def, call, role), given, scope)
 
 
-def spliced(graph_def: Any, name: str, function: Callable[..., Any], **attributes: Any) -> Any:
-    """Return the GraphDef with what the function makes of the op's inputs, and of these attributes, in the op's place."""
-    graph = imported(graph_def)
-    op = graph.get_operation_by_name(name)
-    with graph.as_default(), tf.name_scope(f"{name}/instead/"):
-        made = function(*op.inputs, **attributes)
-        made = made if isinstance(made, (list, tuple)) else [made]
-        # which of the two integer types of Core ML it is, the converter does not mind
-        made = [
-            tf.cast(m, tf.int64) if (m.dtype, o.dtype) == (tf.int32, tf.int64) else tf.identity(m)
-            for m, o in zip(made, op.outputs, strict=True)
-        ]
-    for new, old in zip(made, op.outputs, strict=True):
-        if new.dtype != old.dtype or not new.shape.is_compatible_with(old.shape):
-            raise ValueError(f"{new.dtype.name} {new.shape} cannot take the place of {old.dtype.name} {old.shape}")
-    return replaced(graph_def, graph, name, made)
-
-
 def fresh_nodes(graph_def: Any, graph: Any) -> list[Any]:
     """Return the nodes of the tf.Graph that the GraphDef, out of which it was made, does not have."""
     known = {n.name for n in graph_def.node}
@@ -268,6 +249,18 @@ def pruned(graph_def: Any, results: Sequence[str]) -> Any:
     last = set(results)
     made.node.extend(n for n in graph_def.node if n.name in kept - last)
     made.node.extend(nodes[name] for name in results if name in nodes)  # coremltools takes outputs in this order
+    for node in made.node:
+        node.attr.pop("_class", None)  # colocated with what may be gone
+    return made
+
+
+def read_still(graph_def: Any, before: Any) -> Any:
+    """Return the GraphDef without the inputs that were read before and are no more: each would be an output."""
+    once, still = ({i.lstrip("^").partition(":")[0] for n in g.node for i in n.input} for g in (before, graph_def))
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph_def)
+    del made.node[:]
+    made.node.extend(n for n in graph_def.node if not n.op.startswith("Placeholder") or n.name not in once - still)
     return made
 
 

@@ -13,8 +13,20 @@ from typing import Any
 import tensorflow as tf
 
 from bisect_convert.recipes import MODULES
-from bisect_convert.worker.rewrite import bits, boundary, calls, checks, constants, dtypes, in_parts, loops, ranks
-from bisect_convert.worker.rewrite.editing import Path, apply, spliced
+from bisect_convert.worker.rewrite import (
+    bits,
+    boundary,
+    calls,
+    checks,
+    constants,
+    dtypes,
+    in_parts,
+    loops,
+    merges,
+    ranks,
+)
+from bisect_convert.worker.rewrite.editing import Path, apply
+from bisect_convert.worker.rewrite.splicing import spliced
 
 __all__ = [
     "BOUNDARY",
@@ -37,7 +49,7 @@ STRUCTURAL: Mapping[str, Callable[..., Any]] = {
     for function in (
         calls.inlined, calls.known_branch, calls.both_branches,
         loops.without_limit, loops.own_count, loops.bridged, loops.renamed, loops.unrolled, loops.sized_item, loops.grown,
-        in_parts.in_parts, in_parts.parts_taken,
+        in_parts.in_parts, in_parts.parts_taken, merges.branches_chosen,
         checks.left_out, checks.handed_on, ranks.low_ranks, dtypes.in_float32, dtypes.in_int32,
         dtypes.island, dtypes.labels_as_numbers, ranks.known_sizes, ranks.sized_input, constants.folded,
         boundary.starts_here, boundary.ends_before, boundary.passes_by, boundary.as_classifier,
@@ -49,14 +61,14 @@ STRUCTURAL: Mapping[str, Callable[..., Any]] = {
 #: Edits that compute what was computed with the same ops.
 EXACT = frozenset({
     "inlined", "known_branch", "without_limit", "own_count", "bridged", "renamed", "unrolled", "folded", "in_parts",
-    "sized_item", "sized_input", "grown",
+    "sized_item", "sized_input", "grown", "branches_chosen",
 })  # fmt: skip
 #: Edits that leave out what makes no value.
 CHECKS = frozenset({"left_out", "handed_on"})
 #: Edits that take something away at an edge of the model, and change nothing of what is left.
 CUTS = frozenset({"starts_here", "ends_before", "passes_by", "as_classifier"})
 #: Edits of all ops that hang together, at one of which they stand.
-REGIONAL = frozenset({"low_ranks", "parts_taken"})
+REGIONAL = frozenset({"low_ranks", "parts_taken", "branches_chosen"})
 #: Edits that move the model's boundary: what the app has to do then, in a sentence.
 BOUNDARY: Mapping[str, str] = {
     "labels_as_numbers": "the output holds the label's number; its text is line number + 1 of the labels file beside the model",

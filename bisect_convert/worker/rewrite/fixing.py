@@ -12,7 +12,7 @@ from bisect_convert.model.outcome import Failure
 from bisect_convert.worker.rewrite.agreement import where_made
 from bisect_convert.worker.rewrite.candidates import candidates
 from bisect_convert.worker.rewrite.difference import Agreement
-from bisect_convert.worker.rewrite.editing import apply, heavy, level_at, light, pruned, shaped
+from bisect_convert.worker.rewrite.editing import apply, heavy, level_at, light, pruned, read_still, shaped
 from bisect_convert.worker.rewrite.edits import Edit, edited
 from bisect_convert.worker.rewrite.samples import Values
 
@@ -28,6 +28,8 @@ class Fixed:
     program: Any
     """The GraphDef with Placeholders for its large constants, which are in `weights`."""
     weights: Mapping[str, Any]
+    before: Any = None
+    """The program as it was before all edits."""
     edits: list[Edit] = field(default_factory=list)
     equal: dict[Edit, Agreement | None] = field(default_factory=dict)
     remaining: list[Failure] = field(default_factory=list)
@@ -37,7 +39,7 @@ class Fixed:
     @property
     def whole(self) -> Any:
         """The program with all its constants."""
-        return heavy(self.program, self.weights)
+        return heavy(read_still(self.program, self.before), self.weights)
 
     def differs(self, whole: Agreement | None) -> str | None:
         """Return what is to be said where the outputs lie apart, whatever each edit for itself; not of what a user put in."""
@@ -64,7 +66,7 @@ def fixed(
     none of `without`.
     """
     hollow, weights = light(program)
-    done = Fixed(hollow, weights, refused=dict.fromkeys(without, _APART))
+    done = Fixed(hollow, weights, hollow, refused=dict.fromkeys(without, _APART))
     _take(done, first, results, inputs)
     for _ in range(_ROUNDS):
         failures = convert(done.whole)
@@ -122,7 +124,9 @@ def _chosen(done: Fixed, failures: Sequence[Failure], faulty: Sequence[Edit]) ->
                 taken.add((edit.path, edit.op))
                 if not many:
                     break
-    return sorted(chosen, key=lambda e: (-len(e.path), e.path))
+    # what stands in a branch that is not taken has no values
+    joined = [e for e in chosen if e.recipe == "branches_chosen"]
+    return joined or sorted(chosen, key=lambda e: (-len(e.path), e.path))
 
 
 def _names(program: Any, results: Sequence[str]) -> set[str]:

@@ -77,7 +77,7 @@ def moved(program: Any, results: Sequence[str], failures: Sequence[Failure], kno
         Edit((), r, graph.get_operation_by_name(r).type, "passes_by", {"results": ends}) for r in results if r in beside
     ]
     for tensor in sorted(starts, key=lambda t: (t.op.name, -t.value_index)):  # an op's first result stands for the op
-        given = {"results": list(results), "shape": tensor.shape, **_numbered(tensor)}
+        given = {"results": list(results), "shape": _shape(tensor), **_numbered(tensor)}
         edits.append(Edit((), tensor.op.name, tensor.op.type, "starts_here", given))
     back = {n for n in back if not _handle(graph.get_operation_by_name(n))}
     first = sorted(n for n in back if not any(s in back for s in dag.predecessors(n)))
@@ -168,7 +168,7 @@ def _front(graph: Any, dag: nx.DiGraph[str], front: set[str]) -> tuple[set[str],
     """The front until what it hands on can be inputs, and those tensors."""
     while True:
         handed = _handed(graph, dag, front)
-        unfit = [t for t in handed if t.dtype in _NO_FEATURE or _vague(t) or t.shape.rank == 0]
+        unfit = [t for t in handed if t.dtype in _NO_FEATURE or _vague(t) or _shape(t).rank == 0]
         if not unfit:
             narrower = _narrower(graph, dag, front, handed)
             if narrower is None:
@@ -198,12 +198,22 @@ def _narrower(graph: Any, dag: nx.DiGraph[str], front: set[str], handed: set[Any
 def _vague(tensor: Any) -> bool:
     """Whether sizes are open that are known right behind, where no layer is, or once an image was brought to its size."""
     if tensor.shape.rank is None:
-        return True
+        return _shape(tensor).rank is None
     if tensor.shape.is_fully_defined():
         return False
     readers = tensor.consumers()
     known = all(t.shape.is_fully_defined() for r in readers for t in r.outputs)
     return (known and not any(_LAYER.search(r.type) for r in readers)) or _sized_behind(tensor)
+
+
+def _shape(tensor: Any) -> Any:
+    """The tensor's shape; where TensorFlow knows none, that which a product with a matrix asks for."""
+    products = [r for r in tensor.consumers() if r.type == "MatMul" and r.inputs[0] is tensor]
+    if tensor.shape.rank is None and products and not products[0].get_attr("transpose_a"):
+        other = products[0].inputs[1].shape
+        if other.rank == 2:
+            return tf.TensorShape([None, other[1 if products[0].get_attr("transpose_b") else 0]])
+    return tensor.shape
 
 
 def _sized_behind(tensor: Any) -> bool:

@@ -163,8 +163,19 @@ class Parts:
 
 def _session(graph: Any) -> Any:
     if not hasattr(graph, "_bisect_convert_session"):
-        graph._bisect_convert_session = v1.Session(graph=graph)  # it lives as long as the graph does
+        graph._bisect_convert_session = v1.Session(graph=graph, config=_PLAIN)  # it lives as long as the graph does
     return graph._bisect_convert_session
+
+
+def _as_it_stands() -> Any:
+    """A session's settings by which a graph is run without being optimised, which takes longer than a few runs do."""
+    config = v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.optimizer_options.opt_level = v1.OptimizerOptions.L0
+    return config
+
+
+_PLAIN = _as_it_stands()
 
 
 def _options() -> Any:

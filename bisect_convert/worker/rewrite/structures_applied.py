@@ -12,10 +12,10 @@ from bisect_convert.report.values import Compared
 from bisect_convert.worker.nodes import data
 from bisect_convert.worker.private_api import freeze
 from bisect_convert.worker.rewrite.agreement import agreement
-from bisect_convert.worker.rewrite.candidates import levels
 from bisect_convert.worker.rewrite.difference import Agreement
 from bisect_convert.worker.rewrite.editing import pruned
 from bisect_convert.worker.rewrite.edits import Edit, edited
+from bisect_convert.worker.rewrite.levels import levels
 from bisect_convert.worker.rewrite.samples import sample_inputs
 
 __all__ = ["STRUCTURES", "restructured"]
