@@ -47,7 +47,7 @@ def load(model: Any, workers: Workers, request: Load) -> Loaded:
         signature=request.signature, inputs=request.inputs, outputs=request.outputs, no_run=request.no_run
     )
     if type(model).__name__ == "GraphDef":
-        opening.write_graph(writing.shaped(model), folder, replace(reading, handed=handing.of_graph_def("")))
+        opening.write_graph(writing.shaped(model), folder, replace(reading, handed=handing.of_graph_def("", model)))
     else:
         function = opening.concrete_function(model)
         opening.freeze_and_write(function, folder, replace(reading, handed=handing.of_object(model, function)))

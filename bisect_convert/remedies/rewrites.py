@@ -90,7 +90,7 @@ def _folded(case: Case, prober: Prober) -> list[Remedy]:
     handed = prober.loaded.handed
     bare = handed.argument in ("graph", "model") and not handed.keras and not case.found.culprits[0][0]
     summary = "freeze the model with its constants folded, so that the values stand in their place"
-    code = (_OPENED if handed.opened else "graph_def = model\n") + _FOLD
+    code = (_OPENED if handed.argument == "graph" else "graph_def = model\n") + _FOLD
     if not bare:
         summary, code = "put the value itself in its place", _OUTSIDE.format(op=case.culprits[0].op)
     asked, name = Kind.REMEDY.asks("constants folded"), case.found.culprits[0][1]

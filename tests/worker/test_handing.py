@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,3 +147,20 @@ def test_a_model_that_fails_and_is_refused_as_it_was_given_is_told_both(
     (refusal,) = [n for n in report.notes if "itself refuses" in n]
     assert refusal in words.notes_before(report) and len(refusal) < 100
     assert any(report.call.splitlines()[-1] in n for n in report.notes if n != refusal)
+
+
+def test_a_frozen_graph_with_functions_is_handed_over_as_a_fresh_process_takes_it(
+    tmp_path: Path, workers: Workers
+) -> None:
+    def looped(x: Any) -> Any:
+        return tf.while_loop(lambda i, y: tf.reduce_sum(y) < 100.0, lambda i, y: (i + 1, y * 2.0 + 1.0), [0, x])[1]
+
+    concrete = tf.function(looped, input_signature=[tf.TensorSpec((1, 8), name="x")]).get_concrete_function()
+    graph_def = convert_variables_to_constants_v2(concrete, lower_control_flow=False).graph.as_graph_def()
+    (path := tmp_path / "looped.pb").write_bytes(graph_def.SerializeToString())
+    report = find(path, workers=workers, numbers="off")
+    assert report.verdict == "converts"
+    text = f"import coremltools as ct\nimport tensorflow as tf\n{report.call}\n"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "wrap_function" in find(graph_def, workers=workers, numbers="off").call

@@ -119,15 +119,21 @@ def of_path(path: str, function: Any, signature: str | None, signatures: Sequenc
     return Handed(f"[loaded.signatures[{signature!r}]]", (f"loaded = tf.saved_model.load({path!r})",), _SINGLE)
 
 
-def of_graph_def(path: str) -> Handed:
-    """Return how a frozen graph is handed over, which lies in a file or is in memory already."""
+def of_graph_def(path: str, graph_def: Any) -> Handed:
+    """Return how a frozen graph is handed over, which lies in a file or is in memory already.
+
+    coremltools looks functions up where TensorFlow keeps those that were called or imported, and not in the graph.
+    """
+    name = "graph" if path else "model"
+    known: tuple[str, ...] = (f"known = tf.compat.v1.wrap_function(lambda: tf.import_graph_def({name}, name=''), [])",)
+    known = known if len(graph_def.library.function) else ()
     if not path:
-        return Handed()
+        return Handed(opened=known)
     opened = (
         "graph = tf.compat.v1.GraphDef()",
         f"graph.ParseFromString(open({path!r}, 'rb').read())",
     )
-    return Handed("graph", opened, _FILE)
+    return Handed("graph", (*opened, *known), _FILE)
 
 
 def of_object(model: Any, function: Any) -> Handed:

@@ -54,7 +54,7 @@ def read_model(request: Load) -> dict[str, Any]:
     if path.endswith(".pb") and os.path.isfile(path):
         graph_def = _parsed(path)
         try:
-            handed = handing.of_graph_def(path)
+            handed = handing.of_graph_def(path, graph_def)
             return write_graph(_graph_def(path, graph_def), folder, replace(reading, define=True, handed=handed))
         except ModelError as error:
             return _unread(error, graph_def, [n.name for n in graph_def.node], folder, reading)
