@@ -80,7 +80,7 @@ def handed_notes(loaded: Loaded, verdict: str, *, chosen: bool) -> list[str]:
     if not refused or loaded.handed.keras or chosen:
         return []
     if verdict not in ("converts", "differs"):
-        return _refused(loaded)
+        return _refused(loaded) if loaded.model.path or not loaded.handed.opened else []
     called = f"ct.convert({model.path or 'model'}, source='tensorflow')"
     return [f"{called} itself fails: {refused}. {SOURCELESS}. The call below converts"]
 

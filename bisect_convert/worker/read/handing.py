@@ -119,6 +119,10 @@ def of_path(path: str, function: Any, signature: str | None, signatures: Sequenc
     return Handed(f"[loaded.signatures[{signature!r}]]", (f"loaded = tf.saved_model.load({path!r})",), _SINGLE)
 
 
+#: What is raised for a graph with functions; some are known already to a process that made or loaded them.
+_FUNCTIONS = "AssertionError or NotFoundError, where TensorFlow does not know the functions of the graph yet"
+
+
 def of_graph_def(path: str, graph_def: Any) -> Handed:
     """Return how a frozen graph is handed over, which lies in a file or is in memory already.
 
@@ -128,7 +132,7 @@ def of_graph_def(path: str, graph_def: Any) -> Handed:
     known: tuple[str, ...] = (f"known = tf.compat.v1.wrap_function(lambda: tf.import_graph_def({name}, name=''), [])",)
     known = known if len(graph_def.library.function) else ()
     if not path:
-        return Handed(opened=known)
+        return Handed(opened=known, refused=_FUNCTIONS if known else "")
     opened = (
         "graph = tf.compat.v1.GraphDef()",
         f"graph.ParseFromString(open({path!r}, 'rb').read())",
