@@ -264,6 +264,21 @@ def test_a_package_of_something_else_is_told_to_be_one(
     assert "infinit" not in str(report)
 
 
+def test_a_package_that_lacks_an_output_is_told_to_be_of_something_else(tmp_path: Path, workers: Workers) -> None:
+    import coremltools as ct
+
+    def both(x: Any) -> Any:
+        return {"kept": tf.tanh(x), "lost": 2.0 * x}
+
+    inputs, package = {"x": small(2, 16)}, tmp_path / "one.mlpackage"
+    one = function(lambda x: {"kept": tf.tanh(x)}, inputs).get_concrete_function()
+    ct.convert([one], source="tensorflow", skip_model_load=True).save(str(package))
+    report = compare(function(both, inputs), package, inputs, workers=workers)
+    assert (
+        report.verdict == "differs" and "is no output of what it was converted to" in report.findings[0].error_message
+    )
+
+
 def test_a_list_that_grows_and_comes_out_empty_is_told_where_it_is_stacked(workers: Workers) -> None:
     def grown(x: Any) -> Any:
         rows = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=(1, 4))

@@ -38,16 +38,15 @@ class Comparison:
         self.headroom: tuple[str, float] | None = None
 
     def compare(self, *, fewer: bool = False) -> Agreement:
-        """Evaluate the program on all feeds; raises Unevaluated, and ValueError for an output that it does not have.
+        """Evaluate the program on all feeds; raises Unevaluated.
 
         fewer: it may lack some of the original's outputs, such as checks, which are not compared then.
         """
         self.outputs = [evaluated(self.program, one, self.results, self._rounded, _ignored) for one in self.feeds]
-        if lost := [name for name in self.results if self.outputs and name not in self.outputs[0]]:
-            if not fewer or len(lost) == len(self.results):
-                raise ValueError(f"the converted model has no output for {lost[0]}")
-            self.results = [name for name in self.results if name not in lost]
-            self.wanted = [{name: v for name, v in one.items() if name not in lost} for one in self.wanted]
+        there = [name for name in self.results if not self.outputs or name in self.outputs[0]]
+        if fewer and there:
+            self.results = there
+            self.wanted = [{name: one[name] for name in there} for one in self.wanted]
         return self.agreement
 
     @property
@@ -63,7 +62,9 @@ class Comparison:
     def differing(self) -> int | None:
         """Return the number of the first sample for which they differ."""
         for number, (want, got) in enumerate(zip(self.wanted, self.outputs, strict=True)):
-            if not all(agree(got[name], v, self.tolerance, self.parts.get(name)) for name, v in want.items()):
+            if not all(
+                name in got and agree(got[name], v, self.tolerance, self.parts.get(name)) for name, v in want.items()
+            ):
                 return number
         return None
 
