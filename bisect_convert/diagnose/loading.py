@@ -80,7 +80,7 @@ def handed_notes(loaded: Loaded, verdict: str, *, chosen: bool) -> list[str]:
     if not refused or loaded.handed.keras or chosen:
         return []
     if verdict not in ("converts", "differs"):
-        return _refused(loaded) if loaded.model.path or not loaded.handed.opened else []
+        return _refused(loaded)
     called = f"ct.convert({model.path or 'model'}, source='tensorflow')"
     return [f"{called} itself fails: {refused}. {SOURCELESS}. The call below converts"]
 
@@ -90,7 +90,7 @@ def _refused(loaded: Loaded) -> list[str]:
     handed = loaded.handed
     kind = f"a {os.path.splitext(loaded.model.path)[1]} file" if loaded.model.path else "the model as it was passed"
     lines = "; ".join((*handed.opened, f"ct.convert({handed.argument}, source='tensorflow')"))
-    return [
-        f"ct.convert itself refuses {kind}, whatever is in it; this is of the model in it",
-        f"it was handed over so, since ct.convert says of it {handed.refused}: {lines}",
-    ]
+    how = f"it was handed over so, since ct.convert says of it {handed.refused}: {lines}"
+    if not loaded.model.path and handed.opened:  # it takes the form, and does not know what a graph in it calls
+        return [how]
+    return [f"ct.convert itself refuses {kind}, whatever is in it; this is of the model in it", how]

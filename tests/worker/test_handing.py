@@ -165,3 +165,13 @@ def test_a_frozen_graph_with_functions_is_handed_over_as_a_fresh_process_takes_i
     assert done.returncode == 0, done.stderr[-2000:]
     held = find(graph_def, workers=workers, numbers="off")
     assert "wrap_function" in held.call and any("does not know the functions" in note for note in held.notes)
+
+
+def test_a_graph_in_memory_that_fails_says_how_its_functions_were_made_known(workers: Workers) -> None:
+    def looped(x: Any) -> Any:
+        return tf.roll(tf.while_loop(lambda y: tf.reduce_sum(y) < 100.0, lambda y: (y * 2.0 + 1.0,), [x])[0], 1, 1)
+
+    concrete = tf.function(looped, input_signature=[tf.TensorSpec((1, 8), name="x")]).get_concrete_function()
+    graph_def = convert_variables_to_constants_v2(concrete, lower_control_flow=False).graph.as_graph_def()
+    notes = find(graph_def, workers=workers, numbers="off").notes
+    assert any("wrap_function" in note for note in notes) and not any("whatever is in it" in note for note in notes)
