@@ -16,7 +16,7 @@ from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
 from bisect_convert.search.locate import Cause
 
-__all__ = ["blamed_alone", "failing", "met"]
+__all__ = ["blamed_alone", "failing", "met", "several"]
 
 
 def met(prober: Prober, section: Section, failure: Failure) -> Cause | None:
@@ -24,14 +24,14 @@ def met(prober: Prober, section: Section, failure: Failure) -> Cause | None:
     if failure.signature.stage is not Stage.LOWERING:
         return None
     hinted = {frame.name for frame in failure.hint[:1]} & section.ops  # not what the converter itself named
-    some = _several(prober.model.graphs[section.graph], section.ops)
+    some = several(prober.model.graphs[section.graph], section.ops)
     return next(failing(prober, section, [n for n in some if n in hinted or not hinted]), None)
 
 
 def failing(prober: Prober, section: Section, ops: Iterable[str] | None = None) -> Iterator[Cause]:
     """Yield those of the ops, or of the section, that fail by themselves."""
     graph = prober.model.graphs[section.graph]
-    for name in _several(graph, section.ops) if ops is None else ops:
+    for name in several(graph, section.ops) if ops is None else ops:
         alone = Section(section.graph, graph.close({name}))
         found = prober.outcome(alone, Kind.ALONE.asks(name)).failure
         if found is not None:
@@ -40,9 +40,10 @@ def failing(prober: Prober, section: Section, ops: Iterable[str] | None = None) 
 
 def blamed_alone(graph: Graph, cause: Cause) -> Cause:
     """Return the cause without the readers of such an op, which are not at fault where they fail only with it."""
-    some = tuple(_several(graph, cause.ops))
+    some = tuple(several(graph, cause.ops))
     return replace(cause, ops=some) if some else cause
 
 
-def _several(graph: Graph, ops: Iterable[str]) -> list[str]:
+def several(graph: Graph, ops: Iterable[str]) -> list[str]:
+    """Return those of the ops that make several results of constants, in graph order."""
     return [n for n in graph.sorted(ops) if graph.ops[n].foldable and len(graph.ops[n].outputs) > 1]

@@ -93,7 +93,7 @@ class Places:
         """Return other ops of the same type that fail alone in the same way; of one form only the first is asked about."""
         graph = self.model.graphs[cause.graph]
         (first,) = cause.ops
-        if graph.ops[first].foldable and len(graph.ops[first].outputs) > 1:
+        if from_constants.several(graph, [first]):
             rest = Section(cause.graph, self._pool(cause.graph, section) - {first})
             return [op for other in from_constants.failing(self.prober, rest) for op in other.ops]
         kind, target = graph.ops[first].type, cause.failure.signature

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from bisect_convert.model import facts
 from bisect_convert.model.graph import Graph, Items, Op, Tensor
-from bisect_convert.model.names import NO_VALUES, op_of
+from bisect_convert.model.names import op_of
 from bisect_convert.model.scopes import as_the_model_has_them, renamed
 from bisect_convert.worker import private_api
 from bisect_convert.worker.nodes import ROLES, called_by_role, rewire
@@ -23,6 +23,7 @@ from bisect_convert.worker.read.input_shapes import shape_of, with_shapes
 from bisect_convert.worker.read.reading import Left, Reading
 from bisect_convert.worker.read.shared_sizes import equal_sizes
 from bisect_convert.worker.read.tensor_lists import list_items
+from bisect_convert.worker.rewrite.constants import kept_from_converter
 
 __all__ = ["COMPLETE", "KNOWN", "layer_of", "shaped", "slim", "slimmed", "write_facts"]
 
@@ -163,7 +164,11 @@ def _ops(
     made = {}
     for op in _in_order(graph):
         constant[op.name] = _follows_from_constants(op, constant)
-        foldable[op.name] = constant[op.name] and op.type != "Const" and _unevaluated(op, foldable)
+        foldable[op.name] = (
+            constant[op.name]
+            and op.type != "Const"
+            and (kept_from_converter(op) or any(foldable.get(t.op.name, False) for t in op.inputs))
+        )
         made[op.name] = Op(
             op.name, op.type, tuple(t.name for t in op.inputs),
             tuple(_output(t, symbols.get(t.name, []), items.get(t.name)) for t in op.outputs),
@@ -201,12 +206,6 @@ def _follows_from_constants(op: Any, constant: dict[str, bool]) -> bool:
     if op.type in ROLES:  # the session that evaluates constants there has no function library
         return False
     return bool(op.inputs) and all(constant.get(t.op.name, False) for t in op.inputs)
-
-
-def _unevaluated(op: Any, foldable: dict[str, bool]) -> bool:
-    """True where the converter does not get its value: one of several, or of a dtype for which it has no numpy type."""
-    dtypes = {t.dtype.base_dtype.name for t in (*op.inputs, *op.outputs)}
-    return len(op.outputs) > 1 or bool(dtypes & NO_VALUES) or any(foldable.get(t.op.name, False) for t in op.inputs)
 
 
 def _attributes(op: Any) -> str:

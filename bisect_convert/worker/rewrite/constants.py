@@ -9,7 +9,7 @@ import tensorflow as tf
 from bisect_convert.model.names import NO_VALUES
 from bisect_convert.worker.rewrite.editing import imported, replaced
 
-__all__ = ["folded", "from_constants", "unevaluated"]
+__all__ = ["folded", "from_constants", "kept_from_converter", "unevaluated"]
 
 
 def folded(graph_def: Any, name: str) -> Any:
@@ -25,18 +25,24 @@ def folded(graph_def: Any, name: str) -> Any:
 
 
 def unevaluated(graph: Any) -> list[str]:
-    """Return the ops of the graph that make of constants what the converter does not get, but can be given.
+    """Return the ops of the graph that make of constants what the converter does not get, but can be given."""
+    constant: dict[str, bool] = {}  # in one pass, over ops that stand behind what they read
+    found = []
+    for op in graph.get_operations():
+        made = bool(op.inputs) and all(constant.get(t.op.name, False) for t in op.inputs)
+        constant[op.name] = made or op.type == "Const"
+        given = all(t.dtype.base_dtype.name not in NO_VALUES for t in op.outputs)
+        if made and given and kept_from_converter(op):
+            found.append(op.name)
+    return found
 
-    It gets no value made of a dtype that numpy does not have, and of an op with several results none.
+
+def kept_from_converter(op: Any) -> bool:
+    """Return whether the converter gets no value of an op that follows from constants.
+
+    It has none for a dtype that numpy lacks, and of several results it takes the first for them all.
     """
-    return [
-        op.name
-        for op in graph.get_operations()
-        if op.inputs
-        and not any(t.dtype.base_dtype.name in NO_VALUES for t in op.outputs)
-        and (len(op.outputs) > 1 or any(t.dtype.base_dtype.name in NO_VALUES for t in op.inputs))
-        and from_constants(op)
-    ]
+    return len(op.outputs) > 1 or any(t.dtype.base_dtype.name in NO_VALUES for t in (*op.inputs, *op.outputs))
 
 
 def from_constants(op: Any) -> bool:
