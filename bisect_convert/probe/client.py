@@ -16,11 +16,13 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, TimeoutError
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bisect_convert import errors
 from bisect_convert.errors import BisectConvertError, EnvironmentError_
-from bisect_convert.worker.request import Ready, Request
+
+if TYPE_CHECKING:
+    from bisect_convert.worker.request import Request
 
 __all__ = ["LENT", "Workers", "imports_wanted"]
 
@@ -63,6 +65,8 @@ class Workers:
         self._ended = False
         self._lock = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
+        from bisect_convert.worker.request import Ready  # the server, which takes longest, has been started by now
+
         self._ready = self.send(Ready())
 
     def _started(self, jobs: int, verbose: bool, imports: Sequence[str], shared: bool) -> tuple[IO[str], IO[str]]:
@@ -180,15 +184,14 @@ class Workers:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self, server: subprocess.Popen[str]) -> None:
-        if not self._ready.done():  # still importing, which nothing but a signal cuts short
-            with contextlib.suppress(OSError):
-                os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(OSError):
-                os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+        """Have the server remove its folders, and end all of its group: what a worker is about, nobody waits for."""
+        with contextlib.suppress(OSError):
+            server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=2)
+        with contextlib.suppress(OSError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
     def _listen(self) -> None:
         try:

@@ -16,7 +16,7 @@ __all__ = ["as_it_was", "prepare"]
 
 #: What keras and coremltools import where it is there, at the cost of seconds, for purposes that are none of ours: what
 #: needs one of these for good imports it later, where it uses it.
-_UNUSED = frozenset({"sklearn", "scipy", "pandas", "torch", "xgboost", "lightgbm", "libsvm", "matplotlib"})
+_UNUSED = frozenset({"sklearn", "scipy", "pandas", "torch", "xgboost", "lightgbm", "libsvm", "matplotlib", "IPython"})
 
 
 def prepare() -> None:
@@ -39,8 +39,7 @@ def prepare() -> None:
         private_api.install()
     if os.environ.get("BISECT_CONVERT_VERBOSE") != "1":
         logging.getLogger("coremltools").setLevel(logging.CRITICAL)
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # uncollected: looking for the little garbage of imports takes a sixth of their time
 
 
 def _seldom(collect: Callable[..., int], share: float = 0.05) -> Callable[..., int]:
