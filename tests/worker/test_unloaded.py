@@ -136,6 +136,27 @@ def test_weights_that_are_folded_moved_or_read_in_part(tmp_path: Path, monkeypat
     assert not any(key.startswith(("zeros", "ones")) for key in known.unread.variables.values())
 
 
+def test_constants_of_the_code_around_are_found_without_loading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "SLIM_ABOVE", 32)
+    module, inner = tf.Module(), tf.constant(np.arange(64).reshape(4, 16) % 5, tf.float32)
+    module.kernel, words = tf.Variable(tf.ones([16, 4])), tf.constant(["seven", "eight"])
+    module.choice, module.flag = tf.Variable(3), tf.constant(True)
+
+    @tf.function(jit_compile=True)
+    def called(x: tf.Tensor) -> tf.Tensor:
+        return tf.math.erfc(x) @ inner
+
+    def call(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        length = tf.strings.length(words)[0]
+        return {"y": tf.cond(module.flag, lambda: called(x) @ module.kernel, lambda: x) * tf.cast(length, tf.float32)}
+
+    path = saved(module, call, tmp_path / "model")
+    assert read_unloaded(Load(path, str(tmp_path)), Reading(path)) is not None
+    held_against_loading(path, tmp_path, monkeypatch)
+
+
 @pytest.mark.parametrize("end", ["keras", "h5"])
 def test_a_keras_file_is_frozen_without_its_large_weights(
     end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

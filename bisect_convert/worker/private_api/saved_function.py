@@ -15,23 +15,29 @@ _GRADIENT = "_gradient_op_type"
 
 
 def saved_function(meta_graph: Any, name: str) -> Any | None:
-    """Return the concrete function as `tf.saved_model.load` makes it; None where it captures more than variables."""
+    """Return the concrete function as `tf.saved_model.load` makes it; None where it captures tables or the like."""
     objects = meta_graph.object_graph_def
     captured = [objects.nodes[node] for node in objects.concrete_functions[name].bound_inputs]
-    if any(node.WhichOneof("kind") != "variable" for node in captured):
+    if any(node.WhichOneof("kind") not in ("variable", "constant") for node in captured):
         return None
+    values = {node.name: node.attr["value"].tensor for node in meta_graph.graph_def.node if node.op == "Const"}
     library = _needed(meta_graph.graph_def.library, name)
     function = function_deserialization.load_function_def_library(library, saved_object_graph=objects)[name]
-    variables = [
-        resource_variable_ops.UninitializedVariable(
-            shape=tf.TensorShape(node.variable.shape), dtype=tf.as_dtype(node.variable.dtype),
-            trainable=node.variable.trainable, name=node.variable.name or None,
-        )
+    held = [
+        tf.constant(tf.make_ndarray(values[node.constant.operation]))
+        if node.WhichOneof("kind") == "constant" else _variable(node.variable)
         for node in captured
     ]  # fmt: skip
-    restore_captures.restore_captures(function, variables)
-    function._bisect_convert_owner = variables  # the graph holds them weakly
+    restore_captures.restore_captures(function, held)
+    function._bisect_convert_owner = held  # the graph holds variables weakly
     return function
+
+
+def _variable(saved: Any) -> Any:
+    return resource_variable_ops.UninitializedVariable(
+        shape=tf.TensorShape(saved.shape), dtype=tf.as_dtype(saved.dtype), trainable=saved.trainable,
+        name=saved.name or None,
+    )  # fmt: skip
 
 
 def _needed(library: Any, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,7 @@ def equal_sizes(graph_def: Any, graph: Any, *, run: bool = True) -> dict[str, li
     ]  # fmt: skip
     if not open_tensors:
         return {}
-    runs = (
-        []
-        if not run
-        else [r for n, sizes in enumerate(_RUNS) if (r := _run(graph_def, graph, open_tensors, sizes, n)) is not None]
-    )
+    runs = _run(graph_def, graph, open_tensors) if run else []
     if len(runs) < 2:
         return _by_input(open_tensors)
     names: dict[tuple[int, ...], str] = {}
@@ -78,18 +75,24 @@ def _by_input(tensors: list[Any]) -> dict[str, list[str]]:
     }
 
 
-def _run(graph_def: Any, graph: Any, tensors: list[Any], sizes: tuple[int, ...], seed: int) -> dict[str, Any] | None:
-    rng = np.random.default_rng(seed)
-    with tf.Graph().as_default() as copy:
-        try:
-            tf.import_graph_def(graph_def, name="")
-            shapes = {t.name: tf.shape(copy.get_tensor_by_name(t.name)) for t in tensors}
-            feed = sample_feed(graph, sizes, rng)
-            with tf.compat.v1.Session(graph=copy) as session:
-                limit = tf.compat.v1.RunOptions(timeout_in_ms=RUN_MILLISECONDS)
-                return dict(session.run(shapes, feed, options=limit))
-        except Exception:  # no kernel, no fit, no memory: the run has nothing to say
-            return None
+def _run(graph_def: Any, graph: Any, tensors: list[Any]) -> list[dict[str, Any]]:
+    """The tensors' shapes in each of the runs that come to an end.
+
+    As it stands: for so few values optimizing the graph and its functions takes longer than to run it.
+    """
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    limit = tf.compat.v1.RunOptions(timeout_in_ms=RUN_MILLISECONDS)
+    found = []
+    with tf.Graph().as_default() as copy, contextlib.suppress(Exception):  # no kernel: the runs have nothing to say
+        tf.import_graph_def(graph_def, name="")
+        shapes = {t.name: tf.shape(copy.get_tensor_by_name(t.name)) for t in tensors}
+        with tf.compat.v1.Session(graph=copy, config=config) as session:
+            for number, sizes in enumerate(_RUNS):
+                with contextlib.suppress(Exception):  # sizes that do not fit, no memory, a loop without end
+                    feed = sample_feed(graph, sizes, np.random.default_rng(number))
+                    found.append(dict(session.run(shapes, feed, options=limit)))
+    return found
 
 
 def sample_feed(graph: Any, sizes: tuple[int, ...], rng: Any) -> dict[str, Any]:
