@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -11,11 +12,13 @@ from bisect_convert.model.outcome import Verdict
 __all__ = ["Flip", "Minimum", "first_failing", "halved", "minimise"]
 
 T = TypeVar("T")
+#: How many items beside an UNRESOLVED one are asked about before others far from it.
+_BESIDE = 4
 
 
 @dataclass(frozen=True)
 class Flip:
-    """Indices of the last item known to pass and the first known to fail; those between were UNRESOLVED."""
+    """Indices of the last item known to pass and the first known to fail; those between were UNRESOLVED, or not asked for."""
 
     good: int
     bad: int
@@ -38,13 +41,18 @@ def _nothing(_: Iterable[object]) -> None:
 
 
 def first_failing(
-    length: int, ask: Callable[[int], Verdict], ahead: Callable[[Iterable[int]], None] = _nothing
+    length: int,
+    ask: Callable[[int], Verdict],
+    ahead: Callable[[Iterable[int]], None] = _nothing,
+    *,
+    limit: int | None = None,
 ) -> Flip:
     """Return a flip between item 0, known to pass, and item `length - 1`, known to fail, in about log2(length) questions.
 
     The flip is sound for any answers: `ask(good)` was PASS (or good is 0), `ask(bad)` was FAIL (or bad is the last).
-    Where answers are monotone it is the only one. UNRESOLVED items are skipped and remembered, never followed. `ahead` is
-    told before each question what may be asked now and next, the likeliest first; what it does changes no answer.
+    Where answers are monotone it is the only one. UNRESOLVED items are skipped and remembered, never followed: a few beside
+    them are asked about, then those that lie farthest from all of them, until `limit` are UNRESOLVED. `ahead` is told before
+    each question what may be asked now and next, the likeliest first; what it does changes no answer.
 
     >>> first_failing(10, lambda i: Verdict.FAIL if i >= 7 else Verdict.PASS)
     Flip(good=6, bad=7)
@@ -52,7 +60,13 @@ def first_failing(
     good, bad = 0, length - 1
     skipped: set[int] = set()
     while left := [i for i in range(good + 1, bad) if i not in skipped]:
-        pick = left[len(left) // 2] if not skipped else _nearest(left, (good + bad) // 2)
+        between = sorted(i for i in skipped if good < i < bad)
+        if limit is not None and len(skipped) >= limit:
+            break
+        if len(between) <= _BESIDE:
+            pick = left[len(left) // 2] if not skipped else _nearest(left, (good + bad) // 2)
+        else:
+            pick = _farthest([good, *between, bad])
         ahead(_halvings(good, pick, bad))
         verdict = ask(pick)
         if verdict is Verdict.FAIL:
@@ -100,6 +114,12 @@ def _halvings(good: int, pick: int, bad: int) -> Iterator[int]:
             middle = (low + 1 + high) // 2
             yield middle
             spans += [(low, middle), (middle, high)]
+
+
+def _farthest(known: Sequence[int]) -> int:
+    """The middle of the widest gap."""
+    low, high = max(itertools.pairwise(known), key=lambda pair: pair[1] - pair[0])
+    return (low + high) // 2
 
 
 def _nearest(left: list[int], middle: int) -> int:

@@ -21,6 +21,8 @@ __all__ = ["MOST_QUESTIONS", "Ask", "Cause", "Locator"]
 _RADII = (0, 1, 2)
 #: From how many ops on halves are asked for: below that, prefixes cost no more.
 _FEW = 32
+#: How many starts of a section may be UNRESOLVED before no more are asked about.
+_UNRESOLVED = 40
 #: How many questions one minimisation may ask before it returns the best so far.
 MOST_QUESTIONS = 150
 #: What works out a size: where it rides along and cannot be left out, it is not the size but the sum that is at fault.
@@ -92,7 +94,7 @@ class Locator:
         """The op alone, then with more and more of what is upstream; graph passes trip over a call and its readers."""
         yield Kind.ALONE.asks(hint), frozenset({hint})
         stage = failure.signature.stage
-        if stage is Stage.GRAPH_PASS or (stage is Stage.LOWERING and not failure.hint):
+        if stage is Stage.GRAPH_PASS or (stage is Stage.LOWERING and not failure.signature.raising):
             called = {name for _, name in graph.ops[hint].functions}
             twins = [n for n in graph.order if n != hint and called & {name for _, name in graph.ops[n].functions}]
             for some in dict.fromkeys((frozenset(twins[:1]), frozenset(twins))) if twins else ():
@@ -143,6 +145,7 @@ class Locator:
             len(chain),
             lambda i: ask(chain[i], Kind.PREFIX.asks(i))[1],
             lambda some: self.ahead(section, target, (chain[i] for i in some)),
+            limit=_UNRESOLVED,
         )
         last = chain[flip.bad] - chain[flip.good]
         upstream = graph.upstream(last, len(section.ops)) & chain[flip.bad]
@@ -160,6 +163,7 @@ class Locator:
             len(order) + 1,
             lambda i: ask(frozenset(order[len(order) - i :]), Kind.SUFFIX.asks(i))[1],
             lambda some: self.ahead(section, target, (order[len(order) - i :] for i in some)),
+            limit=_UNRESOLVED,
         )
         part, verdict = ask(frozenset(order[len(order) - suffix.bad :]), Kind.BETWEEN.asks())
         return part if verdict is Verdict.FAIL else None

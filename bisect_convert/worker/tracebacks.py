@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterable
 
 from bisect_convert.model.outcome import Failure, Frame, Signature, Stage, scrub
-from bisect_convert.worker.private_api.frames import in_hand, in_mil, lowered, passed, stage_of
+from bisect_convert.worker.private_api.frames import UNSORTED, in_hand, in_mil, loading, lowered, passed, stage_of
 
 __all__ = ["classify", "failure_of", "one_line"]
 
@@ -22,7 +22,7 @@ def classify(error: BaseException, names: Iterable[str]) -> Failure:
         names = tuple(names)
         found = in_hand(frames, in_mil(names))
         return failure_of(error, names, stage, pass_name, () if found is None else (Frame("", found),))
-    named = {Stage.GRAPH_PASS: passed, Stage.LOWERING: lowered}.get(stage)
+    named = {Stage.LOAD: loading, Stage.GRAPH_PASS: passed, Stage.LOWERING: lowered}.get(stage)
     return failure_of(error, names, stage, pass_name, () if named is None else tuple(named(frames)))
 
 
@@ -35,7 +35,8 @@ def failure_of(
         message = "maximum recursion depth exceeded"
     if isinstance(error, MemoryError) and not message:
         message = "the conversion ran over its memory limit"
-    raising = tuple(frame.op for frame in hint) if stage is Stage.LOWERING else ()
+    sorting = message == UNSORTED  # which of several ops it is over depends on where the section ends
+    raising = tuple(frame.op for frame in hint) if stage is Stage.LOWERING and not sorting else ()
     signature = Signature(stage, pass_name, type(error).__name__, scrub(message, names), raising)
     text = "".join(traceback.format_exception(error))[-20_000:]
     return Failure(signature, type(error).__name__, message, hint, text)

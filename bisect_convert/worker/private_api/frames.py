@@ -14,7 +14,7 @@ from typing import Any
 import coremltools as ct
 from coremltools.converters.mil import _deployment_compatibility
 from coremltools.converters.mil import converter as mil_converter
-from coremltools.converters.mil.frontend.tensorflow import convert_utils
+from coremltools.converters.mil.frontend.tensorflow import basic_graph_ops, convert_utils
 from coremltools.converters.mil.frontend.tensorflow.converter import TFConverter
 from coremltools.converters.mil.frontend.tensorflow2.load import TF2Loader
 from coremltools.converters.mil.mil import Operation, Program, Var
@@ -25,12 +25,31 @@ from coremltools.models import utils as model_utils
 
 from bisect_convert.model.names import in_core_ml
 from bisect_convert.model.outcome import ARGUMENTS, Frame, Stage
+from bisect_convert.worker.nodes import called_by_role
 
-__all__ = ["READ", "compressed_op", "compressing", "in_hand", "in_mil", "lowered", "missing", "passed", "stage_of"]
+__all__ = [
+    "READ",
+    "UNSORTED",
+    "compressed_op",
+    "compressing",
+    "in_hand",
+    "in_mil",
+    "loading",
+    "lowered",
+    "missing",
+    "passed",
+    "stage_of",
+]
 
+#: What the converter says of a graph that it cannot sort.
+UNSORTED = "Graph is not a DAG!"
 #: Where frames are read: owner, function, and the local that is looked into ("": the function's name alone).
 READ: tuple[tuple[Any, str, str], ...] = (
     (TF2Loader, "_run_tf_ssa_passes", "tf_pass"),
+    (TF2Loader, "_populate_sub_graph_input_shapes", "graph"),
+    (TF2Loader, "_populate_sub_graph_input_shapes", "name"),
+    (basic_graph_ops, "topsort", "graph"),
+    (basic_graph_ops, "topsort", "ret"),
     (convert_utils, "convert_graph", "node"),
     (convert_utils, "convert_graph", "graph"),
     (TFConverter, "convert_main_graph", "self"),
@@ -100,6 +119,16 @@ def _in_pipeline(frames: list[FrameType]) -> bool:
     )
 
 
+def loading(frames: list[FrameType]) -> Iterator[Frame]:
+    """Yield the op whose body was being read at each graph level."""
+    for frame in frames:
+        if frame.f_code is TF2Loader._populate_sub_graph_input_shapes.__code__:
+            name, graph = str(frame.f_locals.get("name")), frame.f_locals["graph"]
+            called = (op for op in graph.get_operations() if name in (n for _, n in called_by_role(op.node_def)))
+            if (op := next(called, None)) is not None:
+                yield Frame(op.type, op.name)
+
+
 def passed(frames: list[FrameType]) -> Iterator[Frame]:
     """Yield the nodes that a TF graph pass had in hand, those of the innermost call first; of whichever graph they are."""
     seen: set[str] = set()
@@ -116,17 +145,30 @@ def passed(frames: list[FrameType]) -> Iterator[Frame]:
 def lowered(frames: list[FrameType]) -> Iterator[Frame]:
     """Yield the op being lowered at each graph level: `node` in the frames of `convert_graph`.
 
-    Where that is the converter's own, which takes one of several results, it is the op that makes them.
+    Where that is the converter's own, which takes one of several results, it is the op that makes them. Innermost is the op
+    whose results are read more often than its list of readers says, where the graph cannot be sorted for that.
     """
     for frame in frames:
         if frame.f_code is convert_utils.convert_graph.__code__ and (node := frame.f_locals.get("node")) is not None:
-            if node.op == "get_tuple":
-                node = frame.f_locals["graph"].get(node.inputs[0], node)
-            original = getattr(node, "original_node", None)
-            op = (
-                node.op if node.op != "Const" or original is None else original.op
-            )  # what it was before it was evaluated
-            yield Frame(op, original.name if original is not None else node.name)
+            yield _named(node, frame.f_locals["graph"])
+    if frames and frames[-1].f_code is basic_graph_ops.topsort.__code__:
+        graph, done = frames[-1].f_locals["graph"], set(frames[-1].f_locals.get("ret", ()))
+        for name in (n for n in graph if n not in done):
+            for maker in graph[name].inputs if done.issuperset(graph[name].inputs) else ():
+                if graph[maker].outputs.count(name) < graph[name].inputs.count(maker):
+                    yield _named(graph[maker], graph)
+                    return
+
+
+def _named(node: Any, graph: Mapping[str, Any]) -> Frame:
+    """The op as the model has it."""
+    seen = {node.name}
+    while node.op == "get_tuple" and (maker := graph.get(node.inputs[0])) is not None and maker.name not in seen:
+        node = maker
+        seen.add(node.name)
+    original = getattr(node, "original_node", None)
+    op = node.op if node.op != "Const" or original is None else original.op  # what it was before it was evaluated
+    return Frame(op, original.name if original is not None else node.name)
 
 
 def compressing(frames: list[FrameType]) -> str | None:
