@@ -12,7 +12,7 @@ import coremltools as ct
 import numpy as np
 import pytest
 import tensorflow as tf
-from coremltools.converters.mil.mil import Block, Program
+from coremltools.converters.mil.mil import Block, Program, types
 from coremltools.converters.mil.mil import Builder as mb
 from coremltools.converters.mil.mil.passes.defs.quantization import FP16ComputePrecision
 from coremltools.converters.mil.mil.scope import ScopeSource
@@ -149,3 +149,47 @@ def test_the_same_model_comes_out() -> None:
             converted = ct.convert([model.get_concrete_function()], source="tensorflow", convert_to="milinternal")
         made.append(re.sub(r"block\d+", "block", str(converted)))
     assert made[0] == made[1] and "conv" in made[0]
+
+
+def gathers() -> Any:
+    """A program that reads one var in many slices, some of them twice, and one behind another that is removed."""
+    private_api.reset()
+    random = np.random.default_rng(0)
+
+    @mb.program(input_specs=[mb.TensorSpec((64, 4))], opset_version=ct.target.iOS16)
+    def made(x: Any) -> Any:
+        rows = [mb.slice_by_size(x=x, begin=[int(i), 0], size=[1, 4]) for i in random.integers(0, 40, 60)]
+        rows += [mb.add(x=rows[i], y=np.float32(n)) for i, n in [(0, 1.0), (0, 1.0), (0, -0.0), (0, 0.0), (1, np.nan)]]
+        rows += [mb.mul(x=x, y=rows[i]) for i in (3, 3, 4)] + [mb.mul(x=rows[-1], y=rows[-1])]
+        rows += [mb.transpose(x=row, perm=[1, 0]) for row in rows[:20]] + [mb.add(x=x, y=x), mb.add(x=x, y=x)]
+        return mb.concat(values=[mb.reshape(x=row, shape=[-1]) for row in rows], axis=0)
+
+    return made
+
+
+def test_ops_that_are_there_twice_are_removed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for context in (contextlib.nullcontext, checks.sooner):
+        made = gathers()
+        before = len(made.functions["main"].operations)
+        with context():
+            private_api.PASS_REGISTRY["common::remove_redundant_ops"].apply(made)
+        found.append(re.sub(r"_\d+\b|\bblock\d+", "", str(made)))
+        assert len(made.functions["main"].operations) < before - 15
+    assert found[0] == found[1]
+    compared: list[object] = []
+    same = checks.redundant._are_ops_identical
+    monkeypatch.setattr(
+        checks.redundant, "_are_ops_identical", staticmethod(lambda a, b: compared.append(a) or same(a, b))
+    )
+    with checks.sooner():
+        private_api.PASS_REGISTRY["common::remove_redundant_ops"].apply(gathers())
+    assert len(compared) < 500
+
+
+def test_every_type_is_compatible_with_itself() -> None:
+    size = private_api.parts.get_new_symbol()
+    scalars = [types.bool, types.int32, types.uint8, types.fp16, types.fp32, types.str, types.complex64, types.unknown]
+    kinds = [*scalars, *(types.tensor(t, shape) for t in scalars[:5] for shape in [(), (1,), (2, 3), (size, 3)])]
+    kinds += [types.list(types.tensor(types.fp32, (size, 2)), init_length=2), types.tuple([types.fp32, types.int32])]
+    assert all(types.is_compatible_type(kind, kind) for kind in kinds)

@@ -6,12 +6,14 @@ what it does. File names are relative to coremltools/converters/mil/mil/.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from coremltools.converters.mil.mil import Block, Function, Program
+from coremltools.converters.mil.mil import Block, Function, Program, types
+from coremltools.converters.mil.mil.passes.defs.cleanup import remove_redundant_ops as redundant
 from coremltools.converters.mil.mil.passes.defs.quantization import FP16ComputePrecision
 from coremltools.converters.mil.mil.var import InternalVar, Var
 
@@ -28,15 +30,21 @@ NEEDED: tuple[tuple[Any, str], ...] = (
     (Var, "_nonreplaceable_vars_upstream"),
     (Var, "_set_nonreplaceable_vars_upstream"),
     (FP16ComputePrecision, "fp16_overflow"),
+    (types, "is_compatible_type"),
+    (redundant, "_get_candidate_ops_lists_from_var"),
+    (redundant, "_try_to_remove_ops"),
+    (redundant, "_try_to_transform"),
 )
+#: Constants of fewer elements are compared by value.
+_SMALL = 100
 #: The largest number of float16.
 _LARGEST = 65504
 
 
 @contextlib.contextmanager
 def sooner() -> Iterator[None]:
-    """Within, blocks are checked, and float16 casts decided, as ever but sooner."""
-    validate, propagate = Block.validate, Block._propagate_nonreplaceable_vars
+    """Within, blocks are checked, float16 casts decided, and ops that are there twice found, as ever but sooner."""
+    validate, propagate, transform = Block.validate, Block._propagate_nonreplaceable_vars, redundant._try_to_transform
     overflow = FP16ComputePrecision.__dict__["fp16_overflow"]
 
     def validated(self: Any, force_validate: bool | None = False, check_essential_scope: bool | None = False) -> None:
@@ -45,14 +53,22 @@ def sooner() -> Iterator[None]:
         elif check_essential_scope:
             self._check_has_scope_info()
 
+    compatible = types.is_compatible_type
+
+    def fits_itself(type1: Any, type2: Any) -> bool:
+        return type1 is type2 or bool(compatible(type1, type2))
+
     def overflows(op: Any) -> bool:
         return not _fits(op) and bool(overflow.__func__(op))
 
     Block.validate, Block._propagate_nonreplaceable_vars = validated, _propagate
     FP16ComputePrecision.fp16_overflow = staticmethod(overflows)
+    redundant._try_to_transform, types.is_compatible_type = _transformed, fits_itself
     try:
         yield
     finally:
+        types.is_compatible_type = compatible
+        redundant._try_to_transform = transform
         Block.validate, Block._propagate_nonreplaceable_vars = validate, propagate
         FP16ComputePrecision.fp16_overflow = overflow
 
@@ -91,10 +107,10 @@ def _holds(function: Any) -> bool:
                     inputs.extend(value)
                 elif value is not None:
                     inputs.append(value)
-            for var in inputs:
-                if (var not in visible and var not in known) or var._child_ops.count(op) != inputs.count(var):
+            for var, times in collections.Counter(inputs).items():
+                if (var not in visible and var not in known) or var._child_ops.count(op) != times:
                     return False
-                read += var not in given
+                read += times * (var not in given)
             for var in outputs:
                 listed += len(var._child_ops)
                 if var.consuming_blocks and not all(var in b.outputs for b in var.consuming_blocks):
@@ -132,3 +148,33 @@ def _fits(op: Any) -> bool:
         for value in op.inputs.values()
         for var in (value if isinstance(value, (list, tuple)) else (value,))
     )
+
+
+def _transformed(self: Any, parent_var: Any) -> bool:
+    """Do what `remove_redundant_ops._try_to_transform` does, comparing only ops whose constants do not tell them apart.
+
+    It compares each reader of a var with each behind it; a gather with a batch makes thousands (passes/defs/cleanup/).
+    """
+    changed = False
+    for ops in self._get_candidate_ops_lists_from_var(parent_var):
+        keys = [_constants(op) for op in ops]
+        alike: dict[Any, list[Any]] = {}
+        for op, key in zip(ops, keys, strict=True):
+            alike.setdefault(key, []).append(op)
+        begun = dict.fromkeys(alike, 0)
+        for key in keys:  # in its order: what is removed may make what comes later alike
+            changed |= bool(redundant._try_to_remove_ops(alike[key][begun[key] :]))
+            begun[key] += 1
+    return changed
+
+
+def _constants(op: Any) -> Any:
+    """What identical ops have in common: how many inputs, and what the small constants among them are."""
+    found: list[Any] = []
+    for name, value in sorted(op.inputs.items()):
+        for var in value if isinstance(value, (list, tuple)) else (value,):
+            held = getattr(var, "val", None)
+            if isinstance(held, np.ndarray) and held.dtype.kind in "biu" and held.size < _SMALL:
+                held = tuple(held.ravel().tolist())
+            found.append((name, held if isinstance(held, (bool, int, str, tuple)) else None))
+    return tuple(found)
