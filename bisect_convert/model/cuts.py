@@ -5,8 +5,6 @@ A cut must change nothing for the converter; where it cannot be made faithfully 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections import deque
 from collections.abc import Mapping
@@ -18,8 +16,7 @@ from bisect_convert.model.graph import Graph, Items, Model, Op, Tensor
 from bisect_convert.model.names import HANDLES, op_of
 
 __all__ = [
-    "CutTensor", "End", "Entry", "Exit", "Plan", "Section", "Unsliceable", "canonical", "feedable", "form_of", "made_by_a_cut",
-    "plan", "whole",
+    "CutTensor", "End", "Entry", "Exit", "Plan", "Section", "Unsliceable", "feedable", "made_by_a_cut", "plan", "whole",
 ]  # fmt: skip
 
 
@@ -273,25 +270,3 @@ def feedable(graph: Graph, ops: frozenset[str], before: frozenset[str]) -> tuple
             (idle if unread and fills and not unfed else lost).add(name)
             todo.extend(left.intersection([*graph.dag.successors(name), *graph.dag.predecessors(name)]))
     return frozenset(left), frozenset(lost)
-
-
-def canonical(graph: Graph, op: str) -> str:
-    """Return a digest that two ops share only where their one-op sections are the same but for names."""
-    fact = graph.ops[op]
-    tensors = [graph.tensors[t] for t in fact.inputs]
-    key = [
-        fact.type,
-        fact.attributes,
-        [[t.dtype, t.shape, graph.ops[t.op].constant] for t in tensors],
-        [[t.dtype, t.shape] for t in fact.outputs],
-        [fact.inputs.index(t) for t in fact.inputs],
-        [f for _, f in fact.functions],
-    ]
-    return hashlib.sha256(json.dumps(key).encode()).hexdigest()
-
-
-def form_of(model: Model, section: Section) -> str | None:
-    """Return what a section of one op has in common with all that differ from it in names only; None for larger ones."""
-    if len(section.ops) != 1 or section.removed:
-        return None
-    return canonical(model.graphs[section.graph], *section.ops)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bisect_convert.model.cuts import Section, Unsliceable, form_of
+from bisect_convert.model.cuts import Section, Unsliceable
+from bisect_convert.model.forms import form_of, pattern_of
 from bisect_convert.model.graph import Model
 from bisect_convert.model.loaded import Loaded
 from bisect_convert.model.outcome import Outcome, Signature, Stage, Verdict, judge
@@ -88,7 +89,8 @@ class Conversions:
                 key.section, frontend=key.frontend, fresh=key.fresh, options=chosen, survey=survey
             )
         self._memory.put(key, found)
-        if plain and (form := self._form(key.section)) is not None:
+        form = (self._form(key.section) or self._pattern(key.section)) if plain else None
+        if form is not None:
             self._memory.first(Form(form, key.frontend), found)
         return found, cached
 
@@ -155,7 +157,14 @@ class Conversions:
         """The form of a section of one op, where its weights are no part of it."""
         return None if self._weights else form_of(self.model, section)
 
+    def _pattern(self, section: Section) -> str | None:
+        """The pattern of a small section, where its weights are no part of it."""
+        return None if self._weights else pattern_of(self.model, section)
+
     def _like(self, section: Section, frontend: bool) -> Outcome | None:
-        """The outcome of a one-op section that is the same but for its names, if there was one."""
-        form = self._form(section)
-        return None if form is None else self._memory.get(Form(form, frontend))
+        """The outcome of a section that is the same but for its names, if there was one; of several ops, if it converts."""
+        if (form := self._form(section)) is not None:
+            return self._memory.get(Form(form, frontend))
+        pattern = self._pattern(section)
+        known = None if pattern is None else self._memory.get(Form(pattern, frontend))
+        return known if known is not None and known.failure is None and known.unresolved is None else None

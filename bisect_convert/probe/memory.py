@@ -23,7 +23,7 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Form:
-    """Any one-op section of this form (see `cuts.canonical`), which is all that counts but for its weights."""
+    """Any section of this form or pattern (see `forms`), which is all that counts but for its weights."""
 
     form: str
     frontend: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,16 +10,18 @@ from dataclasses import replace
 from bisect_convert.model.bodies import Bodies
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.origins import sliced_open
-from bisect_convert.model.outcome import Failure, Stage, Verdict
+from bisect_convert.model.outcome import Failure, Outcome, Stage, Verdict
 from bisect_convert.probe.prober import Prober
 from bisect_convert.report.questions import Kind
 from bisect_convert.search import from_constants
 from bisect_convert.search.bisection import Minimum, first_failing, minimise
-from bisect_convert.search.high_ranks import rank_regions
+from bisect_convert.search.high_ranks import neighbourhoods, of_ranks, rank_regions
 from bisect_convert.search.locate import Cause, Locator
 
 __all__ = ["Descent"]
 
+#: How many groups of ops with tensors of too high a rank are tried before the section that they are in.
+_FORESEEN = 6
 #: With more ops than this left in a body, the op at which the converter gives up is blamed: the others lead to it.
 _MOST_BLAMED = 4
 #: How many questions may go into the bodies of one construct: each converts all of it.
@@ -81,10 +84,23 @@ class Descent:
     def high_ranks(self, section: Section, failure: Failure) -> Iterator[Cause]:
         """Yield the causes of a failure that is one of ranks: one for each group of ops that share such tensors."""
         target = failure.signature
-        if target.pass_name == "program check" and "rank" in target.message:
+        if of_ranks(failure):
             ask = self.locator.ask(section, target)
             for region in rank_regions(self.model.graphs[section.graph], section, ask):
                 yield Cause(section.graph, region.culprits, region.witness, region.minimal, failure, region.cut)
+
+    def foreseen(self, section: Section) -> Outcome | None:
+        """Return how a part fails whose tensors have more dimensions than Core ML has, its neighbours being with it; or None.
+
+        The whole section would tell of them only when all passes are through, which is most of a conversion.
+        """
+        graph = self.model.graphs[section.graph]
+        for near in itertools.islice(neighbourhoods(graph, section), _FORESEEN):
+            part = self.locator.part(section, graph.close(near, graph.atoms - section.ops))
+            outcome = self.prober.outcome(part, Kind.REGION.asks())
+            if outcome.failure is not None and of_ranks(outcome.failure):
+                return outcome
+        return None
 
     def deepest(self, section: Section, failure: Failure) -> Cause | None:
         """Return the cause where the traceback leads into a body: the op there, alone, or else its construct around it."""

@@ -13,10 +13,10 @@ import networkx as nx
 
 from bisect_convert.model.cuts import Section
 from bisect_convert.model.graph import Graph
-from bisect_convert.model.outcome import Verdict
+from bisect_convert.model.outcome import Failure, Verdict
 from bisect_convert.report.questions import Kind, Question
 
-__all__ = ["Region", "rank_regions"]
+__all__ = ["Region", "neighbourhoods", "of_ranks", "rank_regions"]
 
 _HIGHEST = 5
 #: How many ops of one region are asked about one by one.
@@ -32,6 +32,11 @@ class Region:
     witness: Section
     minimal: bool
     cut: frozenset[tuple[str, str]]
+
+
+def of_ranks(failure: Failure) -> bool:
+    """Return whether the converter fails over a tensor of too high a rank."""
+    return failure.signature.pass_name == "program check" and "rank" in failure.signature.message
 
 
 def rank_regions(graph: Graph, section: Section, ask: Ask) -> Iterator[Region]:
@@ -52,6 +57,15 @@ def rank_regions(graph: Graph, section: Section, ask: Ask) -> Iterator[Region]:
             witness = single[shown][0]
         cut = frozenset((graph.name, n) for n in region)
         yield Region(tuple(culprits), witness, len(witness.ops) == 1, cut)
+
+
+def neighbourhoods(graph: Graph, section: Section) -> Iterator[frozenset[str]]:
+    """Yield each region together with what may have a pass rewrite it: the ops up to two steps away."""
+    for region in _regions(graph, section):
+        near = set(region)
+        for _ in range(2):
+            near |= {n for op in near for n in (*graph.dag.predecessors(op), *graph.dag.successors(op))}
+        yield frozenset(near & section.ops)
 
 
 def _blame(makers: list[str], failing: list[str]) -> tuple[list[str], str | None]:

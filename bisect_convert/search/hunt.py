@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bisect_convert.model.bodies import without_scaffold
-from bisect_convert.model.cuts import Section, Unsliceable, feedable, made_by_a_cut, plan, whole
-from bisect_convert.model.graph import Graph
+from bisect_convert.model.cuts import Section, feedable, made_by_a_cut, whole
 from bisect_convert.model.outcome import Failure, Outcome, Verdict
 from bisect_convert.probe.flakiness import died
 from bisect_convert.probe.prober import Prober
@@ -24,6 +23,7 @@ from bisect_convert.search.faulty_arguments import fault
 from bisect_convert.search.found import Found
 from bisect_convert.search.locate import Cause
 from bisect_convert.search.places import Places
+from bisect_convert.search.remainder import Remainder
 
 __all__ = ["Hunt"]
 
@@ -39,9 +39,8 @@ class Hunt:
         self.control = Control(prober)
         self.descent = Descent(prober)
         self.places = Places(prober, self.descent)
-        self._unprobed: list[Found] = []
+        self.remainder = Remainder(prober, self.descent, self.notes.append, self._give_up)
         self._blamed: set[tuple[str, str]] = set()
-        self._bodies: set[Section] = set()
         self._gone: set[tuple[str, str]] = set()
         self._met: frozenset[tuple[str, str]] | None = None
         """The ops that the conversion of the whole, which nothing was cut out of, failed at; None before it."""
@@ -54,8 +53,9 @@ class Hunt:
         while todo:
             section = todo.pop(0)
             steady = self.prober.unsteady is None
-            outcome = self.control.outcome(section)
-            if self._met is None:
+            first = self._met is None
+            outcome = (None if first or not steady else self.descent.foreseen(section)) or self.control.outcome(section)
+            if first:
                 self._met = self.descent.bodies.met(section.graph, outcome)
             failure, found, hidden = outcome.failure, None, None
             if failure is not None and steady is (self.prober.unsteady is None):
@@ -71,7 +71,7 @@ class Hunt:
                 self._give_up(f"what is left could not be probed: {outcome.unresolved}")
             elif hidden is not None:
                 also = {place for f in outcome.further if (place := self._hidden(section, f)) is not None}
-                todo = self._rest(section, frozenset({hidden, *also})) + todo
+                todo = self.remainder.of(section, frozenset({hidden, *also})) + todo
             elif failure is not None and found is None:
                 self._give_up(f"no section fails as the whole does ({failure.type})")
             elif found is not None and found.argument is not None:
@@ -83,7 +83,7 @@ class Hunt:
                     each, todo = self._also_in(each, todo)
                     self._gone |= each.gone
                     yield from self._fresh(each)
-                todo = self._rest(section, frozenset(self._gone)) + todo
+                todo = self.remainder.of(section, frozenset(self._gone)) + todo
                 self._gone.clear()
                 yield from self._unseen()
 
@@ -92,7 +92,7 @@ class Hunt:
         waiting: list[Section] = []
         for section in todo:
             here = self.places.elsewhere(found, section, self._blamed) if self.prober.unsteady is None else []
-            waiting += self._rest(section, frozenset((section.graph, op) for op in here)) if here else [section]
+            waiting += self.remainder.of(section, frozenset((section.graph, op) for op in here)) if here else [section]
             culprits = tuple((section.graph, op) for op in here)
             each = tuple((culprit,) for culprit in culprits)
             if here:
@@ -101,9 +101,9 @@ class Hunt:
 
     def _unseen(self) -> Iterator[Found]:
         """The causes that could not be probed: ops without any conversion that hang on what was cut out."""
-        for unprobed in self._unprobed:
+        for unprobed in self.remainder.unprobed:
             yield from self._fresh(unprobed)
-        self._unprobed.clear()
+        self.remainder.unprobed.clear()
 
     def _behind(self, section: Section, further: Sequence[Failure]) -> Iterator[Found]:
         """The causes of what fails behind the first, where hints lead straight to them: cut out with it, in one go."""
@@ -161,6 +161,15 @@ class Hunt:
         elif not unknown:
             self.prober.ahead([whole(self.model)], again=True)
 
+    def _foresee_rest(self, section: Section, cut: frozenset[tuple[str, str]]) -> None:
+        """Begin on what is left without all that may be cut out, while each place of it is confirmed."""
+        here = frozenset(op for graph, op in cut if graph == section.graph)
+        rest, _ = self.remainder.without(
+            section, here, frozenset((graph, op) for graph, op in cut if graph != section.graph)
+        )
+        if cut and rest.ops:
+            self.prober.ahead([rest])
+
     def causes_with_weights(self) -> Iterator[Found]:
         """Yield each cause of the model with its true weights, where it converts with repeated values in their place."""
         outcome = self.prober.outcome(whole(self.model), Kind.WEIGHTS.asks(), fresh=True)
@@ -180,76 +189,6 @@ class Hunt:
         self.complete = False
         self.notes.append(reason)
 
-    def _rest(self, section: Section, cut: frozenset[tuple[str, str]]) -> list[Section]:
-        """What is still to be converted once the causes are cut out: the section without it, the bodies cut with it."""
-        graph = self.model.graphs[section.graph]
-        here = frozenset(op for name, op in cut if name == section.graph)
-        below = frozenset((name, op) for name, op in cut if name != section.graph)
-        rest, lost = self._without(section, here, below)
-        if below and not self._sliceable(rest):
-            here |= {call for call in section.ops if below & set(self.descent.bodies.atoms(section.graph, call))}
-            rest, lost = self._without(section, here, frozenset())
-        gone = below | {(section.graph, op) for op in here}
-        filling = dependents.loops_that_fill(graph, lost, here)
-        calls = sorted(g for g in gone | {(graph.name, op) for op in lost} if g not in section.removed)
-        bodies = [
-            self._body(body, gone | section.removed, filling=at[1] in filling)
-            for at in calls
-            for _, body in self.model.bodies(*at)
-        ]
-        self._report_lost(graph, lost - filling)
-        fresh = [s for s in dict.fromkeys(bodies) if s.ops and s not in self._bodies]
-        self._bodies.update(fresh)
-        return [rest, *fresh] if rest.ops else fresh
-
-    def _body(self, body: Graph, gone: frozenset[tuple[str, str]], *, filling: bool) -> Section:
-        """What is left of a body whose call is cut out: on its own, without what was cut out of it before.
-
-        filling: the call was not to blame, it went with the reader of a list that it fills.
-        """
-        left = body.atoms - {op for name, op in gone if name == body.name}
-        unfed = dependents.fed_by_none(body, left)
-        ops, lost = feedable(body, left - unfed, body.atoms)
-        filled = frozenset(n for n in unfed if body.ops[n].type == "TensorListSetItem") if filling else frozenset()
-        self._report_lost(body, (lost | unfed) - filled)
-        return self.descent.locator.part(Section(body.name, ops, gone), ops)
-
-    def _without(
-        self, section: Section, here: frozenset[str], below: frozenset[tuple[str, str]]
-    ) -> tuple[Section, frozenset[str]]:
-        graph = self.model.graphs[section.graph]
-        ops, lost = feedable(graph, section.ops - here, section.ops)
-        return Section(section.graph, ops, section.removed | below), lost
-
-    def _sliceable(self, section: Section) -> bool:
-        try:
-            return bool(section.ops and plan(self.model, section, self.prober.loaded.files))
-        except Unsliceable:
-            return False
-
-    def _report_lost(self, graph: Graph, lost: frozenset[str]) -> None:
-        """Say which ops cannot be probed without the culprit; one without any conversion is a cause of its own.
-
-        It was seen to fail behind ops that fail too, and that make what it reads and Core ML has no inputs of.
-        """
-        lost = frozenset(n for n in lost if graph.ops[n].type != "Identity")
-        for failing in dependents.behind_others(self.prober, graph, lost):
-            culprits = tuple((graph.name, name) for name, _ in failing)
-            witness = Section(graph.name, frozenset({failing[0][0]}), handed=True)
-            places = tuple((culprit,) for culprit in culprits)
-            self._unprobed.append(Found(failing[0][1], culprits, witness, minimal=True, confirmed=True, places=places))
-            lost -= {name for name, _ in failing}
-        known = frozenset(n for n in lost if graph.ops[n].type in self.prober.loaded.convertible)
-        if strings := dependents.string_company(graph, known):
-            some = ", ".join(graph.sorted(strings)[:3])
-            work = "1 op works" if len(strings) == 1 else f"{len(strings)} ops work"
-            self.notes.append(f"{work} on strings of a culprit, with which they go: {some}")
-            lost -= strings
-        if lost:
-            names = graph.sorted(lost)
-            need = "1 op needs" if len(lost) == 1 else f"{len(lost)} ops need"
-            self._give_up(f"{need} a tensor of a culprit that cannot be an input: {', '.join(names[:3])}")
-
     # --- one cause ---------------------------------------------------------------------------------------------------
 
     def _cause(self, section: Section, failure: Failure, further: Sequence[Failure] = ()) -> Found | None:
@@ -259,6 +198,7 @@ class Hunt:
         if cause is None:
             self.control.holds(section, failure)
             return None
+        self._foresee_rest(section, self.places.likely(cause, section, further))
         return self._judged(section, cause, failure, further)
 
     def _judged(self, section: Section, cause: Cause, failure: Failure, further: Sequence[Failure]) -> Found | None:

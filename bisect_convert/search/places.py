@@ -14,7 +14,8 @@ import networkx as nx
 from networkx.algorithms.isomorphism import DiGraphMatcher
 
 from bisect_convert.model.bodies import Bodies
-from bisect_convert.model.cuts import Section, canonical
+from bisect_convert.model.cuts import Section
+from bisect_convert.model.forms import canonical
 from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Failure, Signature, Stage, Verdict
 from bisect_convert.probe.prober import Prober
@@ -22,6 +23,7 @@ from bisect_convert.report.questions import Kind
 from bisect_convert.search import from_constants
 from bisect_convert.search.descend import Descent
 from bisect_convert.search.found import Found
+from bisect_convert.search.high_ranks import of_ranks
 from bisect_convert.search.locate import Cause
 
 __all__ = ["Places", "alike"]
@@ -96,15 +98,7 @@ class Places:
         if from_constants.several(graph, [first]):
             rest = Section(cause.graph, self._pool(cause.graph, section) - {first})
             return [op for other in from_constants.failing(self.prober, rest) for op in other.ops]
-        kind, target = graph.ops[first].type, cause.failure.signature
-        removed = {op for name, op in section.removed if name == cause.graph}
-        pool = section.ops if section.graph == cause.graph else graph.atoms - removed
-        unknown = (
-            kind not in self.prober.loaded.convertible or graph.ops[first].foldable or bool(graph.ops[first].functions)
-        )
-        form = canonical(graph, first)
-        alike = [n for n in graph.sorted(pool - {first}) if graph.ops[n].type == kind]
-        alike = [n for n in alike if unknown or canonical(graph, n) == form]
+        alike, target = self._alike(cause, section), cause.failure.signature
         sections = [Section(cause.graph, graph.close({n})) for n in alike]
         found = []
         for index, name in enumerate(alike):
@@ -112,6 +106,46 @@ class Places:
             if self.prober.verdict(sections[index], target, Kind.INSTANCE.asks()) is Verdict.FAIL:
                 found.append(name)
         return found
+
+    def likely(self, cause: Cause, section: Section, further: Sequence[Failure]) -> frozenset[tuple[str, str]]:
+        """Return where the cause, and what failed behind it, may be met, as far as that is known without a question.
+
+        Nothing where it may be met where only a question tells: in constructs made alike, at other tensors of high rank.
+        """
+        inside, several = cause.graph != cause.witness.graph, len(cause.ops) != 1
+        if (inside and several) or of_ranks(cause.failure):
+            return frozenset()
+        hinted = [self._bodies.follow(section.graph, failure.hint) for failure in further if failure.hint]
+        found = {(cause.graph, op) for op in cause.ops} | cause.cut | {place for place in hinted if place is not None}
+        if len(cause.ops) != 1 or cause.cut:
+            return frozenset(found)
+        alike: list[tuple[str, str]] = []
+        if cause.graph == cause.witness.graph:
+            alike = [(cause.graph, op) for op in self._alike(cause, section)]
+        elif not further and len(cause.witness.ops) == 1:
+            alike = [place for _, place in self._alike_inside(cause, section)]
+        ends = self._ends(cause.graph, cause.ops[0])
+        return frozenset(found | {place for place in alike if self._ends(*place) == ends})
+
+    def _ends(self, graph: str, name: str) -> list[tuple[str, int | None]]:
+        """The dtypes and ranks of what an op reads and makes."""
+        op, tensors = self.model.graphs[graph].ops[name], self.model.graphs[graph].tensors
+        ends = [*(tensors[i] for i in op.inputs), *op.outputs]
+        return [(t.dtype, None if t.shape is None else len(t.shape)) for t in ends]
+
+    def _alike(self, cause: Cause, section: Section) -> list[str]:
+        """The other ops of the type of the cause's one op; of its form too, where others of that type may convert."""
+        graph = self.model.graphs[cause.graph]
+        (first,) = cause.ops
+        kind = graph.ops[first].type
+        removed = {op for name, op in section.removed if name == cause.graph}
+        pool = section.ops if section.graph == cause.graph else graph.atoms - removed
+        unknown = (
+            kind not in self.prober.loaded.convertible or graph.ops[first].foldable or bool(graph.ops[first].functions)
+        )
+        form = canonical(graph, first)
+        alike = [n for n in graph.sorted(pool - {first}) if graph.ops[n].type == kind]
+        return [n for n in alike if unknown or canonical(graph, n) == form]
 
     def elsewhere(self, found: Found, section: Section, taken: set[tuple[str, str]]) -> list[str]:
         """Return the ops of a section of another graph that fail alone as the one op at each place of the cause does."""
@@ -128,17 +162,13 @@ class Places:
 
     def _in_constructs(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
         """The ops of that type in bodies that fail as the cause does, each with no more than its construct around it."""
-        home, kind = cause.witness.graph, self.model.graphs[cause.graph].ops[cause.ops[0]].type
+        home = cause.witness.graph
         if len(cause.witness.ops) != 1:
             return
         if len(cause.ops) != 1:
             yield from self._in_twins(cause, section, taken)
             return
-        graph = self.model.graphs[home]
-        calls = [n for n in graph.sorted(self._pool(home, section)) if graph.ops[n].functions]
-        places = [(c, place) for c in calls for place in self._bodies.atoms(home, c)]
-        alike = [(c, (g, op)) for c, (g, op) in places if self.model.graphs[g].ops[op].type == kind]
-        for call, (name, op) in alike[:_MOST_INSIDE]:
+        for call, (name, op) in self._alike_inside(cause, section):
             if (name, op) in taken or (name, op) in section.removed:
                 continue
             gone = self._bodies.removed_but(home, [call], frozenset({(name, op)}))
@@ -147,6 +177,14 @@ class Places:
             if self.prober.verdict(part, cause.failure.signature, Kind.IN_PLACE.asks(op, call)) is Verdict.FAIL:
                 taken.add((name, op))
                 yield replace(cause, graph=name, ops=(op,), witness=part)
+
+    def _alike_inside(self, cause: Cause, section: Section) -> list[tuple[str, tuple[str, str]]]:
+        """The ops of the type of the cause's one op in bodies, each behind the call that it is below."""
+        home, kind = cause.witness.graph, self.model.graphs[cause.graph].ops[cause.ops[0]].type
+        graph = self.model.graphs[home]
+        calls = [n for n in graph.sorted(self._pool(home, section)) if graph.ops[n].functions]
+        places = [(c, place) for c in calls for place in self._bodies.atoms(home, c)]
+        return [(c, (g, op)) for c, (g, op) in places if self.model.graphs[g].ops[op].type == kind][:_MOST_INSIDE]
 
     def _in_twins(self, cause: Cause, section: Section, taken: set[tuple[str, str]]) -> Iterator[Cause]:
         """The same ops of the constructs whose bodies are made of the same ops: the witness once more, by other names."""

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models import load, spec
 
-from bisect_convert.model.cuts import Plan, Section, Unsliceable, canonical, plan, whole
+from bisect_convert.model.cuts import Plan, Section, Unsliceable, plan, whole
+from bisect_convert.model.forms import canonical, pattern_of
 from bisect_convert.model.graph import Graph, Model, Op, Shape, Tensor
 from bisect_convert.probe.client import Workers
 from bisect_convert.probe.prober import Prober
@@ -171,6 +172,25 @@ def test_two_ops_have_one_form_where_they_differ_in_names_alone() -> None:
     assert forms["a"] == forms["b"]
     others = ["a", "t", "wide", "double", "set", "square", "product", "scaled"]
     assert len({forms[name] for name in others}) == len(others)
+
+
+def test_sections_have_one_pattern_where_the_numbers_in_their_names_differ_alone() -> None:
+    def pair(prefix: str, source: str = "x", *, kind: str = "Mul", turned: bool = False) -> list[Op]:
+        first, second = f"{prefix}/relu", f"{prefix}/end"
+        reads = (source, first) if turned else (first, source)
+        return [op(first, "Relu", source), op(second, kind, *reads)]
+
+    model = model_of(
+        op("x", "Placeholder"), *pair("block1"), *pair("block2"), *pair("other"), *pair("block3", kind="Add"),
+        *pair("block4", turned=True), *pair("block5"), op("late", "Tanh", "block5/relu"),
+        op("y", "Placeholder", shape=(1, 8)), *pair("block6", "y"),
+        results=("late:0", *(f"{n}/end:0" for n in ["block1", "block2", "other"])),
+    )  # fmt: skip
+    prefixes = ["block1", "block2", "other", "block3", "block4", "block5", "block6"]
+    found = [pattern_of(model, Section("", frozenset({f"{p}/relu", f"{p}/end"}))) for p in prefixes]
+    assert found[0] == found[1] is not None
+    assert len(set(found[1:])) == len(found) - 1
+    assert pattern_of(model, Section("", frozenset({"block1/relu"}))) is None
 
 
 # --- real cuts: every dtype and rank ---------------------------------------------------------------------------------
