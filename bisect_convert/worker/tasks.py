@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from bisect_convert.worker import request as requests
 
 __all__ = ["lent", "work"]
 
+#: Seconds from which on a request has likely left a model's worth of memory behind.
+_LONG = 2.0
+
 
 def work(data: Mapping[str, Any], mark: str | None = None) -> dict[str, Any]:
     """Do a request, as JSON data, and return the answer; a fault of the request is an answer with "error".
@@ -22,8 +26,9 @@ def work(data: Mapping[str, Any], mark: str | None = None) -> dict[str, Any]:
     """
     if mark is not None:
         Path(mark).write_text(str(os.getpid()))
+    began = time.monotonic()
     try:
-        return _done(requests.from_json(data), mark)
+        answer = _done(requests.from_json(data), mark)
     except SystemExit as left:
         return {"death": f"exit {left.code or 0}"}
     except BisectConvertError as error:
@@ -33,6 +38,11 @@ def work(data: Mapping[str, Any], mark: str | None = None) -> dict[str, Any]:
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         return {"error": "EnvironmentError_", "message": f"the model cannot be worked on: {error.strerror}{place}"}
+    if mark is not None and time.monotonic() - began > _LONG:
+        from bisect_convert.worker.process import give_back
+
+        give_back()
+    return answer
 
 
 def lent(data: Mapping[str, Any]) -> dict[str, Any]:
