@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any
 from bisect_convert.arguments.as_code import argument_code
 from bisect_convert.diagnose.diagnosis import Diagnosis
 from bisect_convert.errors import EnvironmentError_
+from bisect_convert.fix.alone import Alone, Sooner
 from bisect_convert.fix.destination import Destination
 from bisect_convert.fix.patches import Patch, told_apart
 from bisect_convert.fix.reading_code import Source
@@ -32,6 +32,8 @@ __all__ = ["fixed"]
 
 #: Seconds that the search for edits, and the script by itself, may take at most.
 _LIMIT = 7200.0
+#: The folder in which the script runs that is begun before it is sure.
+_SOONER = "sooner"
 #: What is done with variables that are no state.
 _UNASSIGNED = (
     "Assignments that no output hangs on, or seeds of random numbers only, are left out; "
@@ -39,13 +41,6 @@ _UNASSIGNED = (
 )
 #: What an app has to do with state.
 _HANDED = "the app hands the state that it got out of one call to the next; what the variables held at first, at first"
-#: Runs a script in a process in which this package cannot be imported.
-_ALONE = """\
-import runpy, sys
-sys.modules["bisect_convert"] = None
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 def fixed(
@@ -60,14 +55,22 @@ def fixed(
     if not model.is_dir():
         return Fix(False, remaining=_all(run.findings), reasons=("TensorFlow cannot freeze it as it is",))
     source, options = _source(run, patches), _options(run)
-    with tempfile.TemporaryDirectory(dir=run.folder) as folder:
+    alone = None if source is None or destination is None else Alone(source.modules)
+    with tempfile.TemporaryDirectory(dir=run.folder) as folder, alone or contextlib.nullcontext():
         out = "" if source is not None or destination is None else _package(folder, destination)
         request = Request(
             str(model), options, out, no_run=run.wishes.no_run, timeout=_LIMIT,
-            patches=tuple(p.to_json() for p in patches), search=search,
+            patches=tuple(p.to_json() for p in patches), search=search, foreseen=str(Path(folder) / "foreseen.json"),
         )  # fmt: skip
+
+        def begin(program: Mapping[str, Any]) -> None:
+            if source is not None and destination is not None and alone is not None:
+                text = _text(program, source, options, run, destination, patches)
+                _begun(alone, text, source, destination, Path(folder) / _SOONER)
+
         try:
-            answer = run.workers.insist(request)
+            with Sooner(Path(request.foreseen), begin):
+                answer = run.workers.insist(request)
         except EnvironmentError_ as fault:  # of ours: what was found stands all the same
             return Fix(False, remaining=_all(run.findings), reasons=(str(fault),))
         if "fix" not in answer:
@@ -75,9 +78,10 @@ def fixed(
         made = _facts(answer["fix"], run)
         if not made.converted or destination is None:
             return made
-        if source is None:
+        if source is None or alone is None:
             return destination.filled(made, Path(request.out), None, answer["fix"]["labels"])
-        return _by_script(made, answer["fix"], source, options, run, destination, Path(folder), patches)
+        text = _text(answer["fix"], source, options, run, destination, patches)
+        return _by_script(made, answer["fix"], text, source, options, run, destination, Path(folder), alone)
 
 
 def _options(run: Diagnosis) -> dict[str, Any]:
@@ -182,29 +186,48 @@ def _source(run: Diagnosis, patches: tuple[Patch, ...]) -> Source | None:
     )
 
 
+def _text(
+    program: Mapping[str, Any], source: Source, options: Mapping[str, Any], run: Diagnosis, destination: Destination,
+    patches: tuple[Patch, ...],
+) -> str:  # fmt: skip
+    """The script that makes this program of the model."""
+    kept = {name: value for name, value in {**options, **program["options"]}.items() if value is not None}
+    return script(
+        source, [_step(e) for e in program["edits"]], program["results"], kept, destination.script.name,
+        destination.path.name, {p.name: p.source or "" for p in patches}, program["originals"], _handed_on(run),
+    )  # fmt: skip
+
+
+def _files(destination: Destination, folder: Path) -> tuple[Path, Path]:
+    """The script in the folder, and the package that it writes there."""
+    return folder / destination.script.name, folder / f"model{destination.path.suffix}"
+
+
+def _begun(alone: Alone, text: str, source: Source, destination: Destination, folder: Path) -> Path:
+    """Have the script run in the folder, which is returned."""
+    folder.mkdir(exist_ok=True)
+    written, package = _files(destination, folder)
+    written.write_text(text, encoding="utf-8")
+    alone.begin(written, [source.path, str(package)])
+    return folder
+
+
 def _by_script(
-    made: Fix, answer: Mapping[str, Any], source: Source, options: Mapping[str, Any], run: Diagnosis,
-    destination: Destination, folder: Path, patches: tuple[Patch, ...],
+    made: Fix, answer: Mapping[str, Any], text: str, source: Source, options: Mapping[str, Any], run: Diagnosis,
+    destination: Destination, folder: Path, alone: Alone,
 ) -> Fix:  # fmt: skip
     """Let the script make the package, in a process where this package is not to be had, and see that it is the same."""
-    kept = {name: value for name, value in {**options, **answer["options"]}.items() if value is not None}
-    text = script(
-        source, [_step(e) for e in answer["edits"]], answer["results"], kept, destination.script.name,
-        destination.path.name, {p.name: p.source or "" for p in patches}, answer["originals"], made.state,
-    )  # fmt: skip
-    written, package = folder / destination.script.name, folder / f"model{destination.path.suffix}"
-    written.write_text(text, encoding="utf-8")
-    command = [sys.executable, "-c", _ALONE, str(written), source.path, str(package)]
-    paths = [os.getcwd(), os.environ.get("PYTHONPATH", "")] if source.modules else [os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=_LIMIT
-    )
-    if done.returncode == 0 and package.exists():
+    if alone.begun != text:
+        folder = _begun(alone, text, source, destination, folder)
+    else:
+        folder /= _SOONER
+    written, package = _files(destination, folder)
+    status, said = alone.ended(_LIMIT)
+    if status == 0 and package.exists():
         same = run.workers.ask(Same(str(package), answer["structure"], timeout=600.0)).get("same", False)
         tables = sorted(folder.glob(f"{package.stem}.table*.tsv"))
         return destination.filled(replace(made, verified=same), package, written, answer["labels"], tables)
-    reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1][:300]
+    reason = (said.strip().splitlines() or ["it ended without a word"])[-1][:300]
     shutil.rmtree(package, ignore_errors=True)
     request = Request(str(_program(run)), options, str(package), no_run=True, timeout=_LIMIT)
     if "fix" not in run.workers.ask(request) or not package.exists():

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import tensorflow as tf
 
-from bisect_convert.errors import BisectConvertError
 from bisect_convert.model import facts
 from bisect_convert.model.files import EDITED, MOVED
 from bisect_convert.model.names import op_of
 from bisect_convert.model.outcome import Failure
-from bisect_convert.worker import compression, private_api, tracebacks, unpacking
 from bisect_convert.worker.conversion import limit_memory
+from bisect_convert.worker.edited_program import Converter, still_there
 from bisect_convert.worker.read.reading import Reading
-from bisect_convert.worker.read.writing import shaped, slim, write_facts
+from bisect_convert.worker.read.writing import shaped, write_facts
 from bisect_convert.worker.request import Fix
 from bisect_convert.worker.rewrite.agreement import agreement, labels_of, taken
 from bisect_convert.worker.rewrite.candidates import empty_lists, kept_draws
@@ -33,8 +34,6 @@ from bisect_convert.worker.rewrite.frontier import Moved, moved
 from bisect_convert.worker.rewrite.levels import levels
 from bisect_convert.worker.rewrite.open_sizes import given_sizes, of_one, sized
 from bisect_convert.worker.rewrite.samples import sample_inputs
-from bisect_convert.worker.structure import structure
-from bisect_convert.worker.survey import Survey, surveying
 from bisect_convert.worker.weights import true_weights
 
 __all__ = ["fix"]
@@ -68,17 +67,27 @@ def fix(request: Fix) -> dict[str, Any]:
     if not done.remaining and apart is None:
         (folder / EDITED).write_bytes(done.whole.SerializeToString())
     return {
-        "edits": [_described(e, done.equal.get(e)) for e in (*start.edits, *done.edits)],
+        **_program(start, done, results, converter, more),
         "fits": _fits(start, request) if done.remaining and request.search and not known else {},
         "remaining": [_failure(f) for f in done.remaining] if apart is None else [_parted(apart)],
         "refused": [{"at": e.at, "recipe": e.recipe, "reason": _line(reason)} for e, reason in done.refused.items()],
         "agreement": None if whole is None else whole.to_json(),
         "unseen": unseen,
-        "results": list(start.results),
-        "originals": results,
-        "options": {key: _still_there(converter.options, done.whole).get(key) for key in ("inputs", "outputs")} | more,
         "structure": converter.structure,
         "labels": _labels(program) if any(e.recipe == "labels_as_numbers" for e in done.edits) else {},
+    }
+
+
+def _program(
+    start: Moved, done: Fixed, originals: Sequence[str], converter: Converter, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a script that makes the same program needs to know."""
+    left = still_there(converter.options, done.whole)
+    return {
+        "edits": [_described(e, done.equal.get(e)) for e in (*start.edits, *done.edits)],
+        "results": list(start.results),
+        "originals": list(originals),
+        "options": {**{key: left.get(key) for key in ("inputs", "outputs")}, **more},
     }
 
 
@@ -91,7 +100,7 @@ def _first(start: Moved, request: Fix) -> tuple[Moved, _Made, dict[str, Any]]:
         named = classifier(start.program, start.results, request.options, _inputs(start.program, request)[0])
     if named is not None:
         other, more = named
-        made = _edited(other, replace(request, options={**request.options, **more}))
+        made = _edited(other, replace(request, options={**request.options, **more}), more=more)
         if not made.done.remaining and made.apart is None:
             return other, made, more
     made = _edited(start, request)
@@ -134,18 +143,22 @@ class _Made:
     whole: Agreement | None
     apart: str | None
     unseen: str | None
-    converter: _Converter
+    converter: Converter
 
 
-def _edited(start: Moved, request: Fix, sizes: Sequence[Edit] = ()) -> _Made:
+def _edited(start: Moved, request: Fix, sizes: Sequence[Edit] = (), more: Mapping[str, Any] | None = None) -> _Made:
     """Edit the program until it converts; what cannot be compared where it is made goes where the whole differs by it."""
     program, results = start.program, list(start.results)
-    converter = _Converter(_still_there(request.options, program))
+    converter = Converter(still_there(request.options, program))
     inputs, unseen = _inputs(program, request)
     first = [*sizes, *([*empty_lists(program), *kept_draws(program)] if request.search else ())] + [
         edit for patch in request.patches for edit in _patched(program, patch)
     ]
-    done = fixed(program, results, inputs, converter.failures, first, search=request.search)
+
+    def about(done: Fixed) -> None:
+        converter.lowered = partial(_foresee, request, start, done, converter, more or {})
+
+    done = fixed(program, results, inputs, converter.failures, first, search=request.search, about=about)
     outputs = [f"{r}:0" for r in results]
     whole = agreement(program, done.whole, outputs, inputs) if inputs else None
     if whole is None and 0 < len(fit := taken(program, outputs, inputs)) < len(inputs):
@@ -158,14 +171,12 @@ def _edited(start: Moved, request: Fix, sizes: Sequence[Edit] = ()) -> _Made:
     return _Made(done, whole, None if done.remaining else done.differs(whole), unseen, converter)
 
 
-def _still_there(options: Mapping[str, Any], program: Any) -> dict[str, Any]:
-    """The packed arguments without those inputs and outputs that the program does not have any more."""
-    names = {n.name for n in program.node}
-    left = {
-        key: [i for i in options.get(key) or () if i.get("name") is None or op_of(i["name"]) in names]
-        for key in ("inputs", "outputs")
-    }
-    return {name: left.get(name, value) for name, value in options.items() if left.get(name, True)}
+def _foresee(request: Fix, start: Moved, done: Fixed, converter: Converter, more: Mapping[str, Any]) -> None:
+    """Say which program it is likely to be: most that is lowered converts."""
+    if request.foreseen and not start.edits:
+        written = Path(f"{request.foreseen}.part")
+        written.write_text(json.dumps(_program(start, done, start.results, converter, more)))
+        written.replace(request.foreseen)
 
 
 def _patched(program: Any, patch: Mapping[str, str]) -> list[Edit]:
@@ -216,68 +227,6 @@ def _with_weights(folder: Path) -> Any:
         if node.op == "Const" and node.name in true:
             node.CopyFrom(true[node.name])
     return program
-
-
-class _Converter:
-    """Converts programs with their large weights as repeated values; `structure`: of the one that converted last."""
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.structure: dict[str, int] = {}
-        self.options = options
-
-    def failures(self, program: Any) -> list[Failure]:
-        """Return what fails in the conversion of the program: all ops in lowering, else the one failure behind it."""
-        import coremltools as ct
-
-        made = tf.compat.v1.GraphDef()
-        made.CopyFrom(program)
-        slim(made, distinct=True)
-        survey = _survey(program)
-        private_api.define_functions(made.library.function)
-        private_api.reset()
-        try:
-            own = unpacking.in_force(self.options.get("conversions", {}))
-            ends = private_api.watched(lambda stage, name: None, lambda: bool(survey.failures))
-            with own, surveying(survey), ends:
-                model = ct.convert(
-                    private_api.FrozenGraph(made), source="tensorflow", skip_model_load=True,
-                    **unpacking.unpack(_still_there(self.options, program)),
-                )  # fmt: skip
-            if "optimize" in self.options:
-                model = compression.optimized(model, self.options["optimize"])
-            self.structure = structure(model)
-        except private_api.StopAfterFrontend:
-            return survey.failures
-        except (KeyboardInterrupt, SystemExit, BisectConvertError):
-            raise
-        except BaseException as error:
-            return survey.failures or [tracebacks.classify(error, survey.names)]
-        return survey.failures
-
-    def save(self, program: Any, out: str) -> None:
-        """Convert the program with its true weights, and save the model."""
-        import coremltools as ct
-
-        private_api.define_functions(program.library.function)
-        private_api.reset()
-        with unpacking.in_force(self.options.get("conversions", {})):
-            model = ct.convert(
-                private_api.FrozenGraph(program), source="tensorflow", skip_model_load=True,
-                **unpacking.unpack(_still_there(self.options, program)),
-            )  # fmt: skip
-        if "optimize" in self.options:
-            model = compression.optimized(model, self.options["optimize"])
-        model.save(out)
-
-
-def _survey(program: Any) -> Survey:
-    known: dict[str, Any] = {}
-    for _, _, graph in levels(program):
-        for op in graph.get_operations():
-            known[op.name] = tuple(
-                (t.dtype.name, None if t.shape.rank is None else tuple(t.shape.as_list())) for t in op.outputs
-            )
-    return Survey(known, tuple(known))
 
 
 def _described(edit: Edit, equal: Agreement | None) -> dict[str, Any]:

@@ -152,7 +152,8 @@ class Fix(Request):
     """Edit the model that was written into `folder` until it converts; write it, true weights and all, to `out` if given.
 
     options: packed arguments; memory in GiB; no_run: execute nothing of the graph; patches: functions of the user's own
-    (see `fix.patches`), made first; search: look for further edits.
+    (see `fix.patches`), made first; search: look for further edits; foreseen: a file that says what a script needs to know of
+    the program, as soon as it is likely to convert.
     """
 
     do: ClassVar[str] = "fix"
@@ -163,6 +164,7 @@ class Fix(Request):
     no_run: bool = False
     patches: tuple[Mapping[str, str], ...] = ()
     search: bool = True
+    foreseen: str = ""
 
 
 @dataclass(frozen=True)

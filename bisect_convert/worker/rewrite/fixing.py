@@ -58,17 +58,19 @@ def fixed(
     *,
     search: bool = True,
     without: Sequence[Edit] = (),
+    about: Callable[[Fixed], None] = lambda done: None,
 ) -> Fixed:
     """Return the program with the edits with which it converts, or with those that got furthest.
 
     results: names of the ops that make the outputs; inputs: feeds on which edits are compared; convert: what fails in a
     program, in the converter's order, empty where it converts; first: edits to begin with; search: for further ones, but
-    none of `without`.
+    none of `without`; about: hears with which edits it is about to be converted.
     """
     hollow, weights = light(program)
     done = Fixed(hollow, weights, hollow, refused=dict.fromkeys(without, _APART))
     _take(done, first, results, inputs)
     for _ in range(_ROUNDS):
+        about(done)
         failures = convert(done.whole)
         done.remaining = failures
         if not failures or not search:
