@@ -116,10 +116,21 @@ def find_packed(
         if fixing is None:
             return run.report(prober)
         wishes.doing("editing its graph until it converts")
-        fix = held_against_the_original(fixing(run), run, prober)
-        return replace(run.report(prober), fix=fix)
+        return _fixed(run, prober, fixing)
     finally:
         run.close()
+
+
+def _fixed(run: Diagnosis, prober: Prober, fixing: Callable[[Diagnosis], Fix]) -> Report:
+    """The report with what came of editing; where that is stopped, what is known stands all the same."""
+    fix, doing = None, "its graph was edited: no converted model was written"
+    try:
+        fix, doing = fixing(run), "what was written was compared with the original"
+        fix = held_against_the_original(fix, run, prober)
+    except (KeyboardInterrupt, Stopped):
+        run.notes.append(f"stopped while {doing}")
+        raise Stopped("stopped", replace(run.report(prober), fix=fix)) from None
+    return replace(run.report(prober), fix=fix)
 
 
 def with_repro(out: Path | None, prober: Prober, run: Diagnosis, found: Found, finding: Finding) -> Finding:

@@ -17,9 +17,10 @@ import tensorflow as tf
 
 import bisect_convert
 from bisect_convert import Report
+from bisect_convert.diagnose import find as find_module
 from bisect_convert.diagnose.find import find_packed
 from bisect_convert.diagnose.wishes import Wishes
-from bisect_convert.errors import UsageError
+from bisect_convert.errors import Stopped, UsageError
 from bisect_convert.fix import script as scripts
 from bisect_convert.fix.converted import fixed
 from bisect_convert.fix.destination import Destination, destination
@@ -266,3 +267,19 @@ def test_outputs_without_a_number_are_infinitely_far_apart_and_null_in_json() ->
     assert json.loads(json.dumps(asdict(fix), allow_nan=False))["agreement"] == {
         "max_abs": None, "max_rel": None, "samples": 5
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("when", ["as it edits", "as it compares"])
+def test_what_is_known_stands_where_it_is_stopped(when: str, workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any) -> Fix:
+        raise KeyboardInterrupt
+
+    fixing = stopped if when == "as it edits" else partial(fixed, destination=None)
+    if when == "as it compares":
+        monkeypatch.setattr(find_module, "held_against_the_original", stopped)
+    with pytest.raises(Stopped) as stop:
+        find_packed(FIXTURES / "erfc_in_cond/model", {}, Wishes(first=True), workers, fixing=fixing)
+    report = stop.value.report
+    assert report is not None and [c.op for f in report.findings for c in f.culprits] == ["Erfc"]
+    assert (report.fix is None) is (when == "as it edits")
+    assert any(note.startswith("stopped while") for note in report.notes)
