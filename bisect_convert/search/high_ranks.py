@@ -16,7 +16,7 @@ from bisect_convert.model.graph import Graph
 from bisect_convert.model.outcome import Failure, Verdict
 from bisect_convert.report.questions import Kind, Question
 
-__all__ = ["Region", "neighbourhoods", "of_ranks", "rank_regions"]
+__all__ = ["Region", "neighbourhoods", "of_ranks", "raises", "rank_regions"]
 
 _HIGHEST = 5
 #: How many ops of one region are asked about one by one.
@@ -39,6 +39,11 @@ def of_ranks(failure: Failure) -> bool:
     return failure.signature.pass_name == "program check" and "rank" in failure.signature.message
 
 
+def raises(graph: Graph, op: str) -> bool:
+    """Return whether the op makes a tensor of too high a rank of such as are not."""
+    return _high(graph, op, "outputs") and not _high(graph, op, "inputs")
+
+
 def rank_regions(graph: Graph, section: Section, ask: Ask) -> Iterator[Region]:
     """Yield each region that fails as asked, in the order of the graph.
 
@@ -49,7 +54,7 @@ def rank_regions(graph: Graph, section: Section, ask: Ask) -> Iterator[Region]:
         witness, verdict = ask(region, Kind.REGION.asks())
         if verdict is not Verdict.FAIL:
             continue
-        makers = [n for n in graph.sorted(region) if _high(graph, n, "outputs") and not _high(graph, n, "inputs")]
+        makers = [n for n in graph.sorted(region) if raises(graph, n)]
         single = {n: ask(frozenset({n}), Kind.MEMBER.asks(n)) for n in graph.sorted(region)[:_MOST]}
         failing = [n for n, (_, v) in single.items() if v is Verdict.FAIL]
         culprits, shown = _blame(makers, failing)

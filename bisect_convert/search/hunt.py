@@ -21,6 +21,7 @@ from bisect_convert.search.controls import FICKLE, Control
 from bisect_convert.search.descend import Descent
 from bisect_convert.search.faulty_arguments import fault
 from bisect_convert.search.found import Found
+from bisect_convert.search.high_ranks import of_ranks, raises
 from bisect_convert.search.locate import Cause
 from bisect_convert.search.places import Places
 from bisect_convert.search.remainder import Remainder
@@ -139,8 +140,18 @@ class Hunt:
 
         None whose failure speaks of a tensor of ours, unless the whole model was seen to fail there too.
         """
-        if made_by_a_cut(found.failure.message) and not set(found.culprits) & (self._met or frozenset()):
-            name = found.culprits[0][1] if found.culprits else "a section"
+        ours = made_by_a_cut(found.failure.message) and not set(found.culprits) & (self._met or frozenset())
+        name = found.culprits[0][1] if found.culprits else "a section"
+        if ours and of_ranks(found.failure):  # a tensor of ours is of that rank since the model's is
+            raising = tuple(c for c in found.culprits if raises(self.model.graphs[c[0]], c[1]))
+            if not raising:
+                self.notes.append(f"{name} reads what a culprit makes, of a rank that Core ML does not have")
+                return
+            groups = [tuple(c for c in place if c in raising) for place in found.places]
+            places = tuple(place for place in groups if place)
+            several = any(len(place) > 1 for place in places)
+            found = replace(found, culprits=raising, cut=found.gone, places=places, interaction=several)
+        elif ours:
             self._give_up(f"{name} was seen to fail only where it was cut out of the model, and is not blamed for that")
             return
         fresh = tuple(c for c in found.culprits if c not in self._blamed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import tensorflow as tf
 
 from bisect_convert import find
@@ -75,3 +76,21 @@ def test_conditionals_that_are_read_twice_are_one_finding_whatever_is_in_them(wo
     assert report.complete and [len(f.places) for f in twice] == [4]
     assert [(len(f.places), f.culprits[0].op) for f in report.findings if f not in twice] == [(4, "Roll")]
     assert _rests(report) <= len(report.findings) + 2
+
+
+def ranks_around_erfc(x: tf.Tensor) -> tf.Tensor:
+    x = tf.transpose(tf.reshape(x, [1, 2, 2, 2, 2, 4]), [0, 1, 3, 2, 4, 5])
+    return tf.reshape(tf.math.erfc(tf.nn.relu(x), name="erfc"), [8, 8])
+
+
+@pytest.mark.parametrize("inside", ["a branch", "a loop"])
+def test_what_raises_a_rank_in_a_body_is_blamed_beside_what_is_cut_out_behind_it(inside: str, workers: Workers) -> None:
+    @tf.function(input_signature=[tf.TensorSpec((8, 8), name="x")], autograph=False)
+    def model(x: tf.Tensor) -> tf.Tensor:
+        if inside == "a branch":
+            return tf.cond(x[0, 0] > 0.0, lambda: ranks_around_erfc(x), lambda: x * 2.0)
+        return tf.while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, ranks_around_erfc(x)), [0, x])[1]
+
+    report = find(model, workers=workers)
+    assert [[c.op for c in f.culprits] for f in report.findings] == [["Erfc"], ["Reshape"]], str(report)
+    assert "rank" in report.findings[1].error_message
