@@ -15,7 +15,7 @@ from bisect_convert.model.graph import Graph, Tensor
 from bisect_convert.model.names import op_of
 from bisect_convert.render.names import unwrapped
 
-__all__ = ["UNSHAPED", "Call", "Correction", "changed", "corrections", "disagrees", "values_of"]
+__all__ = ["UNSHAPED", "Call", "Correction", "changed", "constant_strings", "corrections", "disagrees", "values_of"]
 
 #: What coremltools says where neither the model nor the call gives the rank of an input, which it names.
 UNSHAPED = re.compile(r"Unable to determine the shape of input: (\S+?)\. ")
@@ -108,8 +108,19 @@ def _unshaped(name: str, given: list[Mapping[str, Any]], call: Call) -> Iterator
         yield Correction(f"say the shape of the input `{name}`, such as {words}", {"inputs": [*others, spec]})
 
 
+def constant_strings(graph: Graph) -> list[str]:
+    """Return the ops that make outputs which are strings and follow from constants: nothing but the outputs reads them."""
+    ends = [n for n in dict.fromkeys(op_of(result) for result in graph.results) if n in graph.ops]
+    return [n for n in ends if graph.ops[n].constant and all(t.dtype == "string" for t in graph.ops[n].outputs)]
+
+
 def _outputs(call: Call, message: str) -> Iterator[Correction]:
     given = list(call.given.get("outputs") or ())
+    if strings := constant_strings(call.graph):
+        wanted = given or [{"kind": "TensorType", "name": op_of(r)} for r in dict.fromkeys(call.graph.results)]
+        left = [o for o in wanted if op_of(str(o.get("name"))) not in strings]
+        if left and left != given:
+            yield Correction("take the other outputs, and have the app hold that text", {"outputs": left})
     named = [{**o, "name": _output(o["name"], call)} if o.get("name") else o for o in given]
     if named != given:
         yield Correction("name the outputs as the frozen graph does", {"outputs": named})

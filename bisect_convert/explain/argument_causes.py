@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bisect_convert.arguments import input_corrections
-from bisect_convert.arguments.corrections import values_of
+from bisect_convert.arguments.corrections import constant_strings, values_of
 from bisect_convert.explain.case import Case
 from bisect_convert.explain.rules import listed
 from bisect_convert.model.graph import Graph, Tensor
@@ -26,6 +26,10 @@ def argument_cause(
     declared: the inputs as the model has them; keys: what the signature calls its results -> the ops that make them.
     """
     name = case.found.argument
+    if name == "outputs" and (text := constant_strings(case.model.main)):
+        one = len(text) == 1
+        made = f"{'the output' if one else 'the outputs'} {listed(text[:_LISTED])}"
+        return f"{made} {'is text that is' if one else 'are texts that are'} always the same; Core ML has no strings"
     if name is None or name not in case.options:
         return ""
     renamed = _unknown_probabilities(case, keys or {}) if name == "classifier_config" else ""

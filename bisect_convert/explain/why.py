@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from bisect_convert.arguments.corrections import constant_strings
 from bisect_convert.explain.case import Case
 from bisect_convert.explain.control_flow import FLOW_RULES
 from bisect_convert.explain.requirements import NEED_RULES
@@ -80,6 +81,8 @@ def _argument(case: Case) -> str | None:
     if case.found.argument is None:
         return None
     name = case.found.argument
+    if name == "outputs" and constant_strings(case.model.main):
+        return "The converter has no way to write text; `outputs` names what the model is to end in. No op is at fault."
     if name not in case.options:
         return (
             _unknown_shape(case) or f"The argument `{name}` of `ct.convert` is missing; no op of the model is at fault."

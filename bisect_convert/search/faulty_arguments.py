@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bisect_convert.arguments import input_corrections
-from bisect_convert.arguments.corrections import UNSHAPED, Call, changed, corrections, disagrees
+from bisect_convert.arguments.corrections import UNSHAPED, Call, changed, constant_strings, corrections, disagrees
 from bisect_convert.arguments.input_corrections import fits, spelt
 from bisect_convert.errors import UsageError
 from bisect_convert.model.cuts import Section, whole
@@ -89,7 +89,8 @@ def _suspects(call: Call, failure: Failure) -> Iterator[str]:
     late = stage > Stage.LOWERING
     if "inputs" in given and (disagrees(call) or _flexible(given["inputs"]) and _narrow(call)):
         yield "inputs"
-    if "outputs" in given and (late or not failure.signature.raising):
+    text = bool(constant_strings(call.graph)) and "cannot have no value" in failure.message
+    if text or ("outputs" in given or constant_strings(call.graph)) and (late or not failure.signature.raising):
         yield "outputs"
     if late:
         if "classifier_config" in given:
@@ -105,7 +106,10 @@ def _suspects(call: Call, failure: Failure) -> Iterator[str]:
 
 def _contradicts(argument: str, call: Call, failure: Failure) -> bool:
     if argument == "outputs":
-        return any(o.get("name") and op_of(o["name"]) not in call.graph.ops for o in call.given["outputs"])
+        named = call.given.get("outputs") or ()
+        return bool(constant_strings(call.graph)) or any(
+            o.get("name") and op_of(o["name"]) not in call.graph.ops for o in named
+        )
     given = call.given.get("inputs") or ()
     unlike = input_corrections.images(given, call.inputs) != [dict(i) for i in given]
     return disagrees(call) or unlike or UNSHAPED.search(failure.message) is not None

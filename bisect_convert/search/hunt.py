@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from bisect_convert.arguments.corrections import constant_strings
 from bisect_convert.model.bodies import without_scaffold
 from bisect_convert.model.cuts import Section, feedable, made_by_a_cut, whole
 from bisect_convert.model.outcome import Failure, Outcome, Verdict
@@ -87,6 +88,12 @@ class Hunt:
                 todo = self.remainder.of(section, frozenset(self._gone)) + todo
                 self._gone.clear()
                 yield from self._unseen()
+
+        text = constant_strings(self.model.main)
+        if text and self._blamed and "outputs" not in self.prober.options:
+            self.notes.append(
+                f"the output {text[0]} is text that is always the same, which does not convert: name the others in `outputs`"
+            )
 
     def _also_in(self, found: Found, todo: list[Section]) -> tuple[Found, list[Section]]:
         """The cause with its places in bodies that wait to be looked into, and what is left of these without them."""

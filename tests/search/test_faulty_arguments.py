@@ -152,3 +152,27 @@ def test_states_are_for_models_of_another_kind_by_call_and_by_command(workers: W
         ), str(made)
         assert [c.op for other in others for c in other.culprits] == blamed
     assert packed_options(parse([str(tmp_path), "--state", "held"])) == {"states": ["held"]}
+
+
+def test_an_output_that_is_text_is_a_cause_of_its_own_and_no_op_is_blamed_for_it(workers: Workers) -> None:
+    weights, word = tf.Variable(tf.ones([8, 8])), tf.constant("the word")
+
+    @tf.function(input_signature=[tf.TensorSpec((4, 8), name="x")])
+    def model(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"said": tf.identity(word), "y": tf.nn.softmax(tf.math.erfc(x) @ weights), "z": tf.sin(x)}
+
+    report = find(model, workers=workers)
+    assert [[c.op for c in f.culprits] for f in report.findings] == [[], ["Erfc"]] and report.complete, str(report)
+    (remedy,) = report.findings[0].remedies
+    assert "text" in (report.findings[0].cause or "") and remedy.past
+    assert remedy.code is not None and remedy.code.count("ct.TensorType(") == 2
+
+
+def test_an_output_that_is_text_is_noted_where_another_failure_comes_first(workers: Workers) -> None:
+    @tf.function(input_signature=[tf.TensorSpec((4, 8), name="x")])
+    def model(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"said": tf.constant(["a", "b", "c"]), "y": tf.math.erfc(x)}
+
+    report = find(model, workers=workers)
+    assert [[c.op for c in f.culprits] for f in report.findings] == [["Erfc"]], str(report)
+    assert any("is text" in note for note in report.notes)
