@@ -18,7 +18,9 @@ from bisect_convert.fix.converted import fixed
 from bisect_convert.fix.destination import destination
 from bisect_convert.probe.client import Workers
 from bisect_convert.worker.private_api import freeze
+from bisect_convert.worker.rewrite.agreement import taken
 from bisect_convert.worker.rewrite.editing import imported, pruned
+from bisect_convert.worker.rewrite.levels import levels
 from bisect_convert.worker.rewrite.merges import branches_chosen
 from bisect_convert.worker.rewrite.samples import runs
 
@@ -108,3 +110,18 @@ def test_a_branch_that_no_sample_takes_converts_and_is_compared(workers: Workers
         wanted = np.asarray(routed(tf.constant(X), tf.constant(feed["k"])))
         (made,) = evaluate(place.path, feed, precision="float32").values()
         np.testing.assert_allclose(made, wanted, atol=2e-3)
+
+
+def test_a_body_that_freezing_lost_is_no_level_and_nothing_runs_there() -> None:
+    @tf.function(input_signature=[tf.TensorSpec((4,), name="x")], autograph=False)
+    def model(x: tf.Tensor) -> tf.Tensor:
+        return tf.identity(tf.cond(x[0] > 0.0, lambda: x * 2.0, lambda: tf.sin(x)), name="end")
+
+    program = model.get_concrete_function().graph.as_graph_def(add_shapes=True)
+    feed = {"x:0": np.ones(4, np.float32)}
+    assert len(list(levels(program))) == 3 and taken(program, ["end:0"], [feed])
+    lost = tf.compat.v1.GraphDef()
+    lost.CopyFrom(program)
+    del lost.library.function[:]
+    assert [path for path, _, _ in levels(lost)] == [()]
+    assert not taken(lost, ["end:0"], [feed])

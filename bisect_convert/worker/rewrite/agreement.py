@@ -223,7 +223,7 @@ def taken(program: Any, results: Sequence[str], inputs: Sequence[dict[str, Any]]
     for feed in inputs:
         try:
             runs(graph, results, [feed])
-        except tf.errors.InvalidArgumentError:
+        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):  # or a body is lost, as freezing may do
             continue
         found.append(feed)
     return found

@@ -26,8 +26,11 @@ _known: list[Any] = []
 
 def _levels(path: tuple[tuple[str, str], ...], level: Any) -> Iterator[Level]:
     graph = imported(level)
+    held = {
+        function.signature.name for function in level.library.function
+    }  # freezing may lose one, which is then a failure
     for op in graph.get_operations():
         for role in ROLES.get(op.type, ()):
-            if role in op.node_def.attr and op.get_attr(role) is not None and role != "branches":
+            if role != "branches" and op.node_def.attr[role].func.name in held:
                 yield from _levels((*path, (op.name, role)), opened(level, op, role))
     yield path, level, graph
