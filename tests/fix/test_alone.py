@@ -103,10 +103,23 @@ def test_the_script_is_the_final_one_whatever_was_foreseen(
     monkeypatch.setattr(Alone, "begin", noted)
 
     class Seer(Sooner):
+        """One that has looked before it is over, however soon that is."""
+
         def __init__(self, foreseen: Path, told: Callable[[Mapping[str, Any]], None]) -> None:
-            super().__init__(
-                foreseen, {"right": told, "wrong": partial(guess, told), "none": lambda _: None}[foresight]
-            )
+            self.looked = threading.Event()
+            chosen = {"right": told, "wrong": partial(guess, told), "none": lambda _: None}[foresight]
+
+            def noted(program: Mapping[str, Any]) -> None:
+                try:
+                    chosen(program)
+                finally:
+                    self.looked.set()
+
+            super().__init__(foreseen, noted)
+
+        def __exit__(self, *error: object) -> None:
+            assert self.looked.wait(30)
+            super().__exit__(*error)
 
     def guess(told: Callable[[Mapping[str, Any]], None], program: Mapping[str, Any]) -> None:
         told({**program, "edits": []})
