@@ -89,6 +89,10 @@ class Hunt:
                 self._gone.clear()
                 yield from self._unseen()
 
+        self._note_text()
+
+    def _note_text(self) -> None:
+        """Say which output is text, where nothing that was asked had it in it."""
         text = constant_strings(self.model.main)
         if text and self._blamed and "outputs" not in self.prober.options:
             self.notes.append(
