@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
+from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 
-from bisect_convert.worker.quiet import quiet
+from bisect_convert.worker.quiet import leave, quiet
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Serve requests from standard input until it ends; then no process of ours is left."""
-    out = os.fdopen(os.dup(1), "w")
+    out, folder = os.fdopen(os.dup(1), "w"), Path(sys.argv[2])
     quiet()
+    signal.signal(signal.SIGTERM, partial(leave, folder))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bisect_convert.worker.forkserver"])
     forkserver.ensure_running()
     from bisect_convert.worker.serving import serve  # while the fork server imports the rest
 
-    serve(out, int(sys.argv[1]), Path(sys.argv[2]), context, shared="shared" in sys.argv)
+    serve(out, int(sys.argv[1]), folder, context, shared="shared" in sys.argv)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import time
 import traceback
 from concurrent.futures import CancelledError, TimeoutError
 from functools import partial
-from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import IO, Any
 
@@ -85,13 +84,6 @@ def _read(requests: queue.SimpleQueue[str | None]) -> None:
     os.killpg(0, signal.SIGTERM)
 
 
-def _end(folder: Path, *_: object) -> None:
-    """Leave at once, and nothing behind: our folder, and the one where multiprocessing has its sockets."""
-    shutil.rmtree(get_temp_dir(), ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
-
-
 def _pools(workers: int, folder: Path, context: Any, *, shared: bool) -> tuple[ProcessPool, ProcessPool]:
     """What converts, and what loads models.
 
@@ -109,7 +101,6 @@ def serve(out: IO[str], workers: int, folder: Path, context: Any, *, shared: boo
 
     context: of multiprocessing, by which the workers are started; folder: where they have theirs for temporary files.
     """
-    signal.signal(signal.SIGTERM, partial(_end, folder))
     lock = threading.Lock()
     requests: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
