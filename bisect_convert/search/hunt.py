@@ -55,10 +55,7 @@ class Hunt:
         while todo:
             section = todo.pop(0)
             steady = self.prober.unsteady is None
-            first = self._met is None
-            outcome = (None if first or not steady else self.descent.foreseen(section)) or self.control.outcome(section)
-            if first:
-                self._met = self.descent.bodies.met(section.graph, outcome)
+            outcome = self._outcome(section)
             failure, found, hidden = outcome.failure, None, None
             if failure is not None and steady is (self.prober.unsteady is None):
                 hidden = self._hidden(section, failure)
@@ -90,6 +87,16 @@ class Hunt:
                 yield from self._unseen()
 
         self._note_text()
+
+    def _outcome(self, section: Section) -> Outcome:
+        """What came of the section, or of a part of it that tells sooner; what the whole failed at is kept."""
+        if self._met is not None and self.prober.unsteady is None:
+            if (part := self.descent.foreseen(section)) is not None:
+                return part
+        outcome = self.control.outcome(section)
+        if self._met is None:
+            self._met = self.descent.bodies.met(section.graph, outcome)
+        return outcome
 
     def _note_text(self) -> None:
         """Say which output is text, where nothing that was asked had it in it."""
