@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,18 +108,19 @@ def _unshaped(name: str, given: list[Mapping[str, Any]], call: Call) -> Iterator
         yield Correction(f"say the shape of the input `{name}`, such as {words}", {"inputs": [*others, spec]})
 
 
-def constant_strings(graph: Graph) -> list[str]:
-    """Return the ops that make outputs which are strings and follow from constants: nothing but the outputs reads them."""
-    ends = [n for n in dict.fromkeys(op_of(result) for result in graph.results) if n in graph.ops]
-    return [n for n in ends if graph.ops[n].constant and all(t.dtype == "string" for t in graph.ops[n].outputs)]
+def constant_strings(graph: Graph, outputs: Iterable[Mapping[str, Any]] | None) -> list[str]:
+    """Return the ops of these outputs, packed, or of all that the model has, which are strings that follow from constants."""
+    named = [op_of(str(o.get("name"))) for o in outputs or ()] or [op_of(result) for result in graph.results]
+    ends = [graph.ops[n] for n in dict.fromkeys(named) if n in graph.ops]
+    return [op.name for op in ends if op.constant and all(t.dtype == "string" for t in op.outputs)]
 
 
 def _outputs(call: Call, message: str) -> Iterator[Correction]:
     given = list(call.given.get("outputs") or ())
-    if strings := constant_strings(call.graph):
-        wanted = given or [{"kind": "TensorType", "name": op_of(r)} for r in dict.fromkeys(call.graph.results)]
-        left = [o for o in wanted if op_of(str(o.get("name"))) not in strings]
-        if left and left != given:
+    if strings := constant_strings(call.graph, given):
+        ends = dict.fromkeys(op_of(result) for result in call.graph.results)
+        wanted = given or [{"kind": "TensorType", "name": name} for name in ends]
+        if left := [o for o in wanted if op_of(str(o.get("name"))) not in strings]:
             yield Correction("take the other outputs, and have the app hold that text", {"outputs": left})
     named = [{**o, "name": _output(o["name"], call)} if o.get("name") else o for o in given]
     if named != given:

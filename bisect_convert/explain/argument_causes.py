@@ -26,7 +26,7 @@ def argument_cause(
     declared: the inputs as the model has them; keys: what the signature calls its results -> the ops that make them.
     """
     name = case.found.argument
-    if name == "outputs" and (text := constant_strings(case.model.main)):
+    if name == "outputs" and (text := constant_strings(case.model.main, case.options.get("outputs"))):
         one = len(text) == 1
         made = f"{'the output' if one else 'the outputs'} {listed(text[:_LISTED])}"
         return f"{made} {'is text that is' if one else 'are texts that are'} always the same; Core ML has no strings"

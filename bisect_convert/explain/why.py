@@ -81,7 +81,7 @@ def _argument(case: Case) -> str | None:
     if case.found.argument is None:
         return None
     name = case.found.argument
-    if name == "outputs" and constant_strings(case.model.main):
+    if name == "outputs" and constant_strings(case.model.main, case.options.get("outputs")):
         return "The converter has no way to write text; `outputs` names what the model is to end in. No op is at fault."
     if name not in case.options:
         return (

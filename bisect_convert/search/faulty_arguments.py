@@ -89,8 +89,9 @@ def _suspects(call: Call, failure: Failure) -> Iterator[str]:
     late = stage > Stage.LOWERING
     if "inputs" in given and (disagrees(call) or _flexible(given["inputs"]) and _narrow(call)):
         yield "inputs"
-    text = bool(constant_strings(call.graph)) and "cannot have no value" in failure.message
-    if text or ("outputs" in given or constant_strings(call.graph)) and (late or not failure.signature.raising):
+    text = constant_strings(call.graph, given.get("outputs"))
+    unraised = late or not failure.signature.raising
+    if (text and (unraised or "cannot have no value" in failure.message)) or ("outputs" in given and unraised):
         yield "outputs"
     if late:
         if "classifier_config" in given:
@@ -107,9 +108,8 @@ def _suspects(call: Call, failure: Failure) -> Iterator[str]:
 def _contradicts(argument: str, call: Call, failure: Failure) -> bool:
     if argument == "outputs":
         named = call.given.get("outputs") or ()
-        return bool(constant_strings(call.graph)) or any(
-            o.get("name") and op_of(o["name"]) not in call.graph.ops for o in named
-        )
+        unknown = any(o.get("name") and op_of(o["name"]) not in call.graph.ops for o in named)
+        return unknown or bool(constant_strings(call.graph, named))
     given = call.given.get("inputs") or ()
     unlike = input_corrections.images(given, call.inputs) != [dict(i) for i in given]
     return disagrees(call) or unlike or UNSHAPED.search(failure.message) is not None

@@ -85,7 +85,6 @@ class Hunt:
                 todo = self.remainder.of(section, frozenset(self._gone)) + todo
                 self._gone.clear()
                 yield from self._unseen()
-
         self._note_text()
 
     def _outcome(self, section: Section) -> Outcome:
@@ -100,8 +99,8 @@ class Hunt:
 
     def _note_text(self) -> None:
         """Say which output is text, where nothing that was asked had it in it."""
-        text = constant_strings(self.model.main)
-        if text and self._blamed and "outputs" not in self.prober.options:
+        text = constant_strings(self.model.main, self.prober.options.get("outputs"))
+        if text and self._blamed:
             self.notes.append(
                 f"the output {text[0]} is text that is always the same, which does not convert: name the others in `outputs`"
             )

@@ -12,9 +12,13 @@ import pytest
 import tensorflow as tf
 
 from bisect_convert import find
+from bisect_convert.arguments.corrections import Call, corrections
 from bisect_convert.cli.options import packed_options, parse
+from bisect_convert.model.graph import Graph, Op, Tensor
+from bisect_convert.model.outcome import Failure, Signature, Stage
 from bisect_convert.probe.client import Workers
 from bisect_convert.report.report import Report
+from bisect_convert.search.faulty_arguments import _contradicts, _suspects
 
 Spec = tf.TensorSpec
 _WEIGHTS = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype("float32")
@@ -176,3 +180,27 @@ def test_an_output_that_is_text_is_noted_where_another_failure_comes_first(worke
     report = find(model, workers=workers)
     assert [[c.op for c in f.culprits] for f in report.findings] == [["Erfc"]], str(report)
     assert any("is text" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("named", ["Identity_1", "no_such"])
+def test_text_that_the_call_does_not_ask_for_is_no_cause(named: str, workers: Workers) -> None:
+    @tf.function(input_signature=[tf.TensorSpec((4, 8), name="x")])
+    def model(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"said": tf.constant(["a", "b", "c"]), "y": tf.math.erfc(x)}
+
+    report = find(model, workers=workers, outputs=[ct.TensorType(name=named)])
+    causes = [[c.op for c in f.culprits] for f in report.findings]
+    assert causes == ([["Erfc"]] if named == "Identity_1" else [[], ["Erfc"]]), str(report)
+    assert not any("text" in (f.cause or "") for f in report.findings)
+
+
+def test_the_outputs_beside_a_text_are_not_given_up_for_another_failure() -> None:
+    """They would be asked for again, and given up again, without end."""
+    text = Op("said", "Const", (), (Tensor("said:0", "string", (3,)),), constant=True)
+    y = Op("y", "Relu", (), (Tensor("y:0", "float32", (4,)),))
+    graph = Graph("", {"said": text, "y": y}, ("said:0", "y:0"))
+    late = Failure(Signature(Stage.BACKEND, None, "ValueError", "other"), "ValueError", "other")
+    whole, left = Call({}, graph), Call({"outputs": [{"kind": "TensorType", "name": "y"}]}, graph)
+    assert list(_suspects(whole, late)) == ["outputs"] and _contradicts("outputs", whole, late)
+    assert corrections("outputs", whole, "other")[0].changes == left.given
+    assert not _contradicts("outputs", left, late)
