@@ -138,13 +138,12 @@ class Places:
         graph = self.model.graphs[cause.graph]
         (first,) = cause.ops
         kind = graph.ops[first].type
-        removed = {op for name, op in section.removed if name == cause.graph}
-        pool = section.ops if section.graph == cause.graph else graph.atoms - removed
         unknown = (
             kind not in self.prober.loaded.convertible or graph.ops[first].foldable or bool(graph.ops[first].functions)
         )
         form = canonical(graph, first)
-        alike = [n for n in graph.sorted(pool - {first}) if graph.ops[n].type == kind]
+        pool = self._pool(cause.graph, section) - {first}
+        alike = [n for n in graph.sorted(pool) if graph.ops[n].type == kind]
         return [n for n in alike if unknown or canonical(graph, n) == form]
 
     def elsewhere(self, found: Found, section: Section, taken: set[tuple[str, str]]) -> list[str]:

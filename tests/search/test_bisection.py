@@ -108,6 +108,19 @@ def test_where_nothing_can_be_told_all_is_asked_and_the_ends_are_the_flip(middle
     assert len(ask.items) == len(middle)
 
 
+def test_where_little_can_be_told_what_is_far_is_asked_and_no_more_than_the_limit() -> None:
+    asked: list[int] = []
+
+    def ask(i: int) -> Verdict:
+        asked.append(i)
+        return PASS if i < 60 else FAIL if i > 940 else UNRESOLVED
+
+    flip = first_failing(1000, ask, limit=40)
+    assert 0 < flip.good < 60 and 940 < flip.bad < 999  # both ends of what cannot be told were come upon
+    assert sum(60 <= i <= 940 for i in asked) == 40 and len(asked) < 60
+    assert first_failing(9, lambda i: UNRESOLVED, limit=3) == Flip(0, 8)
+
+
 def test_a_thousand_ops_with_one_bad_take_ten_questions() -> None:
     ask = Asked(lambda i: FAIL if i >= 617 else PASS)
     assert first_failing(1001, ask) == Flip(616, 617)
